@@ -1,0 +1,203 @@
+/** Reads the configuration from the environment; no other file does. */
+
+import type { BatchLimits } from './import/batch.ts';
+import type { MixpanelOptions } from './import/client.ts';
+import { ConfigError } from './import/errors.ts';
+import { type InsertIdOf, insertIdByContent, insertIdByPosition } from './import/insert-id.ts';
+
+/** What the import core needs, wherever events come from. */
+export interface CoreConfig extends BatchLimits {
+  mixpanel: MixpanelOptions;
+  maxConcurrency: number;
+  maxBytesInFlight: number;
+  gzipLevel: number;
+  retryMinDelayMs: number;
+  retryMaxDelayMs: number;
+  insertIdOf: InsertIdOf;
+  /** Base URL of another Cloud Storage; Google's unless given. */
+  storageEndpoint: string | undefined;
+}
+
+/** What both functions need. */
+interface FunctionConfig extends CoreConfig {
+  stateBucket: string;
+  /** From the start of an invocation to the moment it winds down. */
+  deadlineMs: number;
+}
+
+/** What importObject needs. */
+export interface ImportObjectConfig extends FunctionConfig {
+  /** `projects/P/topics/T` */
+  objectTopic: string;
+  objectPrefix: string;
+  leaseMs: number;
+}
+
+/** What drainSubscription needs. */
+export interface DrainSubscriptionConfig extends FunctionConfig {
+  /** `projects/P/subscriptions/S` */
+  eventSubscription: string;
+  drainIdleMs: number;
+}
+
+/** Variables by name. */
+export type Environment = Record<string, string | undefined>;
+
+const REGIONS: Record<string, string> = {
+  us: 'https://api.mixpanel.com',
+  eu: 'https://api-eu.mixpanel.com',
+  in: 'https://api-in.mixpanel.com',
+};
+const INSERT_IDS: Record<string, InsertIdOf> = { content: insertIdByContent, position: insertIdByPosition };
+/** Time-out of the deployed functions, and what of it is left for winding down, in seconds. */
+const FUNCTION_TIMEOUT = 580;
+const WIND_DOWN = 20;
+
+/**
+ * The function that this process serves: FUNCTION_TARGET, or what the functions framework is started with.
+ *
+ * @throws {@link ConfigError} when it is neither of ours
+ */
+export function readTarget(env: Environment, args: readonly string[]): 'importObject' | 'drainSubscription' {
+  const flag = args.findIndex((arg) => /^--target(=|$)/.test(arg));
+  const target = flag === -1 ? env['FUNCTION_TARGET'] : (args[flag]!.split('=')[1] ?? args[flag + 1]);
+  if (target === 'importObject' || target === 'drainSubscription') return target;
+  throw new ConfigError(['FUNCTION_TARGET must be importObject or drainSubscription']);
+}
+
+/** @throws {@link ConfigError} that names every variable at fault */
+export function readCoreConfig(env: Environment): CoreConfig {
+  return read(env, readCore);
+}
+
+/** @throws {@link ConfigError} that names every variable at fault */
+export function readImportObjectConfig(env: Environment): ImportObjectConfig {
+  return read(env, (variables) => ({
+    ...readFunction(variables),
+    objectTopic: variables.required('OBJECT_TOPIC', /^projects\/[^/\s]+\/topics\/[^/\s]+$/, 'projects/P/topics/T'),
+    objectPrefix: variables.text('OBJECT_PREFIX') ?? '',
+    leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 1, 600),
+  }));
+}
+
+/** @throws {@link ConfigError} that names every variable at fault */
+export function readDrainSubscriptionConfig(env: Environment): DrainSubscriptionConfig {
+  return read(env, (variables) => ({
+    ...readFunction(variables),
+    eventSubscription: variables.required(
+      'EVENT_SUBSCRIPTION',
+      /^projects\/[^/\s]+\/subscriptions\/[^/\s]+$/,
+      'projects/P/subscriptions/S',
+    ),
+    drainIdleMs: 1_000 * variables.number('DRAIN_IDLE_SECONDS', 3, 0, 500),
+  }));
+}
+
+function readFunction(variables: Variables): FunctionConfig {
+  const core = readCore(variables);
+  const deadlineMs = 1_000 * variables.number('IMPORT_DEADLINE_SECONDS', 500, 1, FUNCTION_TIMEOUT);
+  if (deadlineMs + core.mixpanel.requestTimeoutMs + 1_000 * WIND_DOWN > 1_000 * FUNCTION_TIMEOUT) {
+    variables.fault(
+      `IMPORT_DEADLINE_SECONDS and IMPORT_REQUEST_TIMEOUT_MS together must leave ${WIND_DOWN} of the function's ${FUNCTION_TIMEOUT} seconds`,
+    );
+  }
+  return {
+    ...core,
+    stateBucket: variables.required('STATE_BUCKET', /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'the name of a bucket'),
+    deadlineMs,
+  };
+}
+
+function readCore(variables: Variables): CoreConfig {
+  const region = variables.oneOf('MIXPANEL_REGION', 'us', REGIONS);
+  return {
+    mixpanel: {
+      ...readCredentials(variables),
+      url: variables.url('MIXPANEL_API_URL') ?? region,
+      requestTimeoutMs: variables.number('IMPORT_REQUEST_TIMEOUT_MS', 60_000, 1, 600_000),
+    },
+    maxEvents: variables.number('IMPORT_MAX_BATCH_EVENTS', 2_000, 1, 2_000),
+    maxBytes: variables.number('IMPORT_MAX_BATCH_BYTES', 10_000_000, 1, 10_000_000),
+    maxConcurrency: variables.number('IMPORT_MAX_CONCURRENCY', 10, 1, 100),
+    maxBytesInFlight: variables.number('IMPORT_MAX_BYTES_IN_FLIGHT', 48_000_000, 1, 1_000_000_000),
+    gzipLevel: variables.number('IMPORT_GZIP_LEVEL', 6, 1, 9),
+    retryMinDelayMs: variables.number('IMPORT_RETRY_MIN_DELAY_MS', 2_000, 1, 600_000),
+    retryMaxDelayMs: variables.number('IMPORT_RETRY_MAX_DELAY_MS', 60_000, 1, 600_000),
+    insertIdOf: variables.oneOf('INSERT_ID', 'content', INSERT_IDS),
+    storageEndpoint: variables.url('STORAGE_API_ENDPOINT'),
+  };
+}
+
+function readCredentials(variables: Variables) {
+  const token = variables.text('MIXPANEL_PROJECT_TOKEN');
+  const names = ['MIXPANEL_PROJECT_ID', 'MIXPANEL_SERVICE_ACCOUNT_USERNAME', 'MIXPANEL_SERVICE_ACCOUNT_SECRET'];
+  const [projectId, username, secret] = names.map((name) => variables.text(name));
+  if (token !== undefined) {
+    if (username !== undefined || secret !== undefined) {
+      variables.fault('MIXPANEL_PROJECT_TOKEN must not be set together with MIXPANEL_SERVICE_ACCOUNT_USERNAME or _SECRET');
+    }
+    return { projectId, username: token, password: '' };
+  }
+  if (projectId === undefined && username === undefined && secret === undefined) {
+    variables.fault(`${names.join(', ')} must be set, or MIXPANEL_PROJECT_TOKEN`);
+  } else {
+    for (const name of names.filter((name) => variables.text(name) === undefined)) {
+      variables.fault(`${name} must be set, as the others of the service account are`);
+    }
+  }
+  return { projectId, username: username ?? '', password: secret ?? '' };
+}
+
+function read<Result>(env: Environment, take: (variables: Variables) => Result): Result {
+  const variables = new Variables(env);
+  const result = take(variables);
+  if (variables.faults.length > 0) throw new ConfigError(variables.faults);
+  return result;
+}
+
+/** Reads variables and gathers what is wrong with them; an empty one counts as not set. */
+class Variables {
+  readonly faults: string[] = [];
+  readonly #env: Environment;
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  fault(problem: string): void {
+    this.faults.push(problem);
+  }
+
+  text(name: string): string | undefined {
+    return this.#env[name]?.trim() || undefined;
+  }
+
+  required(name: string, pattern: RegExp, allowed: string): string {
+    const value = this.text(name) ?? '';
+    if (!pattern.test(value)) this.fault(`${name} must be ${allowed}`);
+    return value;
+  }
+
+  number(name: string, preset: number, min: number, max: number): number {
+    const text = this.text(name);
+    if (text === undefined) return preset;
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    this.fault(`${name} must be a whole number from ${min} to ${max}`);
+    return preset;
+  }
+
+  oneOf<Value>(name: string, preset: string, values: Record<string, Value>): Value {
+    const text = this.text(name) ?? preset;
+    if (Object.hasOwn(values, text)) return values[text]!;
+    this.fault(`${name} must be one of ${Object.keys(values).join(', ')}`);
+    return values[preset]!;
+  }
+
+  url(name: string): string | undefined {
+    const text = this.text(name);
+    if (text === undefined || (/^https?:\/\//.test(text) && URL.canParse(text))) return text;
+    this.fault(`${name} must be a URL that begins with http:// or https://`);
+    return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+/** Makes one attempt at POST /import (https://developer.mixpanel.com/reference/import-events). */
+
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Gaxios } from 'gaxios';
+import type { Answer } from './response.ts';
+
+/** Where events go, and as whom. */
+export interface MixpanelOptions {
+  /** Base URL, such as `https://api.mixpanel.com`. */
+  url: string;
+  /** User name and password of Basic auth: a service account's, or a project token and an empty password. */
+  username: string;
+  password: string;
+  /** Required with a service account. */
+  projectId: string | undefined;
+  /** Time for one attempt, to the last byte of its answer. */
+  requestTimeoutMs: number;
+}
+
+/** A connection broke, or time ran out, before the answer was complete. Says no more than that: what the HTTP client threw carries the body and the credentials. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+}
+
+/** Sends a body to /import. */
+export interface MixpanelClient {
+  /**
+   * @param body   newline-delimited JSON, compressed with gzip
+   * @param signal cuts the attempt off
+   * @returns the answer, whatever its status
+   * @throws {@link ConnectionError} when there is none
+   */
+  post(body: Buffer, signal: AbortSignal): Promise<Answer>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+/** A client that keeps its connections open between attempts. */
+export function createMixpanelClient(options: MixpanelOptions): MixpanelClient {
+  const url = new URL(`${options.url.replace(/\/+$/, '')}/import`);
+  url.searchParams.set('strict', '1');
+  if (options.projectId !== undefined) url.searchParams.set('project_id', options.projectId);
+  const credentials = Buffer.from(`${options.username}:${options.password}`).toString('base64');
+  const agent = new (url.protocol === 'https:' ? HttpsAgent : HttpAgent)({ keepAlive: true });
+  const gaxios = new Gaxios();
+  return {
+    async post(body, signal) {
+      try {
+        const response = await gaxios.request<string>({
+          url,
+          method: 'POST',
+          headers: {
+            authorization: `Basic ${credentials}`,
+            'content-type': 'application/x-ndjson',
+            'content-encoding': 'gzip',
+            accept: 'application/json',
+          },
+          body,
+          agent,
+          responseType: 'text',
+          redirect: 'manual',
+          retry: false,
+          timeout: options.requestTimeoutMs,
+          validateStatus: () => true,
+          signal,
+        });
+        const retryAfter = response.headers.get('retry-after') ?? undefined;
+        return { status: response.status, retryAfter, body: response.data };
+      } catch (error) {
+        throw new ConnectionError(describe(error, options.requestTimeoutMs));
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function describe(error: unknown, timeoutMs: number): string {
+  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+  if (code === 'TimeoutError') return `no answer within ${timeoutMs} ms`;
+  const word = cause?.code ?? code;
+  return typeof word === 'string' ? `the connection failed (${word})` : 'the connection failed';
+}

@@ -1,0 +1,47 @@
+/** The two errors that this code throws on purpose; bad data is never one of them, it is a rejection. */
+
+/** What went wrong, in a word that alerts match. */
+export type ErrorCode =
+  | 'accounts_unbalanced'
+  | 'credentials_refused'
+  | 'import_failed'
+  | 'request_refused'
+  | 'state_bucket_watched'
+  | 'stopped';
+
+/** The environment is not usable. Carries every fault at once and never a value of a variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  /** @param problems one sentence for each faulty variable: its name and what is allowed */
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable: ${problems.join('; ')}`);
+    this.problems = problems;
+  }
+}
+
+/** The import cannot go on: the data stay where they are, for later. */
+export class ImportError extends Error {
+  override readonly name = 'ImportError';
+  readonly code: ErrorCode;
+  /** HTTP status of the answer that ended the import, where there was one. */
+  readonly status: number | undefined;
+  /** How many attempts were made before giving up. */
+  readonly attempts: number | undefined;
+
+  /**
+   * @param code    what went wrong, for alerts
+   * @param message "what failed: where, after how many attempts; what to do"
+   */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: { status?: number; attempts?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.status = details.status;
+    this.attempts = details.attempts;
+  }
+}

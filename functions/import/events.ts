@@ -1,0 +1,137 @@
+/** Turns the records of a block into events: as they came, or through the transform. */
+
+import type { BatchBuilder, EventOrigin } from './batch.ts';
+import { type Block, EMPTY_ID, EMPTY_PROPERTIES, LINE_BREAK, LONG_NUMBER, NEEDS_ID } from './block.ts';
+import type { InsertIdOf } from './insert-id.ts';
+import { type MixpanelEvent, parseKeepingDigits, serialize, type Transform, type TransformResult } from './transform.ts';
+
+/** `"$insert_id":"`, 24 characters, `",`. */
+const MAX_SPLICE_BYTES = 40;
+
+/** The most bytes that a record takes in a batch when it is passed through. */
+export function passedBytes(block: Block, record: number): number {
+  return block.ends[record]! - block.starts[record]! + MAX_SPLICE_BYTES;
+}
+
+/** Adds a record to a batch as it came, with a `$insert_id` where it has none. */
+export function addPassed(builder: BatchBuilder, block: Block, record: number, insertIdOf: InsertIdOf): void {
+  const from = block.starts[record]!;
+  const to = block.ends[record]!;
+  const flags = block.flags[record]!;
+  const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
+  const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
+  if ((flags & EMPTY_ID) !== 0) {
+    return builder.addText({ block, record, kept }, serialize(parseRecord(block, record), makeId));
+  }
+  const splice =
+    (flags & NEEDS_ID) === 0 ? undefined : { at: from + block.splices[record]!, text: spliceOf(makeId(), flags) };
+  builder.add({ block, record, kept }, block.bytes, [from, to], { splice, lineBreaks: (flags & LINE_BREAK) !== 0 });
+
+  function makeId(): string {
+    return insertIdOf(block.bytes.subarray(from, to), block.origin, block.offset + from, block.ordinals[record]!);
+  }
+}
+
+/** Undoes {@link addPassed}: the record of which `event` was made, where that put in an id and did no more. */
+export function recordOf(event: Buffer, block: Block, record: number): Buffer {
+  const flags = block.flags[record]!;
+  if ((flags & NEEDS_ID) === 0) return Buffer.from(event);
+  const at = block.splices[record]!;
+  return Buffer.concat([event.subarray(0, at), event.subarray(at + spliceOf(' '.repeat(24), flags).length)]);
+}
+
+/** An event that a transform made, serialised. */
+export interface TransformedEvent {
+  origin: EventOrigin;
+  text: string;
+}
+
+/**
+ * Transforms all records of a block, side by side where the transform is asynchronous. Counts in the block what that
+ * expands and drops, and adds to its rejections what fails.
+ */
+export async function transformBlock(
+  block: Block,
+  transform: Transform,
+  insertIdOf: InsertIdOf,
+): Promise<TransformedEvent[]> {
+  const results = block.starts.map((_, record) => attempt(() => transform(parseRecord(block, record))));
+  const { bytes } = block;
+  const events: TransformedEvent[] = [];
+  for (let record = 0; record < results.length; record++) {
+    const result = results[record]!;
+    const settled = result instanceof Promise ? await result : result;
+    if ('error' in settled) reject(record, undefined, settled.error);
+    else addAll(record, settled.value);
+  }
+  return events;
+
+  function addAll(record: number, result: TransformResult): void {
+    const made = result === null || result === undefined ? [] : Array.isArray(result) ? result : [result];
+    if (made.length === 0) block.counts.dropped++;
+    else block.counts.expanded += made.length - 1;
+    for (const [index, event] of made.entries()) {
+      const eventIndex = made.length > 1 ? index : undefined;
+      try {
+        const text = serialize(event, () => makeId(record, eventIndex));
+        events.push({ origin: { block, record, eventIndex, kept: recordBytes(record) }, text });
+      } catch (error) {
+        reject(record, eventIndex, error);
+      }
+    }
+  }
+
+  function reject(record: number, eventIndex: number | undefined, error: unknown): void {
+    const source = sourceOf(block, record, eventIndex);
+    const kept = recordBytes(record);
+    block.counts.rejected++;
+    block.rejections.push({
+      reason: { field: 'transform', message: error instanceof Error ? error.message : String(error) },
+      source,
+      insertId: makeId(record, eventIndex),
+      record: kept,
+      bytes: kept.length,
+    });
+  }
+
+  function makeId(record: number, eventIndex: number | undefined): string {
+    const offset = block.offset + block.starts[record]!;
+    return insertIdOf(recordBytes(record), block.origin, offset, block.ordinals[record]!, eventIndex);
+  }
+
+  function recordBytes(record: number): Buffer {
+    return bytes.subarray(block.starts[record]!, block.ends[record]!);
+  }
+}
+
+/** Where a record stands, and which of its events is meant. */
+export function sourceOf(block: Block, record: number, eventIndex: number | undefined) {
+  const source = block.origin.sourceOf(block.offset + block.starts[record]!, block.ordinals[record]!);
+  return eventIndex === undefined ? source : { ...source, event: eventIndex };
+}
+
+function spliceOf(insertId: string, flags: number): string {
+  return `"$insert_id":"${insertId}"${(flags & EMPTY_PROPERTIES) === 0 ? ',' : ''}`;
+}
+
+function parseRecord(block: Block, record: number): MixpanelEvent {
+  const text = block.bytes.toString('utf8', block.starts[record]!, block.ends[record]!);
+  const isLong = (block.flags[record]! & LONG_NUMBER) !== 0;
+  return (isLong ? parseKeepingDigits(text) : JSON.parse(text)) as MixpanelEvent;
+}
+
+type Attempt = { value: TransformResult } | { error: unknown };
+
+/** Calls the transform; neither what it throws nor what its promise is rejected with gets away. */
+function attempt(call: () => TransformResult | Promise<TransformResult>): Attempt | Promise<Attempt> {
+  try {
+    const result = call();
+    if (!(result instanceof Promise)) return { value: result };
+    return result.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+  } catch (error) {
+    return { error };
+  }
+}

@@ -1,0 +1,42 @@
+/** Gives every event of a batch that was answered its outcome. */
+
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Batch } from './batch.ts';
+import { recordOf, sourceOf } from './events.ts';
+import type { Failure } from './response.ts';
+
+const gunzipAsync = promisify(gunzip);
+
+/**
+ * Counts the batch's events in their blocks: as imported, or as rejected where they are among the failures; those
+ * become rejections of their blocks, with the record as it came.
+ */
+export async function recordOutcomes(batch: Batch, failures: readonly Failure[]): Promise<void> {
+  for (const block of batch.blocks) block.counts.imported++;
+  if (failures.length === 0) return;
+  const body: Buffer = await gunzipAsync(batch.body);
+  let at = 0;
+  let index = 0;
+  for (const failure of failures) {
+    for (; index < failure.index; index++) at = body.indexOf(0x0a, at) + 1;
+    const event = body.subarray(at, body.indexOf(0x0a, at));
+    const block = batch.blocks[index]!;
+    const recordIndex = batch.records[index]!;
+    const record = batch.kept.get(index) ?? recordOf(event, block, recordIndex);
+    block.counts.imported--;
+    block.counts.rejected++;
+    block.rejections.push({
+      reason: { field: failure.field, message: failure.message },
+      source: sourceOf(block, recordIndex, batch.eventIndexes.get(index)),
+      insertId: insertIdOf(event),
+      record,
+      bytes: record.length,
+    });
+  }
+}
+
+function insertIdOf(event: Buffer): string {
+  const { properties } = JSON.parse(event.toString()) as { properties: Record<string, unknown> };
+  return String(properties['$insert_id']);
+}

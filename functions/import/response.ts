@@ -1,0 +1,93 @@
+/** Reads an answer of /import: what became of the events, or what to do next (https://developer.mixpanel.com/reference/import-events). */
+
+/** An event that the API refused, by its index in the request. */
+export interface Failure {
+  index: number;
+  field: string;
+  message: string;
+}
+
+/** What an answer means. */
+export type Verdict =
+  /** All events were taken but those listed. */
+  | { kind: 'settled'; failures: Failure[] }
+  /** Taken, but another number of events than was sent. */
+  | { kind: 'miscounted'; imported: number }
+  /** Nothing is known or everything was put off: the same request is sent again. */
+  | { kind: 'retry'; isThrottled: boolean; retryAfterMs: number | undefined; what: string }
+  /** Too large: halves are sent. */
+  | { kind: 'too-large' }
+  /** Some event makes the API refuse them all, without saying which. */
+  | { kind: 'bisect'; message: string }
+  /** The configuration is wrong, not the data. */
+  | { kind: 'refused' };
+
+/** An HTTP answer. */
+export interface Answer {
+  status: number;
+  /** Value of Retry-After, if there was one. */
+  retryAfter: string | undefined;
+  body: string;
+}
+
+/**
+ * @param answer what /import answered
+ * @param sent   how many events were sent
+ * @param now    the time in milliseconds since the epoch, for a Retry-After that is a date
+ */
+export function judge(answer: Answer, sent: number, now: number): Verdict {
+  const { status } = answer;
+  const json = parseObject(answer.body);
+  if (status === 200) {
+    if (json === undefined) return retry(answer, now, 'answered 200 with something other than JSON');
+    const imported = json['num_records_imported'];
+    if (imported === sent) return { kind: 'settled', failures: [] };
+    return { kind: 'miscounted', imported: typeof imported === 'number' ? imported : 0 };
+  }
+  if (status === 413) return { kind: 'too-large' };
+  if (status === 429 || status === 408 || status >= 500) return retry(answer, now, `answered ${status}`);
+  if (status === 400 && json !== undefined) {
+    const failures = readFailures(json['failed_records'], sent);
+    if (failures.length > 0) return { kind: 'settled', failures };
+    if (json['code'] === 400) return { kind: 'bisect', message: text(json['error']) || 'refused by Mixpanel' };
+  }
+  return { kind: 'refused' };
+}
+
+function retry({ status, retryAfter }: Answer, now: number, what: string): Verdict {
+  return { kind: 'retry', isThrottled: status === 429, retryAfterMs: readRetryAfter(retryAfter, now), what };
+}
+
+/** Seconds, or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
+function readRetryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined || value.trim() === '') return undefined;
+  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+function parseObject(body: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One failure for each index that is named, in order. */
+function readFailures(records: unknown, sent: number): Failure[] {
+  if (!Array.isArray(records)) return [];
+  const failures = new Map<number, Failure>();
+  for (const record of records as Record<string, unknown>[]) {
+    const index = record?.['index'];
+    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= sent) continue;
+    if (!failures.has(index)) failures.set(index, { index, field: text(record['field']) || 'event', message: text(record['message']) });
+  }
+  return [...failures.values()].sort((a, b) => a.index - b.index);
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,36 @@
+/** Logs in Cloud Logging's form, one JSON object a line (https://cloud.google.com/logging/docs/structured-logging). */
+
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+const SEVERITIES: Record<string, string> = {
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARNING',
+  error: 'ERROR',
+};
+
+/** @param destination standard output unless given */
+export function createLogger(destination?: DestinationStream): Logger {
+  return pino(
+    {
+      base: undefined,
+      messageKey: 'message',
+      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+      formatters: { level: (level) => ({ severity: SEVERITIES[level] ?? 'DEFAULT' }) },
+    },
+    destination ?? pino.destination({ fd: 1, sync: true }),
+  );
+}
+
+/**
+ * A logger whose lines belong to the request that a `traceparent` header names (https://www.w3.org/TR/trace-context/).
+ *
+ * @param projectId of Google Cloud
+ */
+export function withTrace(logger: Logger, projectId: string, traceparent: unknown): Logger {
+  const trace = typeof traceparent === 'string' ? /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(traceparent)?.[1] : undefined;
+  if (trace === undefined) return logger;
+  return logger.child({ 'logging.googleapis.com/trace': `projects/${projectId}/traces/${trace}` });
+}
