@@ -60,7 +60,7 @@ const WIND_DOWN = 20;
  */
 export function readTarget(env: Environment, args: readonly string[]): 'importObject' | 'drainSubscription' {
   const flag = args.findIndex((arg) => /^--target(=|$)/.test(arg));
-  const target = flag === -1 ? env['FUNCTION_TARGET'] : (args[flag]!.split('=')[1] ?? args[flag + 1]);
+  const target = flag === -1 ? env.FUNCTION_TARGET : (args[flag]!.split('=')[1] ?? args[flag + 1]);
   if (target === 'importObject' || target === 'drainSubscription') return target;
   throw new ConfigError(['FUNCTION_TARGET must be importObject or drainSubscription']);
 }
@@ -134,7 +134,9 @@ function readCredentials(variables: Variables) {
   const [projectId, username, secret] = names.map((name) => variables.text(name));
   if (token !== undefined) {
     if (username !== undefined || secret !== undefined) {
-      variables.fault('MIXPANEL_PROJECT_TOKEN must not be set together with MIXPANEL_SERVICE_ACCOUNT_USERNAME or _SECRET');
+      variables.fault(
+        'MIXPANEL_PROJECT_TOKEN must not be set together with MIXPANEL_SERVICE_ACCOUNT_USERNAME or _SECRET',
+      );
     }
     return { projectId, username: token, password: '' };
   }

@@ -34,3 +34,22 @@ export function withTrace(logger: Logger, projectId: string, traceparent: unknow
   if (trace === undefined) return logger;
   return logger.child({ 'logging.googleapis.com/trace': `projects/${projectId}/traces/${trace}` });
 }
+
+/**
+ * An error for the functions framework to answer 500 with. The framework prints the stack of what a function throws;
+ * this one's is a log line like the others, so that a refusal is one line.
+ *
+ * @param fields of the line
+ */
+export function loggedError(logger: Logger, level: 'info' | 'warn' | 'error', fields: object, message: string): Error {
+  let line = '';
+  const destination = {
+    write(text: string) {
+      line = text.trimEnd();
+    },
+  };
+  createLogger(destination).child(logger.bindings())[level](fields, message);
+  const error = new Error(message);
+  error.stack = line;
+  return error;
+}

@@ -1,5 +1,5 @@
 /**
- * The part of Pub/Sub's gRPC protocol that the local Pub/Sub speaks: its methods, resource names and refusals.
+ * The part of Pub/Sub's gRPC protocol that the local Pub/Sub speaks: its methods and refusals.
  * https://cloud.google.com/pubsub/docs/reference/rpc/google.pubsub.v1
  */
 import protos from '@google-cloud/pubsub/build/protos/protos.js';
@@ -82,26 +82,6 @@ export function alreadyExists(name: string): StatusError {
 export function invalidArgument(message: string): StatusError {
   return new StatusError(status.INVALID_ARGUMENT, message);
 }
-
-/**
- * Checks a resource name against https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names.
- *
- * @param kind - what the name should be of
- * @param name - `projects/P/topics/T` or `projects/P/subscriptions/S`
- * @throws StatusError INVALID_ARGUMENT, when it is none
- */
-export function checkName(kind: 'topics' | 'subscriptions', name: string): void {
-  const [projects, project, collection, id = '', ...rest] = name.split('/');
-  const isValid =
-    projects === 'projects' && project && collection === kind && rest.length === 0 && RESOURCE_ID.test(id);
-  if (!isValid) {
-    throw invalidArgument(
-      `Invalid resource name given (name=${name}). Refer to https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names for more information.`,
-    );
-  }
-}
-
-const RESOURCE_ID = /^(?!goog)[A-Za-z][\w\-.~+%]{2,254}$/;
 
 interface Codec<Sent, Received> {
   encode(message: Sent): { finish(): Uint8Array };

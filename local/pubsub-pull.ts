@@ -4,6 +4,7 @@ import { Metadata, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { invalidArgument, StatusError } from './pubsub-protocol.ts';
 import type { Resources, Subscription } from './pubsub-resources.ts';
 import type { Delivery, Receiver } from './pubsub-subscription.ts';
+import { checkAckDeadline, checkAckIds } from './pubsub-validation.ts';
 
 type IReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
 type PullRequest = protos.google.pubsub.v1.PullRequest;
@@ -16,10 +17,6 @@ type StreamingPullResponse = protos.google.pubsub.v1.IStreamingPullResponse;
 /** A response has at most this, https://cloud.google.com/pubsub/quotas#resource_limits. */
 const MAX_PULL_MESSAGES = 1000;
 const MAX_PULL_BYTES = 10_000_000;
-/** The same page: acks and modified deadlines, 512 KiB a request. */
-const MAX_ACK_REQUEST_BYTES = 524_288;
-const MAX_ACK_DEADLINE_SECONDS = 600;
-
 /** A caller who may hang up while it waits. */
 export interface Caller {
   readonly cancelled: boolean;
@@ -189,21 +186,6 @@ function toReceivedMessages(deliveries: Delivery[], sendsAttempt: boolean): IRec
     },
     ...(sendsAttempt ? { deliveryAttempt: attempt } : {}),
   }));
-}
-
-function checkAckIds(ackIds: string[]): void {
-  if (ackIds.length === 0) throw invalidArgument('No ack ids specified.');
-  let bytes = 0;
-  for (const ackId of ackIds) bytes += ackId.length;
-  if (bytes > MAX_ACK_REQUEST_BYTES) {
-    throw invalidArgument(`Request payload size exceeds the limit: ${MAX_ACK_REQUEST_BYTES} bytes.`);
-  }
-}
-
-function checkAckDeadline(seconds: number): void {
-  if (seconds < 0 || seconds > MAX_ACK_DEADLINE_SECONDS) {
-    throw invalidArgument(`Invalid ack deadline given (ack_deadline_seconds=${seconds}). It must be from 0 to 600.`);
-  }
 }
 
 function toNumber(int64: number | string | object): number {

@@ -7,7 +7,7 @@ import * as https from 'node:https';
 import type { Delivery, Receiver } from './pubsub-subscription.ts';
 
 /** Any other answer, or none, gives the message back. */
-const ACK_STATUSES = new Set([102, 200, 201, 203, 204]);
+const ACK_STATUSES = new Set([102, 200, 201, 202, 204]);
 
 /** What became of one push. */
 export interface PushOutcome {

@@ -1,6 +1,6 @@
 /** The topics and subscriptions of the local Pub/Sub: what its methods but those of delivery do. */
 import type { protos } from '@google-cloud/pubsub';
-import { alreadyExists, checkName, invalidArgument, notFound } from './pubsub-protocol.ts';
+import { alreadyExists, invalidArgument, notFound } from './pubsub-protocol.ts';
 import { createPushReceiver, type PushOutcome } from './pubsub-push.ts';
 import {
   type Clock,
@@ -10,6 +10,7 @@ import {
   type Receiver,
   SubscriptionQueue,
 } from './pubsub-subscription.ts';
+import { checkName, checkPublish, checkSubscription } from './pubsub-validation.ts';
 
 type ITopic = protos.google.pubsub.v1.ITopic;
 type ISubscription = protos.google.pubsub.v1.ISubscription;
@@ -36,14 +37,6 @@ export interface Observers {
   onPush(subscription: string, outcome: PushOutcome): void;
 }
 
-/** Limits of a publish request, https://cloud.google.com/pubsub/quotas#resource_limits. */
-const MAX_PUBLISH_MESSAGES = 1000;
-const MAX_PUBLISH_BYTES = 10_000_000;
-const MAX_ATTRIBUTES = 100;
-const MAX_ATTRIBUTE_KEY_BYTES = 256;
-const MAX_ATTRIBUTE_VALUE_BYTES = 1024;
-
-const MAX_ACK_DEADLINE_SECONDS = 600;
 const DEFAULT_ACK_DEADLINE_SECONDS = 10;
 const DEFAULT_PAGE_SIZE = 100;
 const MIN_PUSH_BACKOFF_MS = 100;
@@ -186,7 +179,7 @@ export function createResources(options: {
   }
 
   function createSubscription(config: Subscription['config']): Subscription {
-    checkSubscription(config, options.minAckDeadlineSeconds);
+    checkSubscription(config, deliveryPolicy(config), options.minAckDeadlineSeconds);
     const queue = new SubscriptionQueue({
       policy: deliveryPolicy(config),
       clock,
@@ -202,7 +195,7 @@ export function createResources(options: {
   function configure(subscription: Subscription, changes: Partial<ISubscription>): void {
     const config = { ...subscription.config, ...changes };
     config.ackDeadlineSeconds ||= DEFAULT_ACK_DEADLINE_SECONDS;
-    checkSubscription(config, options.minAckDeadlineSeconds);
+    checkSubscription(config, deliveryPolicy(config), options.minAckDeadlineSeconds);
     Object.assign(subscription.config, config);
     subscription.queue.policy = deliveryPolicy(config);
     if ('pushConfig' in changes) connectPush(subscription);
@@ -226,55 +219,6 @@ export function createResources(options: {
       onPush: (outcome) => observers.onPush(config.name, outcome),
     });
     queue.attach(subscription.push);
-  }
-}
-
-function checkPublish(messages: protos.google.pubsub.v1.IPubsubMessage[]): void {
-  if (messages.length === 0) throw invalidArgument('The request must contain at least one message.');
-  checkLimit('message_count', messages.length, MAX_PUBLISH_MESSAGES);
-  let bytes = 0;
-  for (const { data, attributes, orderingKey } of messages) {
-    bytes += data?.length ?? 0;
-    const pairs = Object.entries(attributes ?? {});
-    if (!data?.length && pairs.length === 0 && !orderingKey) {
-      throw invalidArgument('A message must have data or at least one attribute.');
-    }
-    checkLimit('attribute_count', pairs.length, MAX_ATTRIBUTES);
-    for (const [key, value] of pairs) {
-      const [keyBytes, valueBytes] = [Buffer.byteLength(key), Buffer.byteLength(value)];
-      checkLimit('attribute_key_size', keyBytes, MAX_ATTRIBUTE_KEY_BYTES);
-      checkLimit('attribute_value_size', valueBytes, MAX_ATTRIBUTE_VALUE_BYTES);
-      bytes += keyBytes + valueBytes;
-    }
-  }
-  checkLimit('request_size', bytes, MAX_PUBLISH_BYTES);
-}
-
-function checkLimit(what: string, value: number, maximum: number): void {
-  if (value <= maximum) return;
-  throw invalidArgument(
-    `The value for ${what} is too large. You passed ${value} in the request, but the maximum value is ${maximum}.`,
-  );
-}
-
-function checkSubscription(config: ISubscription, minAckDeadlineSeconds: number): void {
-  const ackDeadlineSeconds = config.ackDeadlineSeconds ?? 0;
-  if (ackDeadlineSeconds < minAckDeadlineSeconds || ackDeadlineSeconds > MAX_ACK_DEADLINE_SECONDS) {
-    throw invalidArgument(
-      `Invalid ack deadline given (ack_deadline_seconds=${ackDeadlineSeconds}). It must be 0, or from ${minAckDeadlineSeconds} to ${MAX_ACK_DEADLINE_SECONDS}.`,
-    );
-  }
-  const endpoint = config.pushConfig?.pushEndpoint;
-  if (endpoint && !(URL.canParse(endpoint) && /^https?:\/\//.test(endpoint))) {
-    throw invalidArgument(`Invalid push endpoint given (endpoint=${endpoint}).`);
-  }
-  if (config.retryPolicy) {
-    const { minBackoffMs, maxBackoffMs } = deliveryPolicy(config);
-    if (minBackoffMs < 0 || maxBackoffMs > 600_000 || minBackoffMs > maxBackoffMs) {
-      throw invalidArgument(
-        'Invalid retry policy given. Its back-off must be from 0 to 600 seconds, minimum to maximum.',
-      );
-    }
   }
 }
 

@@ -167,8 +167,7 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
         if (fault && 'code' in fault) throw new StatusError(fault.code, fault.message ?? 'A fault on request.');
         if (fault && 'delayMs' in fault) await sleep(fault.delayMs, undefined, { signal: this.#closing.signal });
         const response = await handle(call.request, call);
-        if (fault && 'applyThen' in fault)
-          throw new StatusError(fault.applyThen, 'A fault on request, after the call was done.');
+        if (fault && 'applyThen' in fault) throw new StatusError(fault.applyThen, 'A fault after the fact.');
         callback(null, response);
       } catch (error) {
         callback(error as Error);

@@ -28,12 +28,14 @@ export interface BlockContext {
 }
 
 /** A part of the source that is not held whole: its beginning, its place and its length so far. */
-export interface Cut {
+interface Cut {
   message: string;
   offset: number;
   ordinal: number;
   kept: Buffer;
   bytes: number;
+  /** Returns the index behind the part, or -1 while it goes on behind `bytes`; undefined where it goes on to the end. */
+  findEnd: ((bytes: Buffer) => number) | undefined;
 }
 
 /** The block under construction, over `bytes`, and where in the source its records stand. */
@@ -41,42 +43,66 @@ export class BlockBuilder {
   readonly scan: Scan = newScan();
   /** Line that begins at, or stands around, the place where the splitter is. */
   line: number;
-  /** Whether a JSON object, be it an event or not, has been seen. */
-  sawObject = false;
+  /** The part that is being read over, while its end has not come. */
+  cut: Cut | undefined;
+  /** Records before the first JSON object, be it an event or not; undefined as long as there is none. */
+  recordsBeforeObject: number | undefined;
   readonly #context: BlockContext;
-  #index = 0;
+  #records = 0;
+  /** Offset of `bytes[0]`. */
   #offset: number;
+  /** Offset at which the block begins; bytes that no record is in may lie between it and `bytes[0]`. */
+  #start: number;
+  #end: Block['end'];
   #bytes: Buffer = EMPTY;
   #columns = newColumns();
 
   /** @param start where in the decoded content the first block begins */
   constructor(context: BlockContext, start: { offset: number; line: number }) {
     this.#context = context;
-    this.#offset = start.offset;
+    this.#offset = this.#start = start.offset;
+    this.#end = start;
     this.line = start.line;
   }
 
-  /** Offset in the decoded content of the block under construction. */
+  /** Offset in the decoded content of the bytes that are under construction. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Begins a block over `bytes`. */
+  /** Goes on with a block over `bytes`. */
   begin(bytes: Buffer): void {
     this.#bytes = bytes;
     this.#columns = newColumns();
   }
 
+  /** Reading can go on at `bytes[at]` without what came before it: a block may end there. */
+  mark(at: number): void {
+    this.#end = { offset: this.#offset + at, line: this.line };
+  }
+
+  /** Moves on over `bytes`, which hold no record. */
+  skip(bytes: Buffer): void {
+    this.#offset += bytes.length;
+    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) this.line++;
+  }
+
   /** Takes the record `bytes[from, to)`, of which {@link scan} holds what a scan has found, with `status`. */
   add(from: number, to: number, status: ScanStatus, isValidUtf8: boolean): void {
     const scan = this.scan;
-    if (scan.isObject && status !== 'invalid' && status !== 'incomplete') this.sawObject = true;
+    const isTooLarge = to - from > MAX_RECORD_BYTES;
+    const isValid = status === 'value' || status === 'too-deep';
+    if (isTooLarge ? this.#bytes[from] === OPEN_OBJECT : scan.isObject && isValid) this.#noteObject();
     const fault = faultOf(scan, status, from, to, isValidUtf8 || isUtf8(this.#bytes.subarray(from, to)));
-    if (fault !== undefined) return this.reject(from, to, fault[0], fault[1]);
+    if (fault !== undefined) {
+      this.reject(from, to, fault[0], fault[1]);
+      return;
+    }
     const columns = this.#columns;
     columns.starts.push(from);
     columns.ends.push(to);
     columns.ordinals.push(this.#nextOrdinal());
+    this.#records++;
     columns.splices.push(scan.spliceAt - from);
     columns.flags.push(
       (scan.insertId === 'absent' ? NEEDS_ID : scan.insertId === 'empty' ? EMPTY_ID : 0) |
@@ -93,57 +119,87 @@ export class BlockBuilder {
     this.#reject(Buffer.from(kept), to - from, this.#offset + from, this.#nextOrdinal(), { field, message });
   }
 
-  /** Begins a part that is not held whole, at `bytes[from]`. */
-  cut(from: number, message: string): Cut {
-    const cut = { message, offset: this.#offset + from, ordinal: this.#nextOrdinal(), kept: EMPTY, bytes: 0 };
-    extendCut(cut, this.#bytes.subarray(from));
-    return cut;
+  /** Begins a part that is not held whole, at `bytes[from]`; nothing of it is taken yet. */
+  beginCut(from: number, message: string, findEnd?: Cut['findEnd']): void {
+    this.cut = { message, offset: this.#offset + from, ordinal: this.#nextOrdinal(), kept: EMPTY, bytes: 0, findEnd };
   }
 
-  /** Takes a part that is now complete as a rejection. */
-  rejectCut(cut: Cut): void {
-    this.#reject(cut.kept, cut.bytes, cut.offset, cut.ordinal, { field: 'record', message: cut.message });
+  /**
+   * Begins a part that is all of the content, whatever was found in it before.
+   *
+   * @param head the beginning of the content
+   */
+  beginCutOfAll(head: Buffer, message: string): void {
+    const kept = head.subarray(0, this.#offset);
+    this.cut = { message, offset: 0, ordinal: 1, kept, bytes: this.#offset, findEnd: undefined };
+    this.#start = 0;
   }
 
-  /** Ends the block behind `bytes[consumed - 1]`; the next one begins there. */
+  /** Adds `bytes`, which come next, to the part; returns the index at which it ends before them, or -1 if it does not. */
+  extendCut(bytes: Buffer): number {
+    const cut = this.cut!;
+    const found = cut.findEnd === undefined ? -1 : cut.findEnd(bytes);
+    const part = found === -1 ? bytes : bytes.subarray(0, found);
+    cut.kept = extendKept(cut.kept, part);
+    cut.bytes += part.length;
+    this.skip(part);
+    return found === bytes.length ? -1 : found;
+  }
+
+  /** Takes the part as a rejection: it is complete, and ends where the bytes under construction begin. */
+  rejectCut(): void {
+    const { message, offset, ordinal, kept, bytes, findEnd } = this.cut!;
+    this.cut = undefined;
+    if (findEnd !== undefined && kept[0] === OPEN_OBJECT) this.#noteObject();
+    this.#reject(kept, bytes, offset, ordinal, { field: 'record', message });
+    this.mark(0);
+  }
+
+  /** Ends the block at the last {@link mark}; the next one goes on at `bytes[consumed]`. */
   finish(consumed: number): Block {
     const columns = this.#columns;
     const rejected = columns.rejections.length;
     const block: Block = {
       origin: this.#context.origin,
-      bytes: this.#bytes,
-      size: consumed,
+      bytes: columns.starts.length > 0 ? this.#bytes : EMPTY,
+      size: this.#end.offset - this.#start,
       offset: this.#offset,
-      end: { offset: this.#offset + consumed, line: this.line },
+      end: this.#end,
       ...columns,
       counts: { ...noCounts(), read: columns.starts.length + rejected, rejected },
       pending: 1,
     };
+    this.#start = this.#end.offset;
     this.#offset += consumed;
     return block;
   }
 
   #nextOrdinal(): number {
-    return this.#context.ordinal === 'line' ? this.line : this.#index++;
+    return this.#context.ordinal === 'line' ? this.line : this.#records;
+  }
+
+  #noteObject(): void {
+    this.recordsBeforeObject ??= this.#records;
   }
 
   #reject(kept: Buffer, bytes: number, offset: number, ordinal: number, reason: Rejection['reason']): void {
     const { origin, insertIdOf } = this.#context;
     const record = kept.length < bytes ? wholeCharacters(kept.subarray(0, MAX_KEPT_BYTES)) : kept;
     const insertId = record.length < bytes ? undefined : insertIdOf(record, origin, offset, ordinal);
+    this.#records++;
     this.#columns.rejections.push({ reason, source: origin.sourceOf(offset, ordinal), insertId, record, bytes });
   }
 }
 
-/** Adds the bytes that come next in a part that is not held whole. */
-export function extendCut(cut: Cut, bytes: Buffer): void {
-  if (cut.kept.length < MAX_KEPT_BYTES) {
-    cut.kept = Buffer.concat([cut.kept, bytes.subarray(0, MAX_KEPT_BYTES - cut.kept.length)]);
-  }
-  cut.bytes += bytes.length;
+/** The beginning of a part that is not held whole, with the bytes that come next in it. */
+export function extendKept(kept: Buffer, bytes: Buffer): Buffer {
+  if (kept.length >= MAX_KEPT_BYTES) return kept;
+  return Buffer.concat([kept, bytes.subarray(0, MAX_KEPT_BYTES - kept.length)]);
 }
 
 const EMPTY = Buffer.alloc(0);
+const NEWLINE = 0x0a;
+const OPEN_OBJECT = 0x7b;
 
 function newColumns() {
   const rejections: Rejection[] = [];

@@ -3,10 +3,9 @@
 /** What went wrong, in a word that alerts match. */
 export type ErrorCode =
   | 'accounts_unbalanced'
+  | 'checksum_mismatch'
   | 'credentials_refused'
-  | 'import_failed'
   | 'request_refused'
-  | 'state_bucket_watched'
   | 'stopped';
 
 /** The environment is not usable. Carries every fault at once and never a value of a variable. */
@@ -34,11 +33,7 @@ export class ImportError extends Error {
    * @param code    what went wrong, for alerts
    * @param message "what failed: where, after how many attempts; what to do"
    */
-  constructor(
-    code: ErrorCode,
-    message: string,
-    details: { status?: number; attempts?: number; cause?: unknown } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, details: { status?: number; attempts?: number; cause?: unknown } = {}) {
     super(message, { cause: details.cause });
     this.code = code;
     this.status = details.status;

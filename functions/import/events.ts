@@ -3,7 +3,13 @@
 import type { BatchBuilder, EventOrigin } from './batch.ts';
 import { type Block, EMPTY_ID, EMPTY_PROPERTIES, LINE_BREAK, LONG_NUMBER, NEEDS_ID } from './block.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import { type MixpanelEvent, parseKeepingDigits, serialize, type Transform, type TransformResult } from './transform.ts';
+import {
+  type MixpanelEvent,
+  parseKeepingDigits,
+  serialize,
+  type Transform,
+  type TransformResult,
+} from './transform.ts';
 
 /** `"$insert_id":"`, 24 characters, `",`. */
 const MAX_SPLICE_BYTES = 40;
@@ -21,7 +27,8 @@ export function addPassed(builder: BatchBuilder, block: Block, record: number, i
   const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
   const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
   if ((flags & EMPTY_ID) !== 0) {
-    return builder.addText({ block, record, kept }, serialize(parseRecord(block, record), makeId));
+    builder.addText({ block, record, kept }, serialize(parseRecord(block, record), makeId));
+    return;
   }
   const splice =
     (flags & NEEDS_ID) === 0 ? undefined : { at: from + block.splices[record]!, text: spliceOf(makeId(), flags) };

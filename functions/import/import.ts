@@ -36,19 +36,21 @@ export interface ImportOptions {
 export const MAX_UNSETTLED_BYTES = 64_000_000;
 
 /**
- * Imports what `source` yields until it ends or the run winds down; then `run.stopReason` tells, and what is not
- * settled by then has been given to nobody.
+ * Imports what `source` yields until it ends or the run winds down.
  *
+ * @returns whether all of it is settled; where it is not, `run.stopReason` tells why
  * @throws {@link ImportError} when Mixpanel refuses the configuration; whatever `source` and `settle` throw
  */
-export async function importBlocks(source: AsyncIterable<Block[]>, options: ImportOptions, run: Run): Promise<void> {
+export async function importBlocks(source: AsyncIterable<Block[]>, options: ImportOptions, run: Run): Promise<boolean> {
   const pipeline = new Pipeline(options, run);
   const iterator = source[Symbol.asyncIterator]();
+  let isExhausted = false;
   try {
     while (!run.stopping.aborted) {
       const result = await pipeline.until(iterator.next());
       if (result === undefined) break;
       if (result.done) {
+        isExhausted = true;
         await pipeline.dispatch();
         break;
       }
@@ -62,6 +64,7 @@ export async function importBlocks(source: AsyncIterable<Block[]>, options: Impo
   // A source that waits for its next bytes is not waited for.
   iterator.return?.().catch(() => {});
   pipeline.throwFailure();
+  return isExhausted && pipeline.openBlocks === 0;
 }
 
 /** The state of one import: the batch under construction and all that is under way. */
@@ -77,6 +80,8 @@ class Pipeline {
   #batches = 0;
   #bytesInFlight = 0;
   #unsettledBytes = 0;
+  /** Blocks that were taken and are not settled. */
+  openBlocks = 0;
   /** Blocks that are being settled. */
   #settling = 0;
   #failure: { error: unknown } | undefined;
@@ -106,6 +111,7 @@ class Pipeline {
 
   /** Turns a block's records into events. */
   async take(block: Block): Promise<void> {
+    this.openBlocks++;
     this.#unsettledBytes += block.size;
     await this.#add(block);
     if (this.#run.stopping.aborted) return;
@@ -205,21 +211,21 @@ class Pipeline {
     if (--block.pending > 0) return;
     if (!isBalanced(block.counts)) {
       const message = `The accounts of a block do not balance: ${JSON.stringify(block.counts)}; this is a defect, please report it`;
-      return this.fail(new ImportError('accounts_unbalanced', message));
+      this.fail(new ImportError('accounts_unbalanced', message));
+      return;
     }
     const settled = this.#options.settle(block);
-    if (settled === undefined) {
+    const onSettled = () => {
+      this.openBlocks--;
       this.#unsettledBytes -= block.size;
+    };
+    if (settled === undefined) {
+      onSettled();
       return;
     }
     this.#settling++;
     settled
-      .then(
-        () => {
-          this.#unsettledBytes -= block.size;
-        },
-        (error) => this.fail(error),
-      )
+      .then(onSettled, (error) => this.fail(error))
       .finally(() => {
         this.#settling--;
         this.#changed();
@@ -229,7 +235,8 @@ class Pipeline {
   #startLinger(): void {
     const { lingerMs } = this.#options;
     if (lingerMs === undefined || this.#builder.events === 0 || this.#lingering === this.#builder) return;
-    const builder = (this.#lingering = this.#builder);
+    const builder = this.#builder;
+    this.#lingering = builder;
     this.#run.clock.sleep(lingerMs, this.#run.stopping).then(
       () => {
         if (this.#lingering !== builder) return;

@@ -4,10 +4,11 @@ import { isUtf8 } from 'node:buffer';
 import type { Block } from './block.ts';
 import { BlockBuilder, type BlockContext } from './block-builder.ts';
 import { scan } from './scan.ts';
-import { ArraySplitter } from './split-array.ts';
+import { ArraySplitter, ElementEnd } from './split-array.ts';
 import { LineSplitter } from './split-lines.ts';
 
 const OPEN_ARRAY = 0x5b;
+const OPEN_OBJECT = 0x7b;
 
 /**
  * @param data the message's data, decompressed
@@ -18,18 +19,27 @@ export function messageBlock(data: Buffer, context: Omit<BlockContext, 'ordinal'
   if (data[from] === OPEN_ARRAY) {
     const { builder, splitter } = begin(data, context, new ArraySplitter());
     splitter.split(data, true, builder);
-    if (splitter.broken === undefined) return builder.finish(data.length);
+    if (!splitter.isBroken) return builder.finish(data.length);
   }
   const { builder, splitter } = begin(data, context, new LineSplitter());
-  if (from < data.length) {
+  if (data[from] === OPEN_OBJECT) {
     const status = scan(data, from, data.length, builder.scan);
-    const isObject = builder.scan.isObject && (status === 'value' || status === 'too-deep');
-    if (isObject && (status === 'too-deep' || skipWhiteSpace(data, builder.scan.end) === data.length)) {
-      builder.add(from, status === 'value' ? builder.scan.end : data.length, status, isUtf8(data));
+    const end = status === 'too-deep' ? from + new ElementEnd().find(data.subarray(from)) : builder.scan.end;
+    const isWhole = status === 'value' || (status === 'too-deep' && end > from);
+    if (isWhole && skipWhiteSpace(data, end) === data.length) {
+      builder.add(from, end, status, isUtf8(data));
+      builder.mark(data.length);
       return builder.finish(data.length);
     }
   }
   splitter.split(data, true, builder);
+  return builder.finish(data.length);
+}
+
+/** A message that cannot be decoded, as a block with one rejection. */
+export function undecodableMessage(data: Buffer, context: Omit<BlockContext, 'ordinal'>, message: string): Block {
+  const { builder } = begin(data, context, undefined);
+  builder.reject(0, data.length, 'record', message);
   return builder.finish(data.length);
 }
 

@@ -38,5 +38,5 @@ export async function recordOutcomes(batch: Batch, failures: readonly Failure[])
 
 function insertIdOf(event: Buffer): string {
   const { properties } = JSON.parse(event.toString()) as { properties: Record<string, unknown> };
-  return String(properties['$insert_id']);
+  return String(properties.$insert_id);
 }

@@ -1,7 +1,7 @@
 /** Turns decoded bytes, as they come, into blocks of records: newline-delimited JSON or one JSON array. */
 
-import type { Block } from './block.ts';
-import { BlockBuilder, type BlockContext, type Cut, extendCut } from './block-builder.ts';
+import type { Block, Rejection } from './block.ts';
+import { BlockBuilder, type BlockContext, extendKept } from './block-builder.ts';
 import { ArraySplitter } from './split-array.ts';
 import { LineSplitter } from './split-lines.ts';
 
@@ -38,11 +38,11 @@ export interface RecordParserOptions extends BlockContext {
 
 /**
  * Parses one object or file. Content whose first 1,000 records hold no JSON object is one rejection, and so is all that
- * comes behind a syntax error inside an array.
+ * comes behind a syntax error inside an array. Where the chunks begin and end makes no difference.
  */
 export class RecordParser {
-  readonly #options: RecordParserOptions;
-  #builder: BlockBuilder;
+  readonly #blockBytes: number;
+  readonly #builder: BlockBuilder;
   #splitter: LineSplitter | ArraySplitter | undefined;
   #format: Format | undefined;
   #waiting: Buffer[] = [];
@@ -50,13 +50,11 @@ export class RecordParser {
   /** Blocks that are given out once it is clear that the content holds JSON objects at all; undefined from then on. */
   #undecided: Block[] | undefined = [];
   /** The beginning of the content, while that is not clear. */
-  readonly #head: Cut = { message: '', offset: 0, ordinal: 1, kept: EMPTY, bytes: 0 };
-  /** The rest of content that cannot be told apart any further. */
-  #rest: Cut | undefined;
+  #head: Buffer = EMPTY;
 
   constructor(options: RecordParserOptions) {
-    const { resumeAt } = options;
-    this.#options = options;
+    const { resumeAt, blockBytes = BLOCK_BYTES } = options;
+    this.#blockBytes = blockBytes;
     this.#builder = new BlockBuilder(options, resumeAt ?? { offset: 0, line: 1 });
     if (resumeAt !== undefined && resumeAt.offset > 0) {
       this.#undecided = undefined;
@@ -71,10 +69,10 @@ export class RecordParser {
 
   /** Takes the next bytes of the decoded content and returns the blocks that they completed, if any. */
   push(chunk: Buffer): Block[] {
-    if (this.#undecided !== undefined) extendCut(this.#head, chunk);
+    if (this.#undecided !== undefined) this.#head = extendKept(this.#head, chunk);
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
-    return this.#waitingBytes < (this.#options.blockBytes ?? BLOCK_BYTES) ? [] : this.#parse(false);
+    return this.#waitingBytes < this.#blockBytes ? [] : this.#parse(false);
   }
 
   /** The content is over: returns the last blocks. */
@@ -84,84 +82,84 @@ export class RecordParser {
 
   /** Nothing behind this can be decoded: returns the last blocks, what is not parsed yet as one rejection. */
   breakOff(message: string): Block[] {
+    const builder = this.#builder;
     const blocks = this.#parse(false);
-    blocks.unshift(...(this.#undecided ?? []));
+    blocks.unshift(...(this.#undecided ?? []).filter(isNeeded));
     this.#undecided = undefined;
-    if (this.#rest === undefined) {
-      const bytes = this.#take();
-      this.#builder.begin(EMPTY);
-      this.#splitter?.split(EMPTY, true, this.#builder);
-      blocks.push(this.#builder.finish(0));
-      this.#beginRest(bytes, message);
-    }
-    return [...blocks, ...this.#parse(true)];
+    if (builder.cut !== undefined && builder.cut.findEnd === undefined) return [...blocks, ...this.#parse(true)];
+    builder.begin(EMPTY);
+    if (builder.cut !== undefined) builder.rejectCut();
+    builder.beginCut(0, message);
+    builder.extendCut(this.#take());
+    builder.rejectCut();
+    return [...blocks, builder.finish(0)];
   }
 
   #parse(isLast: boolean): Block[] {
-    let bytes = this.#take();
-    if (this.#rest !== undefined) {
-      extendCut(this.#rest, bytes);
-      return isLast ? this.#finishRest(this.#rest) : [];
+    let bytes = this.#skipBeginning(this.#take(), isLast);
+    if (this.#splitter === undefined) return this.#putBack(bytes);
+    const builder = this.#builder;
+    const { cut } = builder;
+    if (cut !== undefined) {
+      const end = builder.extendCut(bytes);
+      if (end === -1 && !isLast) return [];
+      bytes = end === -1 ? EMPTY : bytes.subarray(end);
     }
-    if (this.#splitter === undefined) {
-      if (!isLast && bytes.length < BYTE_ORDER_MARK.length) return this.#putBack(bytes);
-      if (this.#builder.offset === 0 && bytes.indexOf(BYTE_ORDER_MARK) === 0) {
-        bytes = bytes.subarray(BYTE_ORDER_MARK.length);
-        this.#builder.begin(EMPTY);
-        this.#builder.finish(BYTE_ORDER_MARK.length);
-      }
-      const first = bytes.find((byte) => !WHITE_SPACE.has(byte));
-      if (first === undefined && !isLast) return this.#putBack(bytes);
-      this.#begin(first === OPEN_ARRAY ? 'array' : 'ndjson', false);
-    }
-    const splitter = this.#splitter!;
-    this.#builder.begin(bytes);
-    const consumed = splitter.split(bytes, isLast, this.#builder);
-    const block = this.#builder.finish(consumed);
-    const remaining = bytes.subarray(consumed);
-    if (splitter instanceof ArraySplitter && splitter.broken !== undefined) this.#beginRest(remaining, splitter.broken);
-    else this.#putBack(remaining);
-    const blocks = this.#giveOut(block, isLast);
-    if (isLast && this.#rest !== undefined) blocks.push(...this.#finishRest(this.#rest));
+    builder.begin(bytes);
+    if (cut !== undefined) builder.rejectCut();
+    if (cut !== undefined && cut.findEnd === undefined) return this.#giveOut(builder.finish(0), true);
+    const consumed = this.#splitter.split(bytes, isLast, builder);
+    const blocks = this.#giveOut(builder.finish(consumed), isLast);
+    this.#putBack(bytes.subarray(consumed));
+    if (builder.cut !== undefined) blocks.push(...this.#parse(isLast));
     return blocks;
+  }
+
+  /** Skips what stands before the first record and tells the format from that; returns what is left. */
+  #skipBeginning(bytes: Buffer, isLast: boolean): Buffer {
+    if (this.#splitter !== undefined) return bytes;
+    const isAtStart = this.#builder.offset === 0;
+    if (isAtStart && !isLast && bytes.length < BYTE_ORDER_MARK.length) return bytes;
+    const from = isAtStart && bytes.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0;
+    const index = bytes.findIndex((byte, at) => at >= from && !WHITE_SPACE.has(byte));
+    const start = index === -1 ? bytes.length : index;
+    this.#builder.skip(bytes.subarray(0, start));
+    if (index !== -1 || isLast) this.#begin(bytes[start] === OPEN_ARRAY ? 'array' : 'ndjson', false);
+    return bytes.subarray(start);
   }
 
   /** Returns what can be given out with `block`: nothing, as long as no JSON object was seen. */
   #giveOut(block: Block, isLast: boolean): Block[] {
-    if (this.#undecided === undefined) return block.size > 0 ? [block] : [];
-    const blocks = this.#undecided;
-    blocks.push(block);
-    let records = this.#rest === undefined ? 0 : 1;
-    let bytes = 0;
-    for (const { counts, rejections } of blocks) {
-      records += counts.read;
-      for (const { record } of rejections) bytes += record.length;
-    }
-    const isDecided = this.#builder.sawObject || bytes > MAX_UNDECIDED_BYTES || (isLast && records < 2);
-    if (!isDecided && !isLast && records < MAX_RECORDS_WITHOUT_OBJECT) return [];
+    if (this.#undecided === undefined) return isNeeded(block) ? [block] : [];
+    this.#undecided.push(block);
+    const builder = this.#builder;
+    const isBroken = builder.cut !== undefined && builder.cut.findEnd === undefined;
+    const rejected = this.#undecided.flatMap(({ rejections }) => rejections);
+    const records = Math.min(MAX_RECORDS_WITHOUT_OBJECT, rejected.length + (isBroken ? 1 : 0));
+    const holdsObjects = this.#holdsObjects(rejected);
+    if (holdsObjects === undefined && !isLast && !isBroken) return [];
+    const blocks = this.#undecided.filter(isNeeded);
     this.#undecided = undefined;
-    if (isDecided) return blocks;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#builder = new BlockBuilder(this.#options, { offset: 0, line: 1 });
-    this.#rest = { ...this.#head, message: `no JSON object among the first ${records} records of the object` };
+    if (holdsObjects ?? records < 2) return blocks;
+    builder.beginCutOfAll(this.#head, `no JSON object among the first ${records} records of the object`);
     return [];
+  }
+
+  /** Whether the content holds JSON objects; undefined as long as more records may tell. */
+  #holdsObjects(rejected: Rejection[]): boolean | undefined {
+    const before = this.#builder.recordsBeforeObject;
+    // Before the first object there are rejections alone.
+    const first = rejected.slice(0, Math.min(before ?? MAX_RECORDS_WITHOUT_OBJECT, MAX_RECORDS_WITHOUT_OBJECT));
+    let bytes = 0;
+    for (const { record } of first) bytes += record.length;
+    if (bytes > MAX_UNDECIDED_BYTES) return true;
+    if (first.length === MAX_RECORDS_WITHOUT_OBJECT) return false;
+    return before === undefined ? undefined : true;
   }
 
   #begin(format: Format, isResumed: boolean): void {
     this.#format = format;
     this.#splitter = format === 'array' ? new ArraySplitter(isResumed) : new LineSplitter();
-  }
-
-  #beginRest(bytes: Buffer, message: string): void {
-    this.#builder.begin(bytes);
-    this.#rest = this.#builder.cut(0, message);
-  }
-
-  #finishRest(rest: Cut): Block[] {
-    this.#builder.begin(EMPTY);
-    this.#builder.rejectCut(rest);
-    return [this.#builder.finish(rest.bytes)];
   }
 
   #putBack(bytes: Buffer): Block[] {
@@ -175,4 +173,9 @@ export class RecordParser {
     this.#putBack(EMPTY);
     return bytes;
   }
+}
+
+/** Whether a block covers anything. */
+function isNeeded(block: Block): boolean {
+  return block.size > 0 || block.rejections.length > 0;
 }

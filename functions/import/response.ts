@@ -40,16 +40,16 @@ export function judge(answer: Answer, sent: number, now: number): Verdict {
   const json = parseObject(answer.body);
   if (status === 200) {
     if (json === undefined) return retry(answer, now, 'answered 200 with something other than JSON');
-    const imported = json['num_records_imported'];
+    const imported = json.num_records_imported;
     if (imported === sent) return { kind: 'settled', failures: [] };
     return { kind: 'miscounted', imported: typeof imported === 'number' ? imported : 0 };
   }
   if (status === 413) return { kind: 'too-large' };
   if (status === 429 || status === 408 || status >= 500) return retry(answer, now, `answered ${status}`);
   if (status === 400 && json !== undefined) {
-    const failures = readFailures(json['failed_records'], sent);
+    const failures = readFailures(json.failed_records, sent);
     if (failures.length > 0) return { kind: 'settled', failures };
-    if (json['code'] === 400) return { kind: 'bisect', message: text(json['error']) || 'refused by Mixpanel' };
+    if (json.code === 400) return { kind: 'bisect', message: text(json.error) || 'refused by Mixpanel' };
   }
   return { kind: 'refused' };
 }
@@ -81,9 +81,10 @@ function readFailures(records: unknown, sent: number): Failure[] {
   if (!Array.isArray(records)) return [];
   const failures = new Map<number, Failure>();
   for (const record of records as Record<string, unknown>[]) {
-    const index = record?.['index'];
+    const index = record?.index;
     if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= sent) continue;
-    if (!failures.has(index)) failures.set(index, { index, field: text(record['field']) || 'event', message: text(record['message']) });
+    if (!failures.has(index))
+      failures.set(index, { index, field: text(record.field) || 'event', message: text(record.message) });
   }
   return [...failures.values()].sort((a, b) => a.index - b.index);
 }

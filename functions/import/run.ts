@@ -38,6 +38,8 @@ export interface Run {
   readonly stopReason: StopReason | undefined;
   /** Aborted when attempts in flight are to be cut off too. */
   readonly aborted: AbortSignal;
+  /** When the run began, by {@link Clock.now}. */
+  readonly startedAt: number;
   /** When the run will be stopped, by {@link Clock.now}. */
   readonly deadline: number;
   /** Winds the run down; the first reason stands. */
@@ -80,7 +82,9 @@ export function startRun(deadlineMs = Number.POSITIVE_INFINITY, clock: Clock = s
   let stopReason: StopReason | undefined;
   const stop = (reason: StopReason) => {
     stopReason ??= reason;
-    stopper.abort(new ImportError('stopped', `The import was wound down (${stopReason}): what is not settled stays for later`));
+    stopper.abort(
+      new ImportError('stopped', `The import was wound down (${stopReason}): what is not settled stays for later`),
+    );
   };
   if (Number.isFinite(deadlineMs)) {
     clock.sleep(deadlineMs, stopper.signal).then(
@@ -96,6 +100,7 @@ export function startRun(deadlineMs = Number.POSITIVE_INFINITY, clock: Clock = s
       return stopReason;
     },
     aborted: aborter.signal,
+    startedAt: clock.now(),
     deadline: clock.now() + deadlineMs,
     stop,
     abort: () => {

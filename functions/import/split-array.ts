@@ -1,6 +1,6 @@
 /** Finds the records of one JSON array: its elements, on as many lines as they like. */
 
-import { type BlockBuilder, type Cut, extendCut, MAX_RECORD_BYTES } from './block-builder.ts';
+import { type BlockBuilder, MAX_RECORD_BYTES } from './block-builder.ts';
 import { scan } from './scan.ts';
 
 const NEWLINE = 0x0a;
@@ -8,103 +8,104 @@ const COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
-/** What is expected next: the opening bracket; an element or the closing one; a comma or the closing one; white space. */
-type State = 'open' | 'first' | 'after' | 'closed';
+/**
+ * What is expected next. `open`: the opening bracket; `first`: an element or the closing bracket; `element`: an element;
+ * `after`: a comma or the closing bracket; `resumed`: the same, or nothing; `closed`: white space; `broken`: nothing
+ * that could be told apart.
+ */
+type State = 'open' | 'first' | 'element' | 'after' | 'resumed' | 'closed' | 'broken';
 
-/** Splits an array into its elements, buffer by buffer. */
+/** Splits an array into its elements, buffer by buffer. A block ends behind an element, or with the content. */
 export class ArraySplitter {
-  /** Why the data break off behind what was consumed, once they do: nothing behind it can be told apart. */
-  broken: string | undefined;
   #state: State;
-  #cut: { part: Cut; end: ElementEnd } | undefined;
   /** The first newline that is not counted yet, in the buffer at hand. */
   #nextNewline = -1;
 
-  /** @param isResumed whether the source is read from behind an element on */
+  /** @param isResumed whether the source is read from the end of a block on */
   constructor(isResumed = false) {
-    this.#state = isResumed ? 'after' : 'open';
+    this.#state = isResumed ? 'resumed' : 'open';
+  }
+
+  /** Whether the data are no array: what stands behind the last element cannot be told apart, or is missing. */
+  get isBroken(): boolean {
+    return this.#state === 'broken';
   }
 
   /** As {@link LineSplitter.split}. */
   split(bytes: Buffer, isLast: boolean, out: BlockBuilder): number {
     this.#nextNewline = bytes.indexOf(NEWLINE);
-    let done = this.#cut === undefined ? 0 : this.#continueCut(bytes, isLast, out);
-    let at = done;
-    let isElementDue = false;
-    while (this.#cut === undefined && this.broken === undefined) {
-      const start = skipWhiteSpace(bytes, at);
-      if (start === bytes.length) {
-        if (isLast && this.#state !== 'closed') this.broken = 'the array is not closed: the data may be cut short';
-        if (isLast) done = this.#moveTo(bytes, start, out);
+    // A block that is not the last ends before the last byte, so that only behind a whole array nothing comes.
+    if (this.#state === 'resumed' && bytes.length > 0) this.#state = 'after';
+    let at = 0;
+    while (!this.isBroken) {
+      at = this.#moveTo(bytes, skipWhiteSpace(bytes, at), out);
+      if (at === bytes.length) {
+        if (isLast) this.#end(at, out);
         break;
       }
-      const byte = bytes[start]!;
-      if (this.#state === 'open' && byte === OPEN_ARRAY) {
+      const state = this.#state;
+      const byte = bytes[at]!;
+      if (state === 'open' && byte === OPEN_ARRAY) {
         this.#state = 'first';
-      } else if (this.#state === 'after' && !isElementDue && byte === COMMA) {
-        isElementDue = true;
-        at = start + 1;
-        continue;
-      } else if (byte === CLOSE_ARRAY && !isElementDue && (this.#state === 'first' || this.#state === 'after')) {
+        at++;
+      } else if (state === 'after' && byte === COMMA) {
+        this.#state = 'element';
+        at++;
+      } else if ((state === 'after' || state === 'first') && byte === CLOSE_ARRAY) {
         this.#state = 'closed';
-      } else if (this.#state === 'first' || isElementDue) {
-        const end = this.#takeElement(bytes, start, isLast, out);
-        if (end === undefined) break;
-        if (this.broken !== undefined || this.#cut !== undefined) return end;
+        at++;
+      } else if (state === 'element' || state === 'first') {
+        const end = this.#takeElement(bytes, at, isLast, out);
+        if (end === -1) break;
         this.#state = 'after';
-        isElementDue = false;
-        at = done = end;
-        continue;
+        at = this.#moveTo(bytes, end, out);
+        out.mark(at);
       } else {
-        this.broken = `not JSON: unexpected character ${this.#state === 'closed' ? 'behind' : 'in'} the array`;
-        return this.#moveTo(bytes, start, out);
+        this.#breakOff(at, `unexpected character ${state === 'closed' ? 'behind' : 'in'} the array`, out);
       }
-      at = done = this.#moveTo(bytes, start + 1, out);
     }
-    return done;
+    return at;
   }
 
-  /** Returns the index behind the element, or undefined where more bytes are needed. */
-  #takeElement(bytes: Buffer, start: number, isLast: boolean, out: BlockBuilder): number | undefined {
-    const status = scan(bytes, start, bytes.length, out.scan);
-    let end = out.scan.end;
-    let isComplete = status === 'value' && (end < bytes.length || isLast);
-    if (status === 'too-deep') {
-      end = new ElementEnd().find(bytes.subarray(start)) + start;
-      isComplete = end >= start;
+  /** Returns the index behind the element, or -1 where more bytes are needed or a part begins that is not held. */
+  #takeElement(bytes: Buffer, start: number, isLast: boolean, out: BlockBuilder): number {
+    // What stands behind the largest size is not looked at: whether it has come already must not matter.
+    const limit = Math.min(bytes.length, start + MAX_RECORD_BYTES + 1);
+    const isOverLimit = limit - start > MAX_RECORD_BYTES;
+    const status = scan(bytes, start, limit, out.scan);
+    let { end } = out.scan;
+    if (status === 'invalid') return this.#breakOff(start, 'unexpected character in an element of the array', out);
+    let isComplete = status === 'value' && (end < limit || (isLast && !isOverLimit));
+    if (status === 'too-deep' || (isOverLimit && !isComplete)) {
+      const length = new ElementEnd().find(bytes.subarray(start));
+      end = length === -1 ? bytes.length : start + length;
+      isComplete = end < bytes.length || (isLast && (length !== -1 || isOverLimit));
     }
     if (isComplete) {
-      this.#moveTo(bytes, start, out);
       out.add(start, end, status, false);
-      return this.#moveTo(bytes, end, out);
+      return end;
     }
-    if (status === 'invalid' || isLast) {
-      this.broken =
-        status === 'invalid'
-          ? 'not JSON: unexpected character in an element of the array'
-          : 'not JSON: it ends in the middle of an element of the array';
-      return this.#moveTo(bytes, start, out);
-    }
-    if (bytes.length - start <= MAX_RECORD_BYTES) return undefined;
-    this.#moveTo(bytes, start, out);
-    const elementEnd = new ElementEnd();
-    elementEnd.find(bytes.subarray(start));
-    this.#cut = { part: out.cut(start, `larger than ${MAX_RECORD_BYTES} bytes`), end: elementEnd };
-    return this.#moveTo(bytes, bytes.length, out);
-  }
-
-  #continueCut(bytes: Buffer, isLast: boolean, out: BlockBuilder): number {
-    const { part, end: elementEnd } = this.#cut!;
-    const found = elementEnd.find(bytes);
-    const end = found === -1 ? bytes.length : found;
-    extendCut(part, bytes.subarray(0, end));
-    this.#moveTo(bytes, end, out);
-    if (found !== -1 || isLast) {
-      out.rejectCut(part);
-      this.#cut = undefined;
+    if (isLast) return this.#breakOff(start, 'it ends in the middle of an element of the array', out);
+    if (isOverLimit) {
+      const elementEnd = new ElementEnd();
+      out.beginCut(start, `larger than ${MAX_RECORD_BYTES} bytes`, (next) => elementEnd.find(next));
       this.#state = 'after';
     }
-    return end;
+    return -1;
+  }
+
+  #breakOff(at: number, message: string, out: BlockBuilder): -1 {
+    this.#state = 'broken';
+    out.beginCut(at, `not JSON: ${message}`);
+    return -1;
+  }
+
+  #end(at: number, out: BlockBuilder): void {
+    if (this.#state !== 'closed' && this.#state !== 'resumed') {
+      this.#state = 'broken';
+      out.reject(at, at, 'record', 'the array is not closed: the data may be cut short');
+    }
+    out.mark(at);
   }
 
   /** Counts the lines that end before `to`, and returns it. */
@@ -117,15 +118,23 @@ export class ArraySplitter {
   }
 }
 
-/** Finds where an element ends that is too large or too deep to be scanned; of its syntax it knows strings and brackets. */
-class ElementEnd {
+/** Finds where a value ends that is too large or too deep to be scanned; of its syntax it knows strings and brackets. */
+export class ElementEnd {
   #depth = 0;
   #isInString = false;
   #isEscaped = false;
   #hasBegun = false;
+  #isOver = false;
 
-  /** Returns the index behind the element, or -1 while it goes on behind `bytes`. */
+  /** Returns the index behind the value, or -1 while it goes on behind `bytes`, which come next. */
   find(bytes: Buffer): number {
+    if (this.#isOver) return 0;
+    const end = this.#find(bytes);
+    this.#isOver = end !== -1;
+    return end;
+  }
+
+  #find(bytes: Buffer): number {
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at]!;
       if (this.#isInString) {

@@ -1,26 +1,25 @@
 /** Finds the records of newline-delimited JSON: one a line, blank lines are none. */
 
 import { isUtf8 } from 'node:buffer';
-import { type BlockBuilder, type Cut, extendCut, MAX_RECORD_BYTES } from './block-builder.ts';
+import { type BlockBuilder, MAX_RECORD_BYTES } from './block-builder.ts';
 import { scan } from './scan.ts';
 
+/** Bytes after which no end of a line is waited for: a record as large as it may be, and white space behind it. */
+const MAX_LINE_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
 /** Splits a source at its newlines, buffer by buffer. */
 export class LineSplitter {
-  /** The line that is too long to be held, while its end has not come. */
-  #cut: Cut | undefined;
-
   /**
    * @param bytes  what has not been consumed yet
    * @param isLast whether nothing comes behind them
-   * @param out    receives the records
+   * @param out    receives the records, and the beginning of a line that is too long to be held
    * @returns how many bytes were consumed; the others are to be handed in again with what follows
    */
   split(bytes: Buffer, isLast: boolean, out: BlockBuilder): number {
-    let at = this.#cut === undefined ? 0 : this.#continueCut(this.#cut, bytes, isLast, out);
     const whole = isLast ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
-    const isValidUtf8 = isUtf8(bytes.subarray(at, Math.max(at, whole)));
+    const isValidUtf8 = isUtf8(bytes.subarray(0, whole));
+    let at = 0;
     while (at < whole) {
       let end = bytes.indexOf(NEWLINE, at);
       if (end === -1) end = bytes.length;
@@ -28,38 +27,26 @@ export class LineSplitter {
       if (end < bytes.length) out.line++;
       at = Math.min(end + 1, bytes.length);
     }
-    if (bytes.length - at > MAX_RECORD_BYTES) {
-      const start = skipBlanks(bytes, at, bytes.length);
-      if (bytes.length - start > MAX_RECORD_BYTES) {
-        this.#cut = out.cut(start, `larger than ${MAX_RECORD_BYTES} bytes`);
-        at = bytes.length;
-      } else {
-        at = start;
-      }
+    at = skipBlanks(bytes, at, bytes.length);
+    out.mark(at);
+    if (bytes.length - at > MAX_LINE_BYTES) {
+      out.beginCut(at, `larger than ${MAX_RECORD_BYTES} bytes`, (next) => next.indexOf(NEWLINE));
     }
     return at;
-  }
-
-  #continueCut(cut: Cut, bytes: Buffer, isLast: boolean, out: BlockBuilder): number {
-    const newline = bytes.indexOf(NEWLINE);
-    const end = newline === -1 ? bytes.length : newline;
-    extendCut(cut, bytes.subarray(0, end));
-    if (newline === -1 && !isLast) return end;
-    out.rejectCut(cut);
-    this.#cut = undefined;
-    if (newline === -1) return end;
-    out.line++;
-    return newline + 1;
   }
 }
 
 function takeLine(bytes: Buffer, lineStart: number, lineEnd: number, isValidUtf8: boolean, out: BlockBuilder): void {
   const from = skipBlanks(bytes, lineStart, lineEnd);
   let to = lineEnd;
-  while (to > from && isBlank(bytes[to - 1]!)) to--;
+  // White space at the end of a longer line counts, as it does where the line comes in pieces.
+  if (to - from <= MAX_LINE_BYTES) while (to > from && isBlank(bytes[to - 1]!)) to--;
   if (from === to) return;
   let status = scan(bytes, from, to, out.scan);
-  if (status === 'value' && out.scan.end < to) status = 'invalid';
+  if (status === 'value' && out.scan.end < to) {
+    status = 'invalid';
+    out.scan.end = skipBlanks(bytes, out.scan.end, to);
+  }
   out.add(from, to, status, isValidUtf8);
 }
 

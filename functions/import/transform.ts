@@ -26,7 +26,10 @@ const { parse, rawJSON } = JSON as unknown as {
 export function parseKeepingDigits(text: string): unknown {
   return parse(text, (_key, value, { source }) => {
     if (typeof value !== 'number' || source === undefined) return value;
-    const digits = source.replace(/[eE].*$/, '').replace(/[-.]/g, '').replace(/^0+/, '');
+    const digits = source
+      .replace(/[eE].*$/, '')
+      .replace(/[-.]/g, '')
+      .replace(/^0+/, '');
     const isKept = digits.length <= 15 && Number.isFinite(value) && (value !== 0 || digits === '');
     return isKept ? value : rawJSON(source);
   });
@@ -41,7 +44,7 @@ export function serialize(event: MixpanelEvent, makeId: () => string): string {
   if (!isObject(event) || !isObject(event.properties)) {
     throw new TypeError('the transform returned something other than events with an object as `properties`');
   }
-  const id = event.properties['$insert_id'];
+  const id = event.properties.$insert_id;
   if (id !== undefined && id !== null && id !== '') return JSON.stringify(event);
   const { $insert_id: _, ...properties } = event.properties;
   return JSON.stringify({ ...event, properties: { $insert_id: makeId(), ...properties } });

@@ -408,7 +408,7 @@ describe('faults', () => {
     assert.equal(server.received, 1);
   });
 
-  for (const fault of [{ delayMs: 600_000 }, { hang: true } as const]) {
+  for (const fault of [{ delayMs: 20_000 }, { hang: true } as const]) {
     test(`${Object.keys(fault)[0]} ends when the client goes away, and nothing is ingested`, async () => {
       const client = new AbortController();
       server.fault = () => {
@@ -487,13 +487,10 @@ describe('observing', () => {
       assert.ok(receivedAt <= Date.now());
       events.push([event, properties.$insert_id, duplicate]);
     });
+    server.on('request', () => events.push(`in flight: ${server.inFlight}`));
     const announced = once(server, 'request');
     await post(lines(event('a'), event('b'), event('a')));
-    assert.deepEqual(events, [
-      ['Signup', 'a', false],
-      ['Signup', 'b', false],
-      ['Signup', 'a', true],
-    ]);
+    assert.deepEqual(events, [['Signup', 'a', false], ['Signup', 'b', false], ['Signup', 'a', true], 'in flight: 0']);
     assert.equal((await announced)[0], server.requests[0]);
   });
 

@@ -70,7 +70,7 @@ async function statuses(count: number): Promise<number[]> {
   return seen;
 }
 
-describe('push', () => {
+describe('push', { timeout: 15_000 }, () => {
   it('posts the message as the real service does, and takes 204 for an ack', async () => {
     answer = respond(204);
     await createPushSubscription();

@@ -1,0 +1,110 @@
+/** drainSubscription: called every minute, it imports what waits in a subscription. */
+
+import { randomUUID } from 'node:crypto';
+import type { v1 } from '@google-cloud/pubsub';
+import type { DrainSubscriptionConfig } from './config.ts';
+import { addCounts, type Block, noCounts } from './import/block.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
+import { type Run, startRun } from './import/run.ts';
+import type { Sender } from './import/sender.ts';
+import type { Logger } from './log.ts';
+import { Acks } from './pubsub/acks.ts';
+import { toBlock } from './pubsub/message-block.ts';
+import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
+import { register, unregister } from './shutdown.ts';
+import { createStorage } from './storage/client.ts';
+import { DeadLetterWriter } from './storage/dead-letters.ts';
+import { messageDeadLetterName } from './storage/names.ts';
+import { failure, workOf } from './summary.ts';
+import transform from './transform.ts';
+
+/** How long a batch that is not full waits for more messages, in milliseconds. */
+const LINGER_MS = 1_000;
+
+/** Drains once, and returns the summary; what it throws is to be answered with 500. */
+export type DrainSubscription = (logger: Logger) => Promise<object>;
+
+/** Makes the function, once for the process. */
+export function createDrainSubscription(
+  config: DrainSubscriptionConfig,
+  sender: Sender,
+  subscriber: v1.SubscriberClient,
+): DrainSubscription {
+  const stateBucket = createStorage(config.storageEndpoint).bucket(config.stateBucket);
+  const subscription = config.eventSubscription;
+
+  return async (logger) => {
+    const run = startRun(config.deadlineMs);
+    register(run);
+    try {
+      return await drain(run, logger);
+    } finally {
+      unregister(run);
+      run.end();
+    }
+  };
+
+  async function drain(run: Run, logger: Logger): Promise<object> {
+    const counts = noCounts();
+    /** Messages that are not settled, by their blocks. */
+    const ackIds = new Map<Block, string>();
+    const acks = new Acks(subscriber, subscription, (error) =>
+      logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
+    );
+    const giveBack = (messages: ReceivedMessage[]) => acks.giveBack(messages.map(({ ackId }) => ackId ?? ''));
+    const deadLetters = new DeadLetterWriter(
+      stateBucket,
+      () => messageDeadLetterName(subscription, new Date(), randomUUID()),
+      run,
+    );
+    const settle = (block: Block) => {
+      addCounts(counts, block.counts);
+      acks.ack(ackIds.get(block)!);
+      ackIds.delete(block);
+    };
+    const summary = () => ({ subscription, messages: acks.acknowledged, ...counts, ...workOf(run) });
+
+    async function* blocks(): AsyncGenerator<Block[]> {
+      const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, giveBack });
+      for await (const messages of pulled) {
+        yield messages.map((message) => {
+          const block = toBlock(message, subscription, config.insertIdOf);
+          ackIds.set(block, message.ackId ?? '');
+          return block;
+        });
+      }
+    }
+
+    try {
+      await importBlocks(
+        blocks(),
+        {
+          ...config,
+          sender,
+          transform,
+          maxUnsettledBytes: MAX_UNSETTLED_BYTES,
+          lingerMs: LINGER_MS,
+          settle(block) {
+            if (block.rejections.length === 0) return settle(block);
+            return deadLetters.write(block.rejections).then(() => settle(block));
+          },
+          flush: () => deadLetters.flush(),
+        },
+        run,
+      );
+    } catch (error) {
+      await handBack();
+      throw failure(logger, summary(), error, 'subscription failed');
+    }
+    const isUnsettled = ackIds.size > 0;
+    await handBack();
+    const result = { ...summary(), ...(isUnsettled ? { reason: run.stopReason, givenBack: true } : {}) };
+    logger.info(result, 'subscription drained');
+    return result;
+
+    async function handBack(): Promise<void> {
+      acks.giveBack([...ackIds.values()]);
+      await acks.close();
+    }
+  }
+}

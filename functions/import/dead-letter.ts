@@ -1,0 +1,22 @@
+/** Writes a rejection down as a dead letter: one JSON object a line. */
+
+import { isUtf8 } from 'node:buffer';
+import type { Rejection } from './block.ts';
+
+/**
+ * @param rejectedAt when it was rejected
+ * @returns a line with its line end: the record as text, or as `recordBase64` where it is no valid UTF-8; with
+ *   `truncated` and its whole length where only its beginning is held
+ */
+export function formatDeadLetter(rejection: Rejection, rejectedAt: Date): string {
+  const { reason, source, insertId, record, bytes } = rejection;
+  const line = {
+    reason,
+    source,
+    insertId,
+    rejectedAt: rejectedAt.toISOString(),
+    ...(isUtf8(record) ? { record: record.toString() } : { recordBase64: record.toString('base64') }),
+    ...(record.length < bytes ? { truncated: true, bytes } : {}),
+  };
+  return `${JSON.stringify(line)}\n`;
+}

@@ -1,0 +1,33 @@
+/** Keeps the accounts of one source: up to where everything is settled, whatever the order in which blocks settle. */
+
+import { addCounts, type Block, type Counts, noCounts } from './block.ts';
+
+/** The watermark of a source, and the counts of exactly the ground before it. */
+export class Ledger {
+  /** Bytes of the decoded content, and lines, up to which everything is settled. */
+  position: { offset: number; line: number };
+  readonly counts: Counts = noCounts();
+  /** Blocks that were read and are not behind the watermark, in the order of the source. */
+  readonly #open: Block[] = [];
+  readonly #settled = new Set<Block>();
+
+  constructor(position = { offset: 0, line: 1 }) {
+    this.position = position;
+  }
+
+  /** Notes blocks that were read, in the order of the source. */
+  open(blocks: readonly Block[]): void {
+    this.#open.push(...blocks);
+  }
+
+  /** Moves the watermark over the block, and over those behind it, once all before them are settled. */
+  settle(block: Block): void {
+    this.#settled.add(block);
+    let passed = 0;
+    for (; passed < this.#open.length && this.#settled.delete(this.#open[passed]!); passed++) {
+      addCounts(this.counts, this.#open[passed]!.counts);
+      this.position = this.#open[passed]!.end;
+    }
+    this.#open.splice(0, passed);
+  }
+}

@@ -1,0 +1,54 @@
+/** Registers the function that is the functions framework's target, and loads no more than it needs. */
+
+import { cloudEvent, http } from '@google-cloud/functions-framework';
+import { type CoreConfig, readDrainSubscriptionConfig, readImportObjectConfig, readTarget } from './config.ts';
+import { createMixpanelClient } from './import/client.ts';
+import { ConfigError } from './import/errors.ts';
+import { createSender, type Sender } from './import/sender.ts';
+import { createLogger, withTrace } from './log.ts';
+import type { CloudEvent } from './notification.ts';
+import { handleShutdown } from './shutdown.ts';
+
+const logger = createLogger();
+
+try {
+  handleShutdown();
+  if (readTarget(process.env, process.argv) === 'importObject') await registerImportObject();
+  else await registerDrainSubscription();
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  logger.error({ code: 'configuration', problems: error.problems }, error.message);
+  process.exit(1);
+}
+
+async function registerImportObject(): Promise<void> {
+  const config = readImportObjectConfig(process.env);
+  const { createImportObject } = await import('./import-object.ts');
+  const importObject = createImportObject(config, newSender(config), logger);
+  // One declared parameter: with two the framework would wait for a callback.
+  cloudEvent('importObject', (event: CloudEvent) => importObject(event));
+}
+
+async function registerDrainSubscription(): Promise<void> {
+  const config = readDrainSubscriptionConfig(process.env);
+  const { createDrainSubscription } = await import('./drain-subscription.ts');
+  const { createSubscriber } = await import('./pubsub/client.ts');
+  const subscriber = await createSubscriber(config.eventSubscription);
+  const drainSubscription = createDrainSubscription(config, newSender(config), subscriber);
+  const projectId = config.eventSubscription.split('/')[1]!;
+  http('drainSubscription', async (request, response) => {
+    response.json(await drainSubscription(withTrace(logger, projectId, request.header('traceparent'))));
+  });
+}
+
+/** One for the process: what it learns of Mixpanel's limits concerns every invocation. */
+function newSender(config: CoreConfig): Sender {
+  return createSender(createMixpanelClient(config.mixpanel), {
+    ...config,
+    onNotice(notice) {
+      if (notice.kind === 'miscounted')
+        logger.warn(notice, 'Mixpanel counted other than what was sent, again and again');
+      else logger.debug(notice, 'An attempt failed and will be made again');
+    },
+  });
+}

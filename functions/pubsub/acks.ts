@@ -1,0 +1,68 @@
+/** Acknowledges messages, many in one call, and gives back those that cannot be settled for now. */
+
+import type { v1 } from '@google-cloud/pubsub';
+
+/** Ids in one call: far below the 512 KiB that a request may have. */
+const MAX_IDS = 1_000;
+/** How long an ack waits for company, in milliseconds. */
+const LINGER_MS = 100;
+
+/** Gathers acks. A call that fails is not an error: the message comes again, and its events have the same ids. */
+export class Acks {
+  /** Messages that were acknowledged. */
+  acknowledged = 0;
+  readonly #subscriber: v1.SubscriberClient;
+  readonly #subscription: string;
+  readonly #onFailure: (error: Error) => void;
+  readonly #calls = new Set<Promise<void>>();
+  #ids: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param onFailure told of each call that failed, once the client has given up */
+  constructor(subscriber: v1.SubscriberClient, subscription: string, onFailure: (error: Error) => void) {
+    this.#subscriber = subscriber;
+    this.#subscription = subscription;
+    this.#onFailure = onFailure;
+  }
+
+  /** Acknowledges soon. */
+  ack(ackId: string): void {
+    this.#ids.push(ackId);
+    if (this.#ids.length >= MAX_IDS) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), LINGER_MS);
+  }
+
+  /** Has the messages delivered again at once, or after the subscription's back-off. */
+  giveBack(ackIds: readonly string[]): void {
+    for (let at = 0; at < ackIds.length; at += MAX_IDS) {
+      const ids = ackIds.slice(at, at + MAX_IDS);
+      this.#call(
+        this.#subscriber.modifyAckDeadline({ subscription: this.#subscription, ackIds: ids, ackDeadlineSeconds: 0 }),
+      );
+    }
+  }
+
+  /** Resolves when all calls have ended. */
+  async close(): Promise<void> {
+    this.#flush();
+    while (this.#calls.size > 0) await Promise.all(this.#calls);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const ids = this.#ids;
+    if (ids.length === 0) return;
+    this.#ids = [];
+    this.#call(
+      this.#subscriber.acknowledge({ subscription: this.#subscription, ackIds: ids }).then(() => {
+        this.acknowledged += ids.length;
+      }),
+    );
+  }
+
+  #call(call: Promise<unknown>): void {
+    const ended: Promise<void> = call.then(() => {}, this.#onFailure).finally(() => this.#calls.delete(ended));
+    this.#calls.add(ended);
+  }
+}

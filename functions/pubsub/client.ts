@@ -1,0 +1,11 @@
+/** Makes clients for Pub/Sub; PUBSUB_EMULATOR_HOST leads them elsewhere, as it does all Pub/Sub clients. */
+
+import { PubSub, v1 } from '@google-cloud/pubsub';
+
+/** @param resource `projects/P/…`, which says the project */
+export async function createSubscriber(resource: string): Promise<v1.SubscriberClient> {
+  const pubsub = new PubSub({ projectId: resource.split('/')[1]! });
+  // A client of the lower level does not look for the emulator by itself.
+  const config = await pubsub.getClientConfig();
+  return new v1.SubscriberClient(config as ConstructorParameters<typeof v1.SubscriberClient>[0]);
+}

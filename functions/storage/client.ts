@@ -1,0 +1,26 @@
+/** Makes clients for Cloud Storage. */
+
+import { Storage } from '@google-cloud/storage';
+
+/** @param endpoint base URL of another Cloud Storage; Google's, with its credentials, unless given */
+export function createStorage(endpoint: string | undefined): Storage {
+  return new Storage(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'local' });
+}
+
+/**
+ * A client for reading objects. It leaves trying again to {@link readObject}: its own way of doing so ends the process
+ * on Node 24 where a read is answered 503.
+ */
+export function createReadingStorage(endpoint: string | undefined): Storage {
+  const retryOptions = { autoRetry: false };
+  return new Storage(
+    endpoint === undefined ? { retryOptions } : { apiEndpoint: endpoint, projectId: 'local', retryOptions },
+  );
+}
+
+/** The status that an error of the client stands for, if it stands for one. */
+export function statusOf(error: unknown): number | undefined {
+  const { code, status } = error as { code?: unknown; status?: unknown };
+  const number = Number(code ?? status);
+  return Number.isInteger(number) ? number : undefined;
+}

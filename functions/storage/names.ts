@@ -1,0 +1,35 @@
+/** Names of the objects in the state bucket. */
+
+import { hash } from 'node:crypto';
+
+/** The most bytes that a name may have (https://cloud.google.com/storage/docs/objects#naming). */
+const MAX_NAME_BYTES = 1_024;
+
+/** An object as it was at one time. */
+export interface ObjectGeneration {
+  bucket: string;
+  object: string;
+  generation: string;
+}
+
+/** `PREFIX/BUCKET/OBJECT/REST`, with a hash of OBJECT in its place where that would be too long. */
+function stateName(prefix: string, { bucket, object }: ObjectGeneration, rest: string): string {
+  const name = `${prefix}/${bucket}/${object}/${rest}`;
+  return Buffer.byteLength(name) <= MAX_NAME_BYTES ? name : `${prefix}/${bucket}/${hash('sha256', object)}/${rest}`;
+}
+
+/** Where the dead letters of an object go that begin with the record at `offset` of the decoded content. */
+export function objectDeadLetterName(source: ObjectGeneration, offset: number, holder: string): string {
+  const file = `${String(offset).padStart(15, '0')}-${holder}.ndjson`;
+  return stateName('dead-letters/objects', source, `${source.generation}/${file}`);
+}
+
+/**
+ * Where dead letters of messages go.
+ *
+ * @param subscription `projects/P/subscriptions/S`
+ * @param id           a UUID
+ */
+export function messageDeadLetterName(subscription: string, now: Date, id: string): string {
+  return `dead-letters/messages/${subscription.split('/').at(-1)}/${now.toISOString().slice(0, 10)}/${id}.ndjson`;
+}

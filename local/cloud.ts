@@ -1,0 +1,137 @@
+/** The local cloud: Mixpanel, Cloud Storage and Pub/Sub on this machine, and both functions between them, as deployed. */
+
+import { PubSub } from '@google-cloud/pubsub';
+import { Storage } from '@google-cloud/storage';
+import { type MixpanelOptions, type MixpanelServer, startMixpanel } from './mixpanel.ts';
+import { type PubSubServer, startPubSub } from './pubsub.ts';
+import { type ServedFunction, serveFunction } from './served-function.ts';
+import { type ObjectResource, type StorageServer, startStorage } from './storage.ts';
+
+/** Names of the resources in the local cloud. */
+export const NAMES = {
+  project: 'local',
+  importBucket: 'local-mixpanel-import',
+  stateBucket: 'local-mixpanel-state',
+  objectTopic: 'projects/local/topics/mixpanel-objects',
+  objectSubscription: 'projects/local/subscriptions/mixpanel-objects',
+  eventTopic: 'projects/local/topics/mixpanel-events',
+  eventSubscription: 'projects/local/subscriptions/mixpanel-events',
+} as const;
+
+/** Credentials that the local Mixpanel takes. */
+export const CREDENTIALS = { projectId: '1', username: 'local-service-account', secret: 'local-secret' } as const;
+
+/** How a local cloud is started. */
+export interface LocalCloudOptions {
+  /** Where Cloud Storage keeps its objects. */
+  folder: string;
+  /** Variables of the functions' environment, over those that make them work here. */
+  env?: Record<string, string>;
+  /** Receives every line that a function prints. */
+  onLine?: (target: string, line: string) => void;
+  mixpanel?: MixpanelOptions;
+  /** Ports; free ones unless given. */
+  ports?: { mixpanel?: number; storage?: number; pubsub?: number };
+}
+
+/** A local cloud that runs. */
+export interface LocalCloud {
+  readonly mixpanel: MixpanelServer;
+  readonly storage: StorageServer;
+  readonly pubsub: PubSubServer;
+  readonly importObject: ServedFunction;
+  readonly drainSubscription: ServedFunction;
+  /** A client for the local Cloud Storage, and one for the local Pub/Sub. */
+  readonly storageClient: Storage;
+  readonly pubsubClient: PubSub;
+  /** Calls drainSubscription as Cloud Scheduler does; resolves with its answer. */
+  drain(): Promise<{ status: number; body: unknown }>;
+  close(): Promise<void>;
+}
+
+/** Starts everything; resolves when all of it answers. */
+export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud> {
+  const { folder, onLine = () => {}, ports = {} } = options;
+  // No client looks for credentials or a metadata server here.
+  process.env.METADATA_SERVER_DETECTION = 'none';
+  const mixpanel = await startMixpanel({ serviceAccount: CREDENTIALS, port: ports.mixpanel ?? 0, ...options.mixpanel });
+  const pubsub = await startPubSub({ port: ports.pubsub ?? 0 });
+  const storage = await startStorage({
+    folder,
+    port: ports.storage ?? 0,
+    onFinalize: (object) => notify(pubsub, object),
+  });
+  storage.createBucket(NAMES.importBucket);
+  storage.createBucket(NAMES.stateBucket);
+
+  const env = {
+    METADATA_SERVER_DETECTION: 'none',
+    MIXPANEL_API_URL: mixpanel.url,
+    MIXPANEL_PROJECT_ID: CREDENTIALS.projectId,
+    MIXPANEL_SERVICE_ACCOUNT_USERNAME: CREDENTIALS.username,
+    MIXPANEL_SERVICE_ACCOUNT_SECRET: CREDENTIALS.secret,
+    STORAGE_API_ENDPOINT: storage.url,
+    PUBSUB_EMULATOR_HOST: pubsub.host,
+    STATE_BUCKET: NAMES.stateBucket,
+    OBJECT_TOPIC: NAMES.objectTopic,
+    EVENT_SUBSCRIPTION: NAMES.eventSubscription,
+    ...options.env,
+  };
+  const [importObject, drainSubscription] = await Promise.all(
+    (['importObject', 'drainSubscription'] as const).map((target) =>
+      serveFunction({ target, env, onLine: (line) => onLine(target, line) }),
+    ),
+  );
+  const storageClient = new Storage({ apiEndpoint: storage.url, projectId: NAMES.project });
+  const pubsubClient = new PubSub({ projectId: NAMES.project, apiEndpoint: pubsub.host, emulatorMode: true });
+  await createTopology(pubsubClient, importObject!.url);
+
+  return {
+    mixpanel,
+    storage,
+    pubsub,
+    importObject: importObject!,
+    drainSubscription: drainSubscription!,
+    storageClient,
+    pubsubClient,
+    async drain() {
+      const response = await fetch(drainSubscription!.url, { method: 'POST' });
+      const text = await response.text();
+      return { status: response.status, body: response.ok ? JSON.parse(text) : text };
+    },
+    async close() {
+      await Promise.all([importObject!.stop(), drainSubscription!.stop()]);
+      await pubsubClient.close();
+      await Promise.all([pubsub.close(), storage.close(), mixpanel.close()]);
+    },
+  };
+}
+
+/** Topics and subscriptions, as Terraform makes them. */
+async function createTopology(client: PubSub, importObjectUrl: string): Promise<void> {
+  const retryPolicy = { minimumBackoff: { seconds: 10 }, maximumBackoff: { seconds: 600 } };
+  for (const topic of [NAMES.objectTopic, NAMES.eventTopic]) await client.createTopic(topic);
+  await client.createSubscription(NAMES.objectTopic, NAMES.objectSubscription, {
+    pushConfig: { pushEndpoint: `${importObjectUrl}/${NAMES.objectTopic}` },
+    ackDeadlineSeconds: 600,
+    retryPolicy,
+  });
+  await client.createSubscription(NAMES.eventTopic, NAMES.eventSubscription, { ackDeadlineSeconds: 600, retryPolicy });
+}
+
+/** Tells of an object as Cloud Storage does (https://cloud.google.com/storage/docs/pubsub-notifications). */
+function notify(pubsub: PubSubServer, object: ObjectResource): void {
+  if (object.bucket !== NAMES.importBucket) return;
+  pubsub.publish(NAMES.objectTopic, {
+    data: JSON.stringify(object),
+    attributes: {
+      notificationConfig: `projects/_/buckets/${object.bucket}/notificationConfigs/1`,
+      eventType: 'OBJECT_FINALIZE',
+      payloadFormat: 'JSON_API_V1',
+      bucketId: object.bucket,
+      objectId: object.name,
+      objectGeneration: object.generation,
+      eventTime: object.updated,
+    },
+  });
+}

@@ -1,0 +1,79 @@
+/** Serves one of the functions with the functions framework, in a process of its own, as it is deployed. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { type AddressInfo, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const framework = join(dirname(createRequire(import.meta.url).resolve('@google-cloud/functions-framework')), 'main.js');
+const sources = new URL('../functions/index.ts', import.meta.url).pathname;
+
+/** What is served, and how. */
+export interface ServedFunctionOptions {
+  target: 'importObject' | 'drainSubscription';
+  /** Environment of the process; it gets no other variables than these and PATH. */
+  env: Record<string, string>;
+  /** Receives every line that the process prints. */
+  onLine: (line: string) => void;
+  /** A free one unless given. */
+  port?: number;
+  /** The module that registers the functions; the sources as they are unless given. */
+  source?: string;
+}
+
+/** A function that is being served. */
+export interface ServedFunction {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Ends the process, at once with SIGKILL; resolves when it has ended. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/**
+ * Starts a function and waits until it answers.
+ *
+ * @throws when the process ends before; the message holds what it printed
+ */
+export async function serveFunction(options: ServedFunctionOptions): Promise<ServedFunction> {
+  const port = options.port ?? (await freePort());
+  const child = spawn(
+    process.execPath,
+    [framework, `--target=${options.target}`, `--source=${options.source ?? sources}`, `--port=${port}`],
+    { env: { PATH: process.env.PATH, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const printed: string[] = [];
+  const ready = Promise.withResolvers<void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on('line', (line) => {
+      printed.push(line);
+      if (printed.length > 100) printed.shift();
+      if (line.startsWith('URL: ')) ready.resolve();
+      options.onLine(line);
+    });
+  }
+  const ended = once(child, 'close').then(() => {});
+  const endedEarly = ended.then(() => {
+    throw new Error(`${options.target} ended before it answered:\n${printed.join('\n')}`);
+  });
+  endedEarly.catch(() => {});
+  await Promise.race([ready.promise, endedEarly]);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    process: child,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
