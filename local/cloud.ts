@@ -2,10 +2,10 @@
 
 import { PubSub } from '@google-cloud/pubsub';
 import { Storage } from '@google-cloud/storage';
-import { type MixpanelOptions, type MixpanelServer, startMixpanel } from './mixpanel.ts';
-import { type PubSubServer, startPubSub } from './pubsub.ts';
+import { type MixpanelOptions, type MixpanelServer, startMixpanel } from './mixpanel/server.ts';
+import { type PubSubServer, startPubSub } from './pubsub/server.ts';
 import { type ServedFunction, serveFunction } from './served-function.ts';
-import { type ObjectResource, type StorageServer, startStorage } from './storage.ts';
+import { type ObjectResource, type StorageServer, startStorage } from './storage/server.ts';
 
 /** Names of the resources in the local cloud. */
 export const NAMES = {

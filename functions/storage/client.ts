@@ -1,6 +1,10 @@
 /** Makes clients for Cloud Storage. */
 
+import { EventEmitter } from 'node:events';
 import { Storage } from '@google-cloud/storage';
+
+// A download of the client puts eleven listeners on one stream; the warning that this is a leak is not true.
+EventEmitter.defaultMaxListeners = 20;
 
 /** @param endpoint base URL of another Cloud Storage; Google's, with its credentials, unless given */
 export function createStorage(endpoint: string | undefined): Storage {

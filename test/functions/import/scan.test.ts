@@ -212,7 +212,11 @@ describe('what is found in an object', () => {
   });
 
   const rows: { name: string; input: string; expected: Partial<Scan> }[] = [
-    { name: 'names in an array', input: '[{"event":1,"properties":{}}]', expected: { isObject: false, hasEvent: false } },
+    {
+      name: 'names in an array',
+      input: '[{"event":1,"properties":{}}]',
+      expected: { isObject: false, hasEvent: false },
+    },
     { name: 'names as values', input: '{"a":"event","b":"properties"}', expected: { hasEvent: false } },
     { name: 'names further down', input: '{"a":{"event":1,"properties":{}}}', expected: { properties: 'absent' } },
     {
@@ -262,7 +266,10 @@ describe('what is found in an object', () => {
     test(`tells apart ${name}`, () => {
       const found = scanText(input);
       assert.equal(found.status, 'value');
-      assert.deepEqual(Object.fromEntries(Object.keys(expected).map((key) => [key, found[key as keyof Scan]])), expected);
+      assert.deepEqual(
+        Object.fromEntries(Object.keys(expected).map((key) => [key, found[key as keyof Scan]])),
+        expected,
+      );
     });
   }
 });

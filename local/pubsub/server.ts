@@ -3,10 +3,10 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
-import { publisherService, StatusError, subscriberService } from './pubsub-protocol.ts';
-import { type Caller, createPullMethods } from './pubsub-pull.ts';
-import { createResources, type Observers, type Resources } from './pubsub-resources.ts';
-import { type Backlog, type Clock, type Message, systemClock } from './pubsub-subscription.ts';
+import { publisherService, StatusError, subscriberService } from './protocol.ts';
+import { type Caller, createPullMethods } from './pull.ts';
+import { createResources, type Observers, type Resources } from './resources.ts';
+import { type Backlog, type Clock, type Message, systemClock } from './subscription.ts';
 
 /** Settings of a local Pub/Sub. */
 export interface PubSubOptions {

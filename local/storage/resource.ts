@@ -1,6 +1,6 @@
 /** Object resources of the local Cloud Storage: what describes an object, and the rules for it. */
-import type { StagedContent } from './storage-content.ts';
-import { StorageError } from './storage-errors.ts';
+import type { StagedContent } from './content.ts';
+import { StorageError } from './errors.ts';
 
 /** What a client may set, and change later. */
 export interface ObjectMetadata {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { validateEvent } from '../../local/mixpanel-rules.ts';
+import { validateEvent } from '../../../local/mixpanel/rules.ts';
 
 const now = Date.UTC(2026, 10, 23, 12);
 const good = { time: now, distinct_id: 'user-1', $insert_id: 'id-1' };

@@ -4,7 +4,7 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Delivery, Receiver } from './pubsub-subscription.ts';
+import type { Delivery, Receiver } from './subscription.ts';
 
 /** Any other answer, or none, gives the message back. */
 const ACK_STATUSES = new Set([102, 200, 201, 202, 204]);

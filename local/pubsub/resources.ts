@@ -1,7 +1,7 @@
 /** The topics and subscriptions of the local Pub/Sub: what its methods but those of delivery do. */
 import type { protos } from '@google-cloud/pubsub';
-import { alreadyExists, invalidArgument, notFound } from './pubsub-protocol.ts';
-import { createPushReceiver, type PushOutcome } from './pubsub-push.ts';
+import { alreadyExists, invalidArgument, notFound } from './protocol.ts';
+import { createPushReceiver, type PushOutcome } from './push.ts';
 import {
   type Clock,
   type Delivery,
@@ -9,8 +9,8 @@ import {
   type Message,
   type Receiver,
   SubscriptionQueue,
-} from './pubsub-subscription.ts';
-import { checkName, checkPublish, checkSubscription } from './pubsub-validation.ts';
+} from './subscription.ts';
+import { checkName, checkPublish, checkSubscription } from './validation.ts';
 
 type ITopic = protos.google.pubsub.v1.ITopic;
 type ISubscription = protos.google.pubsub.v1.ISubscription;

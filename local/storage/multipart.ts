@@ -1,5 +1,5 @@
 /** Reads multipart/related uploads (https://www.rfc-editor.org/rfc/rfc2387): metadata, then media of any length. */
-import { StorageError } from './storage-errors.ts';
+import { StorageError } from './errors.ts';
 
 /** A multipart upload whose media is still to come. */
 export interface MultipartUpload {

@@ -7,20 +7,12 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Answer, errorAnswer, okAnswer, send } from './mixpanel-answers.ts';
-import {
-  describe,
-  type Fault,
-  type FaultHook,
-  faultAnswer,
-  type ImportRequest,
-  pause,
-  untilGone,
-} from './mixpanel-faults.ts';
-import { createRateLimit, type RateLimitOptions } from './mixpanel-rate-limit.ts';
-import { type Credentials, type ImportBody, isAuthorized, readBody } from './mixpanel-request.ts';
-import { createEventStore, type Keep, type ReceivedEvent } from './mixpanel-store.ts';
-import { type AcceptedEvent, judge } from './mixpanel-verdict.ts';
+import { type Answer, errorAnswer, okAnswer, send } from './answers.ts';
+import { describe, type Fault, type FaultHook, faultAnswer, type ImportRequest, pause, untilGone } from './faults.ts';
+import { createRateLimit, type RateLimitOptions } from './rate-limit.ts';
+import { type Credentials, type ImportBody, isAuthorized, readBody } from './request.ts';
+import { createEventStore, type Keep, type ReceivedEvent } from './store.ts';
+import { type AcceptedEvent, judge } from './verdict.ts';
 
 export type { Fault, FaultHook, ImportRequest, ReceivedEvent };
 

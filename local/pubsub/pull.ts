@@ -1,10 +1,10 @@
 /** How the local Pub/Sub hands out messages to those who pull, and takes their acks. */
 import type { protos } from '@google-cloud/pubsub';
 import { Metadata, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { invalidArgument, StatusError } from './pubsub-protocol.ts';
-import type { Resources, Subscription } from './pubsub-resources.ts';
-import type { Delivery, Receiver } from './pubsub-subscription.ts';
-import { checkAckDeadline, checkAckIds } from './pubsub-validation.ts';
+import { invalidArgument, StatusError } from './protocol.ts';
+import type { Resources, Subscription } from './resources.ts';
+import type { Delivery, Receiver } from './subscription.ts';
+import { checkAckDeadline, checkAckIds } from './validation.ts';
 
 type IReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
 type PullRequest = protos.google.pubsub.v1.PullRequest;

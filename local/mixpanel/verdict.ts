@@ -1,10 +1,10 @@
 /** What the local Mixpanel makes of a request that it has read: the answer, and the events that it takes. */
 
-import { type Answer, errorAnswer, okAnswer } from './mixpanel-answers.ts';
-import type { RateLimit } from './mixpanel-rate-limit.ts';
-import { type ImportBody, type ImportRecord, insertIdOf } from './mixpanel-request.ts';
-import { type Failure, MAX_EVENT_BYTES, validateEvent } from './mixpanel-rules.ts';
-import type { ReceivedEvent } from './mixpanel-store.ts';
+import { type Answer, errorAnswer, okAnswer } from './answers.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { type ImportBody, type ImportRecord, insertIdOf } from './request.ts';
+import { type Failure, MAX_EVENT_BYTES, validateEvent } from './rules.ts';
+import type { ReceivedEvent } from './store.ts';
 
 /** UTF-8 has at most three bytes for a UTF-16 unit: a shorter text need not be measured. */
 const MAX_BYTES_PER_UNIT = 3;

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { PubSub } from '@google-cloud/pubsub';
-import { type PubSubServer, startPubSub } from '../../local/pubsub.ts';
+import { type PubSubServer, startPubSub } from '../../../local/pubsub/server.ts';
 
 interface Push {
   headers: IncomingHttpHeaders;

@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { StagedContent } from './storage-content.ts';
-import { StorageError } from './storage-errors.ts';
+import { StagedContent } from './content.ts';
+import { StorageError } from './errors.ts';
 import {
   type Conditions,
   checkConditions,
@@ -23,7 +23,7 @@ import {
   type ObjectMetadata,
   patchObject,
   type StoredObject,
-} from './storage-resource.ts';
+} from './resource.ts';
 
 /** A bucket as it is kept. */
 export interface StoredBucket {

@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, errorAnswer, okAnswer } from './mixpanel-answers.ts';
-import { type ImportBody, insertIdOf } from './mixpanel-request.ts';
+import { type Answer, errorAnswer, okAnswer } from './answers.ts';
+import { type ImportBody, insertIdOf } from './request.ts';
 
 /** A request as the fault hook sees it, when its body has been read and before anything is ingested. */
 export interface ImportRequest {

@@ -9,14 +9,14 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type ApiError, type Bucket, Storage } from '@google-cloud/storage';
 import fc from 'fast-check';
+import { readMultipart } from '../../../local/storage/multipart.ts';
 import {
   type ObjectResource,
   type StorageFault,
   type StorageRequest,
   type StorageServer,
   startStorage,
-} from '../../local/storage.ts';
-import { readMultipart } from '../../local/storage-multipart.ts';
+} from '../../../local/storage/server.ts';
 
 process.env.METADATA_SERVER_DETECTION = 'none';
 // Whoever looked for credentials would fail.

@@ -1,12 +1,12 @@
 /** Uploads to the local Cloud Storage: media, multipart and resumable, each streamed to disk. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type Answer, chunksOf, conditionsOf, parseJson, type Route, readJson } from './storage-answer.ts';
-import type { StagedContent } from './storage-content.ts';
-import { StorageError } from './storage-errors.ts';
-import { readMultipart } from './storage-multipart.ts';
-import type { ObjectStore } from './storage-objects.ts';
-import type { Conditions, ObjectMetadata, ObjectResource } from './storage-resource.ts';
+import { type Answer, chunksOf, conditionsOf, parseJson, type Route, readJson } from './answer.ts';
+import type { StagedContent } from './content.ts';
+import { StorageError } from './errors.ts';
+import { readMultipart } from './multipart.ts';
+import type { ObjectStore } from './objects.ts';
+import type { Conditions, ObjectMetadata, ObjectResource } from './resource.ts';
 
 /** Makes staged content an object and tells of it. */
 export type Commit = (

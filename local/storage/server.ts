@@ -4,17 +4,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { finished, pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
-import { type Answer, conditionsOf, parseRoute, type Route, readJson } from './storage-answer.ts';
-import { errorBody, StorageError } from './storage-errors.ts';
-import { type AnyFault, faultyBody, type StorageFault, type StorageRequest } from './storage-faults.ts';
-import { listObjects } from './storage-list.ts';
-import { ObjectStore } from './storage-objects.ts';
-import { parseRange, readAnswer } from './storage-read.ts';
-import type { ObjectResource, StoredObject } from './storage-resource.ts';
-import { createUploads } from './storage-upload.ts';
+import { type Answer, conditionsOf, parseRoute, type Route, readJson } from './answer.ts';
+import { errorBody, StorageError } from './errors.ts';
+import { type AnyFault, faultyBody, type StorageFault, type StorageRequest } from './faults.ts';
+import { listObjects } from './list.ts';
+import { ObjectStore } from './objects.ts';
+import { parseRange, readAnswer } from './read.ts';
+import type { ObjectResource, StoredObject } from './resource.ts';
+import { createUploads } from './upload.ts';
 
-export type { StorageFault, StorageRequest } from './storage-faults.ts';
-export type { ObjectResource } from './storage-resource.ts';
+export type { StorageFault, StorageRequest } from './faults.ts';
+export type { ObjectResource } from './resource.ts';
 
 /** Where a local Cloud Storage keeps its objects, and where it is found. */
 export interface StorageOptions {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { PubSub, v1 } from '@google-cloud/pubsub';
 import { status } from '@grpc/grpc-js';
-import { type PubSubServer, startPubSub } from '../../local/pubsub.ts';
+import { type PubSubServer, startPubSub } from '../../../local/pubsub/server.ts';
 
 let server: PubSubServer;
 let pubsub: PubSub;

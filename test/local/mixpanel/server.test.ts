@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { type MixpanelOptions, type MixpanelServer, startMixpanel } from '../../local/mixpanel.ts';
+import { type MixpanelOptions, type MixpanelServer, startMixpanel } from '../../../local/mixpanel/server.ts';
 
 const time = 1_700_000_000;
 const anybody = basic('user', 'secret');

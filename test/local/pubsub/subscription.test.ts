@@ -8,7 +8,7 @@ import {
   type Message,
   type Receiver,
   SubscriptionQueue,
-} from '../../local/pubsub-subscription.ts';
+} from '../../../local/pubsub/subscription.ts';
 
 function createClock(): Clock & { advance(ms: number): void; timers: Set<{ at: number; callback: () => void }> } {
   const timers = new Set<{ at: number; callback: () => void }>();

@@ -1,7 +1,7 @@
 /** What the local Pub/Sub refuses as the real service does: its limits, and what is not well formed. */
 import type { protos } from '@google-cloud/pubsub';
-import { invalidArgument } from './pubsub-protocol.ts';
-import type { DeliveryPolicy } from './pubsub-subscription.ts';
+import { invalidArgument } from './protocol.ts';
+import type { DeliveryPolicy } from './subscription.ts';
 
 type IPubsubMessage = protos.google.pubsub.v1.IPubsubMessage;
 type ISubscription = protos.google.pubsub.v1.ISubscription;

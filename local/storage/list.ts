@@ -1,7 +1,7 @@
 /** Lists of objects in the local Cloud Storage, a page at a time. */
-import { StorageError } from './storage-errors.ts';
-import { type ObjectStore, utf8Key } from './storage-objects.ts';
-import type { StoredObject } from './storage-resource.ts';
+import { StorageError } from './errors.ts';
+import { type ObjectStore, utf8Key } from './objects.ts';
+import type { StoredObject } from './resource.ts';
 
 /** One page of a list. */
 export interface ListPage {

@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PubSub, v1 } from '@google-cloud/pubsub';
 import { status } from '@grpc/grpc-js';
-import { type PubSubServer, startPubSub } from '../../local/pubsub.ts';
+import { type PubSubServer, startPubSub } from '../../../local/pubsub/server.ts';
 
 /** One attempt that ends after this long; without `retry: null` the client itself tries again until then. */
 const oneAttempt = (timeout: number) => ({ timeout, retry: null });

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { Answer } from './storage-answer.ts';
-import { StorageError } from './storage-errors.ts';
-import type { StoredObject } from './storage-resource.ts';
+import type { Answer } from './answer.ts';
+import { StorageError } from './errors.ts';
+import type { StoredObject } from './resource.ts';
 
 /** Bytes that a request asks for, both inclusive; a negative start counts from the end. */
 export interface RequestedRange {

@@ -1,9 +1,9 @@
 /** What a request to the local Cloud Storage comes down to, and what its answer is made of. */
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import { StorageError } from './storage-errors.ts';
-import type { StorageRequest } from './storage-faults.ts';
-import type { Conditions } from './storage-resource.ts';
+import { StorageError } from './errors.ts';
+import type { StorageRequest } from './faults.ts';
+import type { Conditions } from './resource.ts';
 
 /** A request whose address has been understood. */
 export interface Route {
