@@ -32,7 +32,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     const logger = withTrace(processLogger, projectId, cloudEvent.traceparent);
     const notification = readNotification(cloudEvent);
     if ('problem' in notification) {
-      logger.warn({ id: cloudEvent.id }, `A CloudEvent is not one of ours and is left out: ${notification.problem}`);
+      logger.warn({ id: notification.id }, `A CloudEvent is not one of ours and is left out: ${notification.problem}`);
       return;
     }
     const { object } = notification;

@@ -10,8 +10,8 @@ export interface CloudEvent {
   traceparent?: unknown;
 }
 
-/** The finalized object of a notification, or why the CloudEvent is none. */
-export type Notification = { object: ObjectGeneration } | { problem: string };
+/** The finalized object of a notification, or why the CloudEvent is none, and by which id to find it. */
+export type Notification = { object: ObjectGeneration } | { problem: string; id: unknown };
 
 /**
  * @param cloudEvent `google.cloud.storage.object.v1.finalized`, or the push of a Cloud Storage notification, which the
@@ -19,29 +19,39 @@ export type Notification = { object: ObjectGeneration } | { problem: string };
  *   (https://cloud.google.com/storage/docs/pubsub-notifications)
  */
 export function readNotification(cloudEvent: CloudEvent): Notification {
-  if (cloudEvent.type === 'google.cloud.storage.object.v1.finalized') return readObject(cloudEvent.data);
-  if (cloudEvent.type !== 'google.cloud.pubsub.topic.v1.messagePublished') {
-    return { problem: 'its type is neither that of a finalized object nor that of a published message' };
+  const body = asRecord(cloudEvent.type === undefined ? cloudEvent : cloudEvent.data);
+  const message = asRecord(body.message);
+  const found = readObject(cloudEvent.type, body, message);
+  return typeof found === 'string' ? { problem: found, id: cloudEvent.id ?? message.messageId } : { object: found };
+}
+
+function readObject(type: unknown, body: Fields, message: Fields): ObjectGeneration | string {
+  if (type === 'google.cloud.storage.object.v1.finalized') return readResource(body);
+  // The framework leaves a push whose message has no data as it is, without a type.
+  if (type !== 'google.cloud.pubsub.topic.v1.messagePublished' && type !== undefined) {
+    return 'its type is neither that of a finalized object nor that of a published message';
   }
-  const message = asRecord(asRecord(cloudEvent.data).message);
-  const eventType = asRecord(message.attributes).eventType;
-  if (eventType !== 'OBJECT_FINALIZE') return { problem: 'its attribute eventType is not OBJECT_FINALIZE' };
-  if (typeof message.data !== 'string') return { problem: 'its message has no data' };
+  if (asRecord(message.attributes).eventType !== 'OBJECT_FINALIZE') {
+    return 'it is no message with the attribute eventType OBJECT_FINALIZE';
+  }
+  if (typeof message.data !== 'string') return 'its message has no data';
   try {
-    return readObject(JSON.parse(Buffer.from(message.data, 'base64').toString()));
+    return readResource(JSON.parse(Buffer.from(message.data, 'base64').toString()));
   } catch {
-    return { problem: 'the data of its message are no JSON' };
+    return 'the data of its message are no JSON';
   }
 }
 
-function readObject(resource: unknown): Notification {
+function readResource(resource: unknown): ObjectGeneration | string {
   const { bucket, name, generation } = asRecord(resource);
-  if (typeof bucket !== 'string' || bucket === '') return { problem: 'it names no bucket' };
-  if (typeof name !== 'string' || name === '') return { problem: 'it names no object' };
-  if (!/^\d+$/.test(String(generation))) return { problem: 'it names no generation' };
-  return { object: { bucket, object: name, generation: String(generation) } };
+  if (typeof bucket !== 'string' || bucket === '') return 'it names no bucket';
+  if (typeof name !== 'string' || name === '') return 'it names no object';
+  if (!/^\d+$/.test(String(generation))) return 'it names no generation';
+  return { bucket, object: name, generation: String(generation) };
 }
 
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+type Fields = Record<string, unknown>;
+
+function asRecord(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

@@ -1,7 +1,8 @@
 /** The local cloud: Mixpanel, Cloud Storage and Pub/Sub on this machine, and both functions between them, as deployed. */
 
 import { PubSub } from '@google-cloud/pubsub';
-import { Storage } from '@google-cloud/storage';
+import type { Storage } from '@google-cloud/storage';
+import { createStorage } from '../functions/storage/client.ts';
 import { type MixpanelOptions, type MixpanelServer, startMixpanel } from './mixpanel/server.ts';
 import { type PubSubServer, startPubSub } from './pubsub/server.ts';
 import { type ServedFunction, serveFunction } from './served-function.ts';
@@ -19,7 +20,7 @@ export const NAMES = {
 } as const;
 
 /** Credentials that the local Mixpanel takes. */
-export const CREDENTIALS = { projectId: '1', username: 'local-service-account', secret: 'local-secret' } as const;
+const CREDENTIALS = { projectId: '1', username: 'local-service-account', secret: 'local-secret' } as const;
 
 /** How a local cloud is started. */
 export interface LocalCloudOptions {
@@ -30,8 +31,12 @@ export interface LocalCloudOptions {
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
   mixpanel?: MixpanelOptions;
+  /** The module that registers the functions; their sources unless given. */
+  source?: string;
+  /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
+  minBackoffMs?: number;
   /** Ports; free ones unless given. */
-  ports?: { mixpanel?: number; storage?: number; pubsub?: number };
+  ports?: { mixpanel?: number; storage?: number; pubsub?: number; importObject?: number; drainSubscription?: number };
 }
 
 /** A local cloud that runs. */
@@ -79,12 +84,18 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   };
   const [importObject, drainSubscription] = await Promise.all(
     (['importObject', 'drainSubscription'] as const).map((target) =>
-      serveFunction({ target, env, onLine: (line) => onLine(target, line) }),
+      serveFunction({
+        target,
+        env,
+        source: options.source,
+        port: ports[target],
+        onLine: (line) => onLine(target, line),
+      }),
     ),
   );
-  const storageClient = new Storage({ apiEndpoint: storage.url, projectId: NAMES.project });
+  const storageClient = createStorage(storage.url);
   const pubsubClient = new PubSub({ projectId: NAMES.project, apiEndpoint: pubsub.host, emulatorMode: true });
-  await createTopology(pubsubClient, importObject!.url);
+  await createTopology(pubsubClient, importObject!.url, options.minBackoffMs ?? 10_000);
 
   return {
     mixpanel,
@@ -108,8 +119,9 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
 }
 
 /** Topics and subscriptions, as Terraform makes them. */
-async function createTopology(client: PubSub, importObjectUrl: string): Promise<void> {
-  const retryPolicy = { minimumBackoff: { seconds: 10 }, maximumBackoff: { seconds: 600 } };
+async function createTopology(client: PubSub, importObjectUrl: string, minBackoffMs: number): Promise<void> {
+  const minimumBackoff = { seconds: Math.floor(minBackoffMs / 1_000), nanos: (minBackoffMs % 1_000) * 1_000_000 };
+  const retryPolicy = { minimumBackoff, maximumBackoff: { seconds: 600 } };
   for (const topic of [NAMES.objectTopic, NAMES.eventTopic]) await client.createTopic(topic);
   await client.createSubscription(NAMES.objectTopic, NAMES.objectSubscription, {
     pushConfig: { pushEndpoint: `${importObjectUrl}/${NAMES.objectTopic}` },

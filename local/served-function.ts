@@ -18,9 +18,9 @@ export interface ServedFunctionOptions {
   /** Receives every line that the process prints. */
   onLine: (line: string) => void;
   /** A free one unless given. */
-  port?: number;
+  port?: number | undefined;
   /** The module that registers the functions; the sources as they are unless given. */
-  source?: string;
+  source?: string | undefined;
 }
 
 /** A function that is being served. */

@@ -16,7 +16,7 @@ export interface Origin {
 }
 
 /** Why a record can never become an event in Mixpanel. */
-export interface Reason {
+interface Reason {
   /** The field at fault; `record` for what is no event, `transform` for an exception in the transform. */
   field: string;
   message: string;

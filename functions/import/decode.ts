@@ -1,7 +1,6 @@
 /** Decompresses gzip, found by its first bytes, from chunks as they are stored (https://www.rfc-editor.org/rfc/rfc1952). */
 
-import { once } from 'node:events';
-import { createGunzip, type Gunzip } from 'node:zlib';
+import { crc32, createInflateRaw } from 'node:zlib';
 
 /** The data are no valid gzip from some byte on, although they began as such. */
 export class CorruptGzipError extends Error {
@@ -19,6 +18,11 @@ export interface Decoded {
 const MAGIC = [0x1f, 0x8b] as const;
 /** Bytes decompressed in one step: what comes out of a step is held at once, up to about a thousand times as much. */
 const STEP_BYTES = 16_384;
+const DEFLATE = 8;
+const [FHCRC, FEXTRA, FNAME, FCOMMENT] = [2, 4, 8, 16] as const;
+/** All flags but the reserved ones; what is flagged as text is no different. */
+const KNOWN_FLAGS = 0x1f;
+const CUT_SHORT = 'unexpected end of file';
 
 /** Looks at the first bytes of `stored` and decompresses where they are gzip's, twice where what comes out is gzip too. */
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
@@ -55,70 +59,119 @@ async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure
   }
 }
 
-/** Decompresses members one after the other; zeros between and behind them are padding. */
+/**
+ * Decompresses members one after the other; zeros between and behind them are padding. Their frames are read here, since
+ * zlib, where it checks them, gives out nothing of a step in which it finds a checksum wrong or garbage behind a member.
+ */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let member: Gunzip | undefined;
-  let hasBegun = false;
+  const input = new Input(chunks);
   try {
-    for await (const chunk of chunks) {
-      for (let at = 0; at < chunk.length; at += STEP_BYTES) {
-        let input = chunk.subarray(at, at + STEP_BYTES);
-        while (input.length > 0) {
-          if (member === undefined) {
-            if (hasBegun) input = input.subarray(countZeros(input));
-            if (input.length === 0) break;
-            member = createGunzip({ chunkSize: 65_536 });
-            hasBegun = true;
-          }
-          const step = await inflate(member, input);
-          yield* step.output;
-          if (step.error !== undefined) throw new CorruptGzipError(step.error);
-          input = input.subarray(step.consumed);
-          if (step.isOver) member = undefined;
-        }
+    do {
+      await readHeader(input);
+      let checksum = 0;
+      let size = 0;
+      for await (const output of inflate(input)) {
+        checksum = crc32(output, checksum);
+        size = (size + output.length) % 2 ** 32;
+        yield output;
       }
-    }
-    if (member === undefined) return;
-    const step = await inflate(member, undefined);
-    yield* step.output;
-    if (step.error !== undefined) throw new CorruptGzipError(step.error);
+      const trailer = await input.take(8);
+      if (trailer.readUInt32LE(0) !== checksum) throw new CorruptGzipError('incorrect data check');
+      if (trailer.readUInt32LE(4) !== size) throw new CorruptGzipError('incorrect length check');
+      await input.skipWhile((byte) => byte === 0);
+    } while ((await input.peek()).length > 0);
   } finally {
-    member?.destroy();
+    await input.close();
   }
 }
 
-/** Decompresses `input`, or what is left at the end, and says how far that came. */
-async function inflate(member: Gunzip, input: Buffer | undefined) {
-  const output: Buffer[] = [];
-  const collect = (chunk: Buffer) => output.push(chunk);
-  const before = member.bytesWritten;
-  member.on('data', collect);
-  let error: string | undefined;
-  let isOver = false;
-  const stop = new AbortController();
+async function readHeader(input: Input): Promise<void> {
+  const magic = await input.take(2);
+  if (magic[0] !== MAGIC[0] || magic[1] !== MAGIC[1]) throw new CorruptGzipError('incorrect header check');
+  const [method, flags] = await input.take(8);
+  if (method !== DEFLATE) throw new CorruptGzipError('unknown compression method');
+  if ((flags! & ~KNOWN_FLAGS) !== 0) throw new CorruptGzipError('unknown header flags set');
+  if ((flags! & FEXTRA) !== 0) await input.take((await input.take(2)).readUInt16LE());
+  for (const flag of [FNAME, FCOMMENT]) {
+    if ((flags! & flag) === 0) continue;
+    await input.skipWhile((byte) => byte !== 0);
+    await input.take(1);
+  }
+  if ((flags! & FHCRC) !== 0) await input.take(2);
+}
+
+/** Decompresses what comes next, up to the end of the deflated data. */
+async function* inflate(input: Input): AsyncGenerator<Buffer> {
+  const inflater = createInflateRaw({ chunkSize: 65_536 });
+  let output: Buffer[] = [];
+  let fail: (error: Error) => void = () => {};
+  inflater.on('data', (chunk: Buffer) => output.push(chunk));
+  inflater.on('error', (error) => fail(error));
   try {
-    const over = once(member, 'end', { signal: stop.signal }).then(() => {
-      isOver = true;
-    });
-    over.catch(() => {});
-    const written = Promise.withResolvers<void>();
-    if (input === undefined) {
-      member.end();
-      await over;
-    } else {
-      member.write(input, (failure) => (failure ? written.reject(failure) : written.resolve()));
-      await Promise.race([written.promise, over]);
+    for (;;) {
+      const step = (await input.peek()).subarray(0, STEP_BYTES);
+      if (step.length === 0) throw new CorruptGzipError(CUT_SHORT);
+      const before = inflater.bytesWritten;
+      const error = await new Promise<Error | undefined>((resolve) => {
+        fail = resolve;
+        inflater.write(step, () => resolve(undefined));
+      });
+      yield* output;
+      output = [];
+      if (error !== undefined) throw new CorruptGzipError(error.message);
+      const consumed = inflater.bytesWritten - before;
+      input.skip(consumed);
+      if (consumed < step.length) return;
     }
-  } catch (failure) {
-    error = (failure as Error).message;
   } finally {
-    stop.abort();
-    member.off('data', collect);
+    inflater.destroy();
   }
-  return { output, consumed: member.bytesWritten - before, isOver, error };
 }
 
-function countZeros(bytes: Buffer): number {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  return first === -1 ? bytes.length : first;
+/** The bytes of chunks, to be taken one part after the other. */
+class Input {
+  readonly #iterator: AsyncIterator<Buffer>;
+  #chunk: Buffer = Buffer.alloc(0);
+
+  constructor(chunks: AsyncIterable<Buffer>) {
+    this.#iterator = chunks[Symbol.asyncIterator]();
+  }
+
+  /** Some of the bytes that come next; none when the chunks are over. */
+  async peek(): Promise<Buffer> {
+    while (this.#chunk.length === 0) {
+      const next = await this.#iterator.next();
+      if (next.done) break;
+      this.#chunk = next.value;
+    }
+    return this.#chunk;
+  }
+
+  skip(bytes: number): void {
+    this.#chunk = this.#chunk.subarray(bytes);
+  }
+
+  async take(bytes: number): Promise<Buffer> {
+    let taken: Buffer = Buffer.alloc(0);
+    while (taken.length < bytes) {
+      const part = (await this.peek()).subarray(0, bytes - taken.length);
+      if (part.length === 0) throw new CorruptGzipError(CUT_SHORT);
+      taken = Buffer.concat([taken, part]);
+      this.skip(part.length);
+    }
+    return taken;
+  }
+
+  /** Skips bytes up to the first for which `isSkipped` does not hold. */
+  async skipWhile(isSkipped: (byte: number) => boolean): Promise<void> {
+    for (let chunk = await this.peek(); chunk.length > 0; chunk = await this.peek()) {
+      const end = chunk.findIndex((byte) => !isSkipped(byte));
+      this.skip(end === -1 ? chunk.length : end);
+      if (end !== -1) break;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
+  }
 }

@@ -58,10 +58,12 @@ function retry({ status, retryAfter }: Answer, now: number, what: string): Verdi
   return { kind: 'retry', isThrottled: status === 429, retryAfterMs: readRetryAfter(retryAfter, now), what };
 }
 
-/** Seconds, or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
+/** Seconds, or a date, which begins with the name of a day (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
 function readRetryAfter(value: string | undefined, now: number): number | undefined {
-  if (value === undefined || value.trim() === '') return undefined;
-  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
+  if (value === undefined) return undefined;
+  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1_000;
+  // Date.parse would see a year in `-5` and a day in `1.5`, long past: no time to wait at all.
+  const ms = /^\s*[A-Za-z]/.test(value) ? Date.parse(value) - now : Number.NaN;
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 

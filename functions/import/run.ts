@@ -17,7 +17,7 @@ export interface Clock {
 }
 
 /** What a run did, for its summary line. */
-export interface RunStats {
+interface RunStats {
   batches: number;
   attempts: number;
   /** Answers 429. */
@@ -50,6 +50,9 @@ export interface Run {
   end(): void;
 }
 
+/** The longest time that a timer carries, 24 days; with a longer one it fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
@@ -61,10 +64,11 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal.reason);
       };
-      const timer = setTimeout(() => {
+      const onTime = () => {
         signal.removeEventListener('abort', onAbort);
         resolve();
-      }, ms);
+      };
+      const timer = setTimeout(onTime, Math.min(ms, MAX_TIMER_MS));
       signal.addEventListener('abort', onAbort, { once: true });
     }),
 };

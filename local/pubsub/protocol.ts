@@ -8,7 +8,7 @@ import { type ServiceDefinition, status } from '@grpc/grpc-js';
 const { Empty } = protos.google.protobuf;
 
 /** The message types of `google.pubsub.v1`, as the official client ships them. */
-export const v1 = protos.google.pubsub.v1;
+const v1 = protos.google.pubsub.v1;
 
 /** The Publisher's methods that the local Pub/Sub has. */
 export const publisherService = {

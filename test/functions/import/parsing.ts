@@ -96,10 +96,14 @@ function offsetOf(source: object): number {
   return 'offset' in source ? Number(source.offset) : -1;
 }
 
-/** Checks that at the end of every block a new parser finds exactly what comes behind it. */
+/**
+ * Checks that at the end of every block a new parser finds exactly what comes behind it; but for the last block of content
+ * that breaks off, as that says itself that it does.
+ */
 export function assertResumable(content: Buffer, options: ParseOptions): void {
   const { blocks, format } = parse(content, options);
   for (const [index, { end }] of blocks.entries()) {
+    if (options.breakOff !== undefined && index === blocks.length - 1) continue;
     const { records, rejections } = parse(content, { ...options, resumeAt: { format, ...end } });
     assert.deepEqual({ records, rejections }, contentsOf(blocks.slice(index + 1)), `resumed at ${end.offset}`);
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -430,15 +431,15 @@ describe('an array', () => {
   });
 
   test('with a mebibyte and more of white space at every place is the same as without', () => {
-    const space = '\n'.repeat(1_200_000);
+    const space = `\n${' '.repeat(1_200_000)}`;
     const content = Buffer.from(`${space}[${space}${good}${space},${space}${good}${space}]${space}`);
     const { records, rejections } = parseEveryWay(content);
     assert.deepEqual(rejections, []);
     assert.deepEqual(
       records.map(({ ordinal, offset }) => [ordinal, offset]),
       [
-        [2_400_001, 2_400_001],
-        [4_800_001, 4_800_039],
+        [3, 2_400_003],
+        [5, 4_800_043],
       ],
     );
   });
@@ -569,19 +570,26 @@ describe('a record', () => {
     ['content without an object', '0\n'.repeat(1_000), ''],
     ['blank lines behind one that is bad', 'x\n', ''],
   ]) {
-    test(`of 50 MB, as ${name}, is never held`, () => {
+    test(`of 50 MB, as ${name}, is never held`, async () => {
       setFlagsFromString('--expose-gc');
       const collectGarbage: () => void = runInNewContext('gc');
       const parser = new RecordParser({ origin: objectOrigin, insertIdOf: insertIdByContent, ordinal: 'line' });
-      const held = () => {
-        collectGarbage();
-        return process.memoryUsage().arrayBuffers;
+      // What was collected is given back a little later.
+      const held = async () => {
+        let least = Number.POSITIVE_INFINITY;
+        for (let attempt = 0; attempt < 4; attempt++) {
+          collectGarbage();
+          await setImmediate();
+          least = Math.min(least, process.memoryUsage().arrayBuffers);
+        }
+        return least;
       };
-      const before = held();
+      const before = await held();
       const blocks = [...parser.push(Buffer.from(begin!))];
       const filling = begin === 'x\n' ? '\n' : 'x';
       for (let chunk = 0; chunk < 800; chunk++) blocks.push(...parser.push(Buffer.alloc(65_536, filling)));
-      assert.ok(held() - before < 4_000_000, `${held() - before} bytes are held`);
+      const heldBytes = (await held()) - before;
+      assert.ok(heldBytes < 4_000_000, `${heldBytes} bytes are held`);
       blocks.push(...parser.push(Buffer.from(end!)), ...parser.end());
       const rejections = blocks.flatMap((block) => block.rejections);
       assert.equal(rejections.length, 1);

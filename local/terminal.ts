@@ -1,0 +1,78 @@
+/** Prints what happens in the local cloud, a line each, with the station where it happens in front. */
+
+import { styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+const STYLES: Record<string, Style> = {
+  bucket: 'cyan',
+  topic: 'cyan',
+  importObject: 'magenta',
+  drainSubscription: 'magenta',
+  mixpanel: 'green',
+  'dead letters': 'yellow',
+};
+const WIDTH = Math.max(...Object.keys(STYLES).map((name) => name.length));
+
+/** A line of a function's log, as far as it is of interest here. */
+interface LogLine {
+  severity?: string;
+  message?: string;
+  error?: string;
+  reason?: string;
+  read?: number;
+  imported?: number;
+  rejected?: number;
+  batches?: number;
+  durationMs?: number;
+}
+
+/** Prints in colours where the stream is a terminal. */
+export function createTerminal(stream: NodeJS.WriteStream) {
+  const style = (styles: Style, text: string) => styleText(styles, text, { stream });
+  const print = (text: string) => stream.write(`${text}\n`);
+
+  return {
+    heading: (text: string) => print(`\n${style('bold', text)}`),
+
+    /** What happened at a station of {@link STYLES}. */
+    line: (station: string, text: string) =>
+      print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${text}`),
+
+    /** A line that a function printed: its log lines in short, all else as it is. */
+    functionLine(target: string, line: string): void {
+      const log = parse(line);
+      if (log === undefined) return;
+      const { severity, message, error, reason, read, imported, rejected, batches, durationMs } = log;
+      const details =
+        read === undefined
+          ? ''
+          : `: ${read} read, ${imported} imported, ${rejected} rejected, in ${batches} ${batches === 1 ? 'batch' : 'batches'} and ${durationMs} ms`;
+      const text = [`${message}${details}`, reason, error].filter(Boolean).join('; ');
+      this.line(target, severity === 'ERROR' ? style('red', text) : text);
+    },
+
+    /** A table; the first row is its head. Columns after the first stand to the right. */
+    table(rows: readonly (readonly (string | number)[])[]): void {
+      const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
+      for (const [index, row] of rows.entries()) {
+        const cells = row.map((cell, column) =>
+          column === 0 ? String(cell).padEnd(widths[column]!) : String(cell).padStart(widths[column]!),
+        );
+        print(`  ${index === 0 ? style('bold', cells.join('   ')) : cells.join('   ')}`);
+      }
+    },
+
+    success: (text: string) => print(`\n${style(['bold', 'green'], text)}`),
+    failure: (text: string) => print(`\n${style(['bold', 'red'], text)}`),
+  };
+}
+
+/** A structured log line; undefined for what the functions framework prints of itself. */
+function parse(line: string): LogLine | undefined {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return undefined;
+  }
+}
