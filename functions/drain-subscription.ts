@@ -48,6 +48,7 @@ export function createDrainSubscription(
     const counts = noCounts();
     /** Messages that are not settled, by their blocks. */
     const ackIds = new Map<Block, string>();
+    let unsettledBytes = 0;
     const acks = new Acks(subscriber, subscription, (error) =>
       logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
     );
@@ -61,6 +62,7 @@ export function createDrainSubscription(
       addCounts(counts, block.counts);
       acks.ack(ackIds.get(block)!);
       ackIds.delete(block);
+      unsettledBytes -= block.size;
     };
     const summary = () => ({ subscription, messages: acks.acknowledged, ...counts, ...workOf(run) });
 
@@ -70,6 +72,7 @@ export function createDrainSubscription(
         yield messages.map((message) => {
           const block = toBlock(message, subscription, config.insertIdOf);
           ackIds.set(block, message.ackId ?? '');
+          unsettledBytes += block.size;
           return block;
         });
       }
@@ -82,6 +85,7 @@ export function createDrainSubscription(
           ...config,
           sender,
           transform,
+          unsettledBytes: () => unsettledBytes,
           maxUnsettledBytes: MAX_UNSETTLED_BYTES,
           lingerMs: LINGER_MS,
           settle(block) {

@@ -38,18 +38,24 @@ export function withTrace(logger: Logger, projectId: string, traceparent: unknow
 /**
  * An error for the functions framework to answer 500 with. The framework prints the stack of what a function throws;
  * this one's is a log line like the others, so that a refusal is one line.
- *
- * @param fields of the line
  */
-export function loggedError(logger: Logger, level: 'info' | 'warn' | 'error', fields: object, message: string): Error {
-  let line = '';
+export class LoggedError extends Error {
+  override readonly name = 'LoggedError';
+}
+
+/** @param fields of the line that is printed when the error is thrown to the framework */
+export function loggedError(
+  logger: Logger,
+  level: 'info' | 'warn' | 'error',
+  fields: object,
+  message: string,
+): LoggedError {
+  const error = new LoggedError(message);
   const destination = {
     write(text: string) {
-      line = text.trimEnd();
+      error.stack = text.trimEnd();
     },
   };
   createLogger(destination).child(logger.bindings())[level](fields, message);
-  const error = new Error(message);
-  error.stack = line;
   return error;
 }

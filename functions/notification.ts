@@ -10,6 +10,20 @@ export interface CloudEvent {
   traceparent?: unknown;
 }
 
+/** The message that tells of a finalized object, as Cloud Storage publishes it. */
+export function notificationOf({ bucket, object, generation }: ObjectGeneration) {
+  return {
+    data: Buffer.from(JSON.stringify({ kind: 'storage#object', bucket, name: object, generation })),
+    attributes: {
+      eventType: 'OBJECT_FINALIZE',
+      payloadFormat: 'JSON_API_V1',
+      bucketId: bucket,
+      objectId: object,
+      objectGeneration: generation,
+    },
+  };
+}
+
 /** The finalized object of a notification, or why the CloudEvent is none, and by which id to find it. */
 export type Notification = { object: ObjectGeneration } | { problem: string; id: unknown };
 
@@ -46,8 +60,9 @@ function readResource(resource: unknown): ObjectGeneration | string {
   const { bucket, name, generation } = asRecord(resource);
   if (typeof bucket !== 'string' || bucket === '') return 'it names no bucket';
   if (typeof name !== 'string' || name === '') return 'it names no object';
-  if (!/^\d+$/.test(String(generation))) return 'it names no generation';
-  return { bucket, object: name, generation: String(generation) };
+  const text = Number.isSafeInteger(generation) ? String(generation) : generation;
+  if (typeof text !== 'string' || !/^\d+$/.test(text)) return 'it names no generation';
+  return { bucket, object: name, generation: text };
 }
 
 type Fields = Record<string, unknown>;

@@ -2,7 +2,7 @@
 
 import { ImportError } from './import/errors.ts';
 import type { Run } from './import/run.ts';
-import { type Logger, loggedError } from './log.ts';
+import { LoggedError, type Logger, loggedError } from './log.ts';
 
 /** The fields that tell what a run did, besides its accounts. */
 export function workOf(run: Run) {
@@ -12,6 +12,7 @@ export function workOf(run: Run) {
 
 /** Logs one ERROR, with its code, that an invocation failed; returns what to throw, so that the delivery is refused. */
 export function failure(logger: Logger, summary: object, error: unknown, message: string): Error {
+  if (error instanceof LoggedError) return error;
   if (error instanceof ImportError) {
     const fields = { ...summary, code: error.code, status: error.status, error: error.message };
     return loggedError(logger, 'error', fields, message);

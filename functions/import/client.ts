@@ -2,6 +2,7 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { Readable } from 'node:stream';
 import { Gaxios } from 'gaxios';
 import type { Answer } from './response.ts';
 
@@ -54,9 +55,11 @@ export function createMixpanelClient(options: MixpanelOptions): MixpanelClient {
             authorization: `Basic ${credentials}`,
             'content-type': 'application/x-ndjson',
             'content-encoding': 'gzip',
+            'content-length': String(body.length),
             accept: 'application/json',
           },
-          body,
+          // A stream: that which node-fetch makes of a buffer has no handler for being cut off before it is sent.
+          body: Readable.from(body),
           agent,
           responseType: 'text',
           redirect: 'manual',

@@ -7,8 +7,11 @@ import type { RecordParser } from './records.ts';
 /** How content is read. */
 export interface ContentOptions {
   parser: RecordParser;
-  /** Decoded bytes to leave out, as an earlier run has settled them. */
-  skipBytes?: number;
+  /**
+   * Where an earlier run came to: whether the stored bytes are compressed, and how many decoded ones it has settled.
+   * Of compressed content `stored` must begin at the beginning nevertheless, of other content behind those bytes.
+   */
+  resume?: { isGzip: boolean; offset: number } | undefined;
   /** Told, before the first block, whether the stored bytes are compressed. */
   onFormat?: (isGzip: boolean) => void;
   /** Makes sure that the stored bytes are what was uploaded, before what they hold is blamed; throws where they are not. */
@@ -23,10 +26,10 @@ export interface ContentOptions {
  * @throws whatever `stored` and `verifyStored` throw
  */
 export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: ContentOptions): AsyncGenerator<Block[]> {
-  const { parser, onFormat, verifyStored } = options;
-  const { isGzip, chunks } = await decode(stored);
+  const { parser, resume, onFormat, verifyStored } = options;
+  const { isGzip, chunks } = resume?.isGzip === false ? { isGzip: false, chunks: stored } : await decode(stored);
   onFormat?.(isGzip);
-  let toSkip = options.skipBytes ?? 0;
+  let toSkip = resume?.isGzip ? resume.offset : 0;
   try {
     for await (const chunk of chunks) {
       const rest = chunk.subarray(Math.min(toSkip, chunk.length));

@@ -3,8 +3,10 @@
 /** What went wrong, in a word that alerts match. */
 export type ErrorCode =
   | 'accounts_unbalanced'
+  | 'checkpoint_unreadable'
   | 'checksum_mismatch'
   | 'credentials_refused'
+  | 'lease_lost'
   | 'request_refused'
   | 'stopped';
 

@@ -93,7 +93,7 @@ export async function transformBlock(
     const kept = recordBytes(record);
     block.counts.rejected++;
     block.rejections.push({
-      reason: { field: 'transform', message: error instanceof Error ? error.message : String(error) },
+      reason: { field: 'transform', message: messageOf(error) },
       source,
       insertId: makeId(record, eventIndex),
       record: kept,
@@ -133,12 +133,26 @@ type Attempt = { value: TransformResult } | { error: unknown };
 function attempt(call: () => TransformResult | Promise<TransformResult>): Attempt | Promise<Attempt> {
   try {
     const result = call();
-    if (!(result instanceof Promise)) return { value: result };
-    return result.then(
+    if (!isThenable(result)) return { value: result };
+    return Promise.resolve(result).then(
       (value) => ({ value }),
       (error: unknown) => ({ error }),
     );
   } catch (error) {
     return { error };
+  }
+}
+
+/** A promise need not be the runtime's own. */
+function isThenable(result: TransformResult | Promise<TransformResult>): result is Promise<TransformResult> {
+  return typeof (result as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+/** Anything can be thrown, also what has no text. */
+function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'the transform threw something that has no text';
   }
 }

@@ -22,7 +22,8 @@ export interface ImportOptions {
   maxConcurrency: number;
   /** Uncompressed bytes of batches under way, at most; one batch alone may pass it. */
   maxBytesInFlight: number;
-  /** Bytes of blocks that are read and not settled, at most. */
+  /** Bytes of the source that were read and are not settled; reading waits while they are more than the maximum. */
+  unsettledBytes(): number;
   maxUnsettledBytes: number;
   /** How long a batch that is not full waits for more events; for the end of the source unless given. */
   lingerMs?: number;
@@ -79,7 +80,6 @@ class Pipeline {
   #hasLingered = false;
   #batches = 0;
   #bytesInFlight = 0;
-  #unsettledBytes = 0;
   /** Blocks that were taken and are not settled. */
   openBlocks = 0;
   /** Blocks that are being settled. */
@@ -112,7 +112,6 @@ class Pipeline {
   /** Turns a block's records into events. */
   async take(block: Block): Promise<void> {
     this.openBlocks++;
-    this.#unsettledBytes += block.size;
     await this.#add(block);
     if (this.#run.stopping.aborted) return;
     block.bytes = EMPTY;
@@ -143,7 +142,7 @@ class Pipeline {
 
   /** Waits while too much is read and not settled. */
   async roomForMore(): Promise<void> {
-    while (!this.#run.stopping.aborted && this.#unsettledBytes > this.#options.maxUnsettledBytes) {
+    while (!this.#run.stopping.aborted && this.#options.unsettledBytes() > this.#options.maxUnsettledBytes) {
       if (this.#batches + this.#settling > 0) await this.#change.promise;
       else if (this.#builder.events > 0) await this.dispatch();
       else break;
@@ -215,17 +214,16 @@ class Pipeline {
       return;
     }
     const settled = this.#options.settle(block);
-    const onSettled = () => {
-      this.openBlocks--;
-      this.#unsettledBytes -= block.size;
-    };
     if (settled === undefined) {
-      onSettled();
+      this.openBlocks--;
       return;
     }
     this.#settling++;
     settled
-      .then(onSettled, (error) => this.fail(error))
+      .then(
+        () => this.openBlocks--,
+        (error) => this.fail(error),
+      )
       .finally(() => {
         this.#settling--;
         this.#changed();

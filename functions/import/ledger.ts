@@ -6,18 +6,27 @@ import { addCounts, type Block, type Counts, noCounts } from './block.ts';
 export class Ledger {
   /** Bytes of the decoded content, and lines, up to which everything is settled. */
   position: { offset: number; line: number };
+  /** The accounts of the ground between where it began and `position`. */
   readonly counts: Counts = noCounts();
+  #readUpTo: number;
   /** Blocks that were read and are not behind the watermark, in the order of the source. */
   readonly #open: Block[] = [];
   readonly #settled = new Set<Block>();
 
   constructor(position = { offset: 0, line: 1 }) {
     this.position = position;
+    this.#readUpTo = position.offset;
+  }
+
+  /** Bytes that were read and are not behind the watermark. */
+  get aheadBytes(): number {
+    return this.#readUpTo - this.position.offset;
   }
 
   /** Notes blocks that were read, in the order of the source. */
   open(blocks: readonly Block[]): void {
     this.#open.push(...blocks);
+    this.#readUpTo = blocks.at(-1)?.end.offset ?? this.#readUpTo;
   }
 
   /** Moves the watermark over the block, and over those behind it, once all before them are settled. */

@@ -30,12 +30,18 @@ export class Limiter {
    * @throws the reason of `run.stopping`, once no attempt may start any more
    */
   async acquire(run: Run): Promise<void> {
-    for (;;) {
-      run.stopping.throwIfAborted();
-      const pause = this.#pausedUntil - run.clock.now();
-      if (pause > 0) await run.clock.sleep(pause, run.stopping);
-      else if (this.#inFlight >= this.#limit) await this.#turn(run.stopping);
-      else break;
+    try {
+      for (;;) {
+        run.stopping.throwIfAborted();
+        const pause = this.#pausedUntil - run.clock.now();
+        if (pause > 0) await run.clock.sleep(pause, run.stopping);
+        else if (this.#inFlight >= this.#limit) await this.#turn(run.stopping);
+        else break;
+      }
+    } catch (error) {
+      // Its turn may have come already: then it is another run's that waits behind it.
+      this.#wake();
+      throw error;
     }
     this.#inFlight++;
   }
@@ -47,7 +53,7 @@ export class Limiter {
       this.#successes = 0;
       this.#limit++;
     }
-    for (let free = this.#limit - this.#inFlight; free > 0; free--) this.#waiting.shift()?.();
+    this.#wake();
   }
 
   /** Keeps every attempt from starting for so long; a pause halves the limit, another 429 during it does not. */
@@ -57,6 +63,10 @@ export class Limiter {
       this.#successes = 0;
     }
     this.#pausedUntil = Math.max(this.#pausedUntil, now + ms);
+  }
+
+  #wake(): void {
+    for (let free = this.#limit - this.#inFlight; free > 0; free--) this.#waiting.shift()?.();
   }
 
   #turn(signal: AbortSignal): Promise<void> {

@@ -36,7 +36,9 @@ export async function recordOutcomes(batch: Batch, failures: readonly Failure[])
   }
 }
 
-function insertIdOf(event: Buffer): string {
-  const { properties } = JSON.parse(event.toString()) as { properties: Record<string, unknown> };
-  return String(properties.$insert_id);
+/** What an event that was refused has for its id may be anything. */
+function insertIdOf(event: Buffer): string | undefined {
+  const { properties } = JSON.parse(event.toString()) as { properties?: { $insert_id?: unknown } | null };
+  const id = properties?.$insert_id;
+  return typeof id === 'string' ? id : JSON.stringify(id);
 }

@@ -50,6 +50,14 @@ interface Part {
   first: number;
 }
 
+/** What was learned from the answers to the parts of a batch. */
+interface Findings {
+  /** Some part was refused as a whole, with 400. */
+  isRefused: boolean;
+  /** Some part was looked at event by event: Mixpanel knows the project. */
+  isJudged: boolean;
+}
+
 /** Thrown to p-retry: the attempt failed, another one may succeed. */
 class RetryError extends Error {
   readonly delayMs: number;
@@ -68,18 +76,19 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
   const limiter = new Limiter(options.maxConcurrency);
   const limits = { maxEvents: options.maxEvents, maxBytes: options.maxBytes };
 
-  async function deliver(part: Part, run: Run, onBisect: (message: string) => void): Promise<Failure[]> {
+  async function deliver(part: Part, run: Run, findings: Findings): Promise<Failure[]> {
     const verdict = await request(part, run);
     if (verdict.kind === 'settled') {
+      findings.isJudged = true;
       run.stats.accepted += part.events - verdict.failures.length;
       return verdict.failures.map((failure) => ({ ...failure, index: failure.index + part.first }));
     }
     const message = verdict.kind === 'too-large' ? `larger than Mixpanel takes: ${part.bytes} bytes` : verdict.message;
-    if (verdict.kind === 'bisect') onBisect(message);
+    if (verdict.kind === 'bisect') findings.isRefused = true;
     if (part.events === 1) return [{ index: part.first, field: 'event', message }];
     if (verdict.kind === 'too-large') limits.maxBytes = Math.min(limits.maxBytes, Math.ceil(part.bytes / 2));
     const failures: Failure[] = [];
-    for (const half of await halve(part, options.gzipLevel)) failures.push(...(await deliver(half, run, onBisect)));
+    for (const half of await halve(part, options.gzipLevel)) failures.push(...(await deliver(half, run, findings)));
     return failures;
   }
 
@@ -144,11 +153,9 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
   return {
     limits,
     async send(batch, run) {
-      let refusedAlone: string | undefined;
-      const failures = await deliver({ ...batch, first: 0 }, run, (message) => {
-        refusedAlone = message;
-      });
-      if (refusedAlone !== undefined && failures.length === batch.events && run.stats.accepted === 0) {
+      const findings = { isRefused: false, isJudged: false };
+      const failures = await deliver({ ...batch, first: 0 }, run, findings);
+      if (findings.isRefused && !findings.isJudged && run.stats.accepted === 0) {
         throw new ImportError(
           'request_refused',
           'Mixpanel refused every single event with 400 and took none: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL',

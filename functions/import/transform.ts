@@ -41,13 +41,23 @@ export function parseKeepingDigits(text: string): unknown {
  * @throws TypeError when a transform made something of which no event can be written
  */
 export function serialize(event: MixpanelEvent, makeId: () => string): string {
-  if (!isObject(event) || !isObject(event.properties)) {
+  // What a toJSON makes of an event need not be one.
+  const text: string | undefined = isEvent(event) ? JSON.stringify(withId(event, makeId)) : undefined;
+  if (!text?.startsWith('{')) {
     throw new TypeError('the transform returned something other than events with an object as `properties`');
   }
+  return text;
+}
+
+function withId(event: MixpanelEvent, makeId: () => string): MixpanelEvent {
   const id = event.properties.$insert_id;
-  if (id !== undefined && id !== null && id !== '') return JSON.stringify(event);
+  if (id !== undefined && id !== null && id !== '') return event;
   const { $insert_id: _, ...properties } = event.properties;
-  return JSON.stringify({ ...event, properties: { $insert_id: makeId(), ...properties } });
+  return { ...event, properties: { $insert_id: makeId(), ...properties } };
+}
+
+function isEvent(event: MixpanelEvent): boolean {
+  return isObject(event) && isObject(event.properties);
 }
 
 function isObject(value: unknown): boolean {

@@ -18,6 +18,11 @@ function stateName(prefix: string, { bucket, object }: ObjectGeneration, rest: s
   return Buffer.byteLength(name) <= MAX_NAME_BYTES ? name : `${prefix}/${bucket}/${hash('sha256', object)}/${rest}`;
 }
 
+/** Where the checkpoint of an object generation is. */
+export function checkpointName(source: ObjectGeneration): string {
+  return stateName('checkpoints', source, `${source.generation}.json`);
+}
+
 /** Where the dead letters of an object go that begin with the record at `offset` of the decoded content. */
 export function objectDeadLetterName(source: ObjectGeneration, offset: number, holder: string): string {
   const file = `${String(offset).padStart(15, '0')}-${holder}.ndjson`;

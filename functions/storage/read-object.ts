@@ -43,7 +43,7 @@ export async function getMetadata(file: File): Promise<ObjectMetadata> {
 
 /**
  * Yields an object's bytes as they are stored. A read that breaks, stalls or ends early goes on where it stopped; at
- * the end size and checksum are compared with what was uploaded.
+ * the end of one that began at the beginning, size and checksum are compared with what was uploaded.
  *
  * @param file a file with its generation, of a client that does not try reads again by itself
  * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, behind the last byte; the last read's error
@@ -53,9 +53,9 @@ export async function* readObject(
   file: File,
   metadata: ObjectMetadata,
   run: Run,
-  idleTimeoutMs = IDLE_TIMEOUT_MS,
+  { start = 0, idleTimeoutMs = IDLE_TIMEOUT_MS }: { start?: number; idleTimeoutMs?: number } = {},
 ): AsyncGenerator<Buffer> {
-  let offset = 0;
+  let offset = start;
   let checksum = 0;
   let failures = 0;
   while (offset < metadata.size) {
@@ -75,6 +75,7 @@ export async function* readObject(
       await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
     }
   }
+  if (start > 0) return;
   if (offset !== metadata.size || (metadata.crc32c !== undefined && encode(checksum) !== metadata.crc32c)) {
     throw new ImportError(
       'checksum_mismatch',

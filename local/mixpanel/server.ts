@@ -14,7 +14,7 @@ import { type Credentials, type ImportBody, isAuthorized, readBody } from './req
 import { createEventStore, type Keep, type ReceivedEvent } from './store.ts';
 import { type AcceptedEvent, judge } from './verdict.ts';
 
-export type { FaultHook, ReceivedEvent };
+export type { Fault, FaultHook, ReceivedEvent };
 
 /** How a local Mixpanel behaves; without any option it takes what the real one does, from anybody. */
 export interface MixpanelOptions extends Credentials {

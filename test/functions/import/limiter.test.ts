@@ -238,34 +238,47 @@ test('whatever happens in whatever order, the limit holds and nobody waits for e
     { weight: 4, arbitrary: fc.record({ do: fc.constant('release' as const), isSuccess: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('pause' as const), ms: fc.integer({ min: 1, max: 50 }) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 50 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('stop' as const), run: fc.nat(2) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('stop' as const), run: fc.nat(2) }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('turn' as const) }) },
   );
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 6 }), fc.array(action, { maxLength: 60 }), async (max, actions) => {
-      const { clock, limiter, ask } = setUp(max);
-      const runs = Array.from({ length: 3 }, () => startRun(undefined, clock));
-      const all: Asked[] = [];
-      let released = 0;
-      const inFlight = () => all.filter(({ state }) => state === 'started').length - released;
-      const release = (isSuccess: boolean) => {
-        released++;
-        limiter.release(isSuccess);
-      };
-      for (const it of actions) {
-        const before = inFlight();
-        if (it.do === 'ask') all.push(ask(runs[it.run]!));
-        else if (it.do === 'release' && before > 0) release(it.isSuccess);
-        else if (it.do === 'pause') limiter.pause(it.ms, clock.now());
-        else if (it.do === 'advance') clock.advance(it.ms);
-        else if (it.do === 'stop') runs[it.run]!.stop('shutdown');
-        else if (it.do === 'turn') await turn();
-        assert.ok(limiter.limit >= 1 && limiter.limit <= max);
-        assert.ok(inFlight() <= Math.max(before, limiter.limit), 'more in flight than the limit');
-      }
-      await settle(clock, inFlight, release);
-      for (const { state } of all) assert.notEqual(state, 'waiting');
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 6 }),
+      fc.array(action, { minLength: 30, maxLength: 90 }),
+      async (max, actions) => {
+        const { clock, limiter, ask } = setUp(max);
+        const runs = Array.from({ length: 3 }, () => startRun(undefined, clock));
+        const all: Asked[] = [];
+        let released = 0;
+        /** Where the limit has been since attempts were last given the time to start. */
+        let highest = limiter.limit;
+        let pausedUntil = 0;
+        const inFlight = () => all.filter(({ state }) => state === 'started').length - released;
+        const release = (isSuccess: boolean) => {
+          released++;
+          limiter.release(isSuccess);
+        };
+        for (const it of actions) {
+          if (it.do === 'ask') all.push(ask(runs[it.run]!));
+          else if (it.do === 'release' && inFlight() > 0) release(it.isSuccess);
+          else if (it.do === 'pause') {
+            limiter.pause(it.ms, clock.now());
+            pausedUntil = Math.max(pausedUntil, clock.now() + it.ms);
+          } else if (it.do === 'advance') clock.advance(it.ms);
+          else if (it.do === 'stop') {
+            runs[it.run]!.stop('shutdown');
+            runs[it.run] = startRun(undefined, clock);
+          } else if (it.do === 'turn') await turn();
+          assert.ok(limiter.limit >= 1 && limiter.limit <= max);
+          assert.ok(inFlight() <= Math.max(highest, limiter.limit), 'more in flight than the limit');
+          highest = Math.max(it.do === 'turn' ? inFlight() : highest, limiter.limit);
+          if (it.do !== 'turn' || clock.now() < pausedUntil || inFlight() >= limiter.limit) continue;
+          for (const { state } of all) assert.notEqual(state, 'waiting', 'one waits although there is room');
+        }
+        await settle(clock, inFlight, release);
+        for (const { state } of all) assert.notEqual(state, 'waiting', 'one waits for ever');
+      },
+    ),
     { numRuns: 300 },
   );
 });

@@ -122,7 +122,7 @@ describe('the data of a message', () => {
     const block = messageBlock(data, { origin: messageOrigin, insertIdOf: insertIdByContent });
     const [rejection] = block.rejections;
     assert.equal(rejection!.bytes, data.length);
-    assert.deepEqual(rejection!.record, data.subarray(0, 65_536));
+    assert.ok(rejection!.record.equals(data.subarray(0, 65_536)));
     assert.equal(rejection!.insertId, undefined);
   });
 });

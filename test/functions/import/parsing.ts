@@ -1,6 +1,7 @@
 /** What the tests of the parsing half share: texts to parse, and records and rejections in a form that compares. */
 
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import type { Block, Origin, Rejection } from '../../../functions/import/block.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
@@ -92,6 +93,18 @@ function assertTiling(blocks: Block[], from: number, to: number): void {
   assert.equal(at, to, 'the last block ends with the content');
 }
 
+/** The same with a digest in the place of what is long, for which a failed comparison would take minutes to show. */
+export function comparable({ records, rejections }: Parsed) {
+  return {
+    records: records.map((record) => ({ ...record, text: digestOf(Buffer.from(record.text, 'latin1')) })),
+    rejections: rejections.map((rejection) => ({ ...rejection, record: digestOf(rejection.record) })),
+  };
+}
+
+function digestOf(bytes: Buffer): string {
+  return bytes.length <= 1_000 ? bytes.toString('latin1') : `${bytes.length} bytes, ${hash('sha256', bytes)}`;
+}
+
 function offsetOf(source: object): number {
   return 'offset' in source ? Number(source.offset) : -1;
 }
@@ -104,8 +117,8 @@ export function assertResumable(content: Buffer, options: ParseOptions): void {
   const { blocks, format } = parse(content, options);
   for (const [index, { end }] of blocks.entries()) {
     if (options.breakOff !== undefined && index === blocks.length - 1) continue;
-    const { records, rejections } = parse(content, { ...options, resumeAt: { format, ...end } });
-    assert.deepEqual({ records, rejections }, contentsOf(blocks.slice(index + 1)), `resumed at ${end.offset}`);
+    const found = parse(content, { ...options, resumeAt: { format, ...end } });
+    assert.deepEqual(comparable(found), comparable(contentsOf(blocks.slice(index + 1))), `resumed at ${end.offset}`);
   }
 }
 

@@ -125,6 +125,13 @@ describe('what is JSON', () => {
     });
   }
 
+  test('has no control character in a string, and may have any other', () => {
+    for (let code = 0; code < 0x80; code++) {
+      const text = `"a${String.fromCharCode(code)}${code === 0x5c ? '/' : ''}"`;
+      assert.equal(isValue(Buffer.from(text)), isJson(text), `U+${code.toString(16)}`);
+    }
+  });
+
   test('is sought between the two indexes alone', () => {
     const bytes = Buffer.from('}{"event":1}{');
     const out = newScan();

@@ -1,0 +1,178 @@
+/** Imports one object generation under its lease: from its checkpoint on, as far as time allows. */
+
+import { randomUUID } from 'node:crypto';
+import type { Storage } from '@google-cloud/storage';
+import type { ImportObjectConfig } from './config.ts';
+import { addCounts, type Block, noCounts, type Rejection } from './import/block.ts';
+import { recordBlocks } from './import/content.ts';
+import { ImportError } from './import/errors.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
+import { Ledger } from './import/ledger.ts';
+import { RecordParser } from './import/records.ts';
+import type { Run } from './import/run.ts';
+import type { Sender } from './import/sender.ts';
+import { type Logger, loggedError } from './log.ts';
+import { noProgress, type Progress } from './storage/checkpoint.ts';
+import { DeadLetterWriter } from './storage/dead-letters.ts';
+import { acquireLease, type Lease } from './storage/lease.ts';
+import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
+import { getMetadata, ObjectGoneError, readObject } from './storage/read-object.ts';
+import { failure, workOf } from './summary.ts';
+import transform from './transform.ts';
+
+/** Leases that have expired without movement, from which on each is an ERROR. */
+const MANY_TAKEOVERS = 3;
+
+/** What an import works with. */
+export interface GenerationContext {
+  config: ImportObjectConfig;
+  sender: Sender;
+  logger: Logger;
+  run: Run;
+  /** A client that leaves trying again to us, and one that does not. */
+  reading: Storage;
+  writing: Storage;
+  /** Has the import gone on with in another invocation. */
+  publishContinuation(object: ObjectGeneration): Promise<void>;
+}
+
+/**
+ * Imports what is left of the object and logs one summary.
+ *
+ * @throws an error that refuses the delivery, where it is to be tried again; it is logged already
+ */
+export async function importGeneration(object: ObjectGeneration, context: GenerationContext): Promise<void> {
+  const { config, logger, run, reading } = context;
+  const holder = randomUUID();
+  const bucket = reading.bucket(config.stateBucket);
+  const summary = (counts = noCounts()) => ({ ...object, ...counts, ...workOf(run) });
+  const acquired = await acquireLease({
+    bucket,
+    name: checkpointName(object),
+    holder,
+    leaseMs: config.leaseMs,
+    run,
+  }).catch((error) => {
+    throw failure(logger, summary(), error, 'object failed');
+  });
+  if (acquired.kind === 'over') {
+    logger.info({ ...summary(), reason: acquired.state }, 'object skipped');
+    return;
+  }
+  if (acquired.kind === 'held') {
+    throw loggedError(logger, 'info', { ...summary(), reason: 'lease', until: acquired.until }, 'object refused');
+  }
+  const { lease } = acquired;
+  if (lease.takeovers >= MANY_TAKEOVERS) {
+    const fields = { ...object, code: 'no_progress', takeovers: lease.takeovers, offset: lease.begin.offset };
+    logger.error(fields, 'Invocations end again and again without progress at this offset: look at what stands there');
+  }
+  const work = startWork(object, lease, holder, context);
+  try {
+    const end = await endOf(work, lease, run);
+    if (end === 'continued') await context.publishContinuation(object);
+    const fields = { ...summary(work.ledger.counts), ...(end === 'continued' ? { reason: run.stopReason } : {}) };
+    if (end === 'refused') throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
+    if (end !== 'gone') logger.info(fields, `object ${end}`);
+    else if (work.hasBegun()) logger.error({ ...fields, state: 'gone', code: 'object_gone' }, 'object gone');
+    else logger.warn({ ...fields, state: 'gone' }, 'object gone');
+  } catch (error) {
+    throw failure(logger, summary(work.ledger.counts), error, 'object failed');
+  }
+}
+
+/** Waits until the import has ended, and writes down how. */
+async function endOf(work: Work, lease: Lease, run: Run): Promise<'imported' | 'gone' | 'continued' | 'refused'> {
+  lease.keep(work.progress);
+  try {
+    if (await work.result) {
+      await lease.release('done', work.progress());
+      return 'imported';
+    }
+  } catch (error) {
+    if (error instanceof ObjectGoneError) {
+      await lease.release('gone', work.progress());
+      return 'gone';
+    }
+    const isCorrupt = error instanceof ImportError && error.code === 'checksum_mismatch';
+    // The error at hand says more than one that comes of letting go.
+    await lease.release('running', isCorrupt ? noProgress() : work.progress()).catch(() => {});
+    throw error;
+  }
+  await lease.release('running', work.progress());
+  const hasMoved = work.ledger.position.offset > lease.begin.offset;
+  return hasMoved && run.stopReason !== 'shutdown' ? 'continued' : 'refused';
+}
+
+/** An import under way. */
+interface Work {
+  ledger: Ledger;
+  /** Whether any of the object was read, now or by an earlier invocation. */
+  hasBegun(): boolean;
+  progress: () => Progress;
+  /** Whether all of the object is settled; rejected when the import cannot go on. */
+  result: Promise<boolean>;
+}
+
+function startWork(object: ObjectGeneration, lease: Lease, holder: string, context: GenerationContext): Work {
+  const { config, run } = context;
+  const { begin } = lease;
+  const ledger = new Ledger({ offset: begin.offset, line: begin.line });
+  let { gzip } = begin;
+  let isRead = begin.offset > 0;
+  const parser = new RecordParser({
+    origin: { sourceOf: (offset, line) => ({ ...object, line, offset }) },
+    insertIdOf: config.insertIdOf,
+    ordinal: 'line',
+    resumeAt: begin.format === null ? undefined : { format: begin.format, offset: begin.offset, line: begin.line },
+  });
+  const deadLetters = new DeadLetterWriter(
+    context.writing.bucket(config.stateBucket),
+    (rejections) => objectDeadLetterName(object, firstOffset(rejections), holder),
+    run,
+  );
+
+  async function* blocks(): AsyncGenerator<Block[]> {
+    const file = context.reading.bucket(object.bucket).file(object.object, { generation: object.generation });
+    const metadata = await getMetadata(file);
+    const start = begin.gzip === false ? begin.offset : 0;
+    const content = recordBlocks(readObject(file, metadata, run, { start }), {
+      parser,
+      resume: begin.gzip === null ? undefined : { isGzip: begin.gzip, offset: begin.offset },
+      onFormat: (isGzip) => {
+        gzip = isGzip;
+      },
+      async verifyStored() {
+        for await (const _ of readObject(file, metadata, run));
+      },
+    });
+    for await (const some of content) {
+      isRead = true;
+      ledger.open(some);
+      yield some;
+    }
+  }
+
+  const options = {
+    ...config,
+    sender: context.sender,
+    transform,
+    unsettledBytes: () => ledger.aheadBytes,
+    maxUnsettledBytes: MAX_UNSETTLED_BYTES,
+    async settle(block: Block) {
+      if (block.rejections.length > 0) await deadLetters.write(block.rejections);
+      ledger.settle(block);
+    },
+    flush: () => deadLetters.flush(),
+  };
+  const progress = () => {
+    const counts = { ...begin.counts };
+    addCounts(counts, ledger.counts);
+    return { format: parser.format ?? begin.format, gzip, ...ledger.position, counts };
+  };
+  return { ledger, hasBegun: () => isRead, progress, result: importBlocks(blocks(), options, run) };
+}
+
+function firstOffset(rejections: readonly Rejection[]): number {
+  return Math.min(...rejections.map(({ source }) => ('offset' in source ? source.offset : 0)));
+}

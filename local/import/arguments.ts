@@ -1,0 +1,73 @@
+/** Reads the arguments of `npm run import`. */
+
+import { parseArgs } from 'node:util';
+
+/** What the command is asked to do. */
+export interface ImportArguments {
+  /** Files, globs, `-` and `gs://` objects, as they were given. */
+  files: string[];
+  dryRun: boolean;
+  help: boolean;
+}
+
+/** The command cannot be understood, or names what is not there; nothing was done. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** What `--help` prints. */
+export const HELP = `Imports events from files into Mixpanel.
+
+Usage: npm run import -- [--dry-run] FILE…
+
+FILE is a path or a glob ('exports/*.gz'), - for standard input, gs://BUCKET/OBJECT, or gs://BUCKET/PREFIX*.
+A file holds one JSON object a line, or one JSON array of objects; gzip is found out by the content, not by the name.
+Each object is an event: {"event": "…", "properties": {"time": …, "distinct_id": "…", …}}.
+
+Options
+  --dry-run   checks every record as Mixpanel's documentation says, and sends nothing; needs no credentials
+  --help      prints this
+
+Credentials, as environment variables
+  MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
+  or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us.
+  Google's are asked for when a FILE is gs://, and only then.
+
+Rejected records are written to FILE.dead-letters.ndjson beside the file, one a line with reason, line and byte; for
+standard input and gs:// in the current directory. A new run of the same file replaces them.
+
+Running it again is safe: an event without $insert_id gets one that follows from its content, so Mixpanel recognises
+what it already has. After Ctrl-C, or when something failed, run the same command once more. Ctrl-C waits for the
+requests under way; pressed again it does not.
+
+Exit code: 0 when every event was imported (or left out by the transform), 1 when records were rejected or a file
+failed, 2 when the command or the configuration is wrong, 130 after Ctrl-C.
+`;
+
+/** @throws {@link UsageError} that says what is wrong */
+export function parseArguments(args: readonly string[]): ImportArguments {
+  const { files, dryRun, help } = parse(args);
+  if (!help && files.length === 0) {
+    throw new UsageError("No file is given. Try: npm run import -- 'exports/*.ndjson', or --help");
+  }
+  return { files, dryRun, help };
+}
+
+function parse(args: readonly string[]): ImportArguments {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: {
+        'dry-run': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      allowPositionals: true,
+    });
+    return { files: positionals, dryRun: values['dry-run'], help: values.help };
+  } catch (error) {
+    const [problem] = (error as Error).message.split('. ');
+    throw new UsageError(
+      `${problem}. Options are --dry-run and --help; a file whose name begins with - comes after --`,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+/** Finds objects in Cloud Storage by a `gs://` address. It loads Google's client: import it only where there is one. */
+
+import { posix } from 'node:path';
+import type { Bucket, File } from '@google-cloud/storage';
+import { createReadingStorage, createStorage, statusOf } from '../../functions/storage/client.ts';
+import { readObject } from '../../functions/storage/read-object.ts';
+import { UsageError } from './arguments.ts';
+import type { FoundInput } from './inputs.ts';
+
+/**
+ * @param url      `gs://BUCKET/OBJECT`, or with a glob in place of OBJECT, in which `*` stops at a slash and `**` does not
+ * @param endpoint base URL of another Cloud Storage; Google's unless given
+ * @throws {@link UsageError} when there is no such object, or Cloud Storage lets nobody see it
+ */
+export async function findObjects(url: string, endpoint: string | undefined): Promise<FoundInput[]> {
+  const [, bucketName, pattern] = /^gs:\/\/([^/]+)\/(.+)$/s.exec(url) ?? [];
+  if (bucketName === undefined || pattern === undefined) {
+    throw new UsageError(`${url}: must be gs://BUCKET/OBJECT or gs://BUCKET/PREFIX*`);
+  }
+  const bucket = createStorage(endpoint).bucket(bucketName);
+  const wildcard = pattern.search(/[*?[{]/);
+  let files: File[];
+  try {
+    if (wildcard === -1) files = [(await bucket.file(pattern).get())[0]];
+    else [files] = await bucket.getFiles({ prefix: pattern.slice(0, wildcard) });
+  } catch (error) {
+    throw new UsageError(`${url}: ${explain(error, wildcard === -1 ? 'object' : 'bucket')}`);
+  }
+  // A name that ends with a slash stands for a folder.
+  const isMatch = ({ name }: File) => posix.matchesGlob(name, pattern) && !name.endsWith('/');
+  const found = wildcard === -1 ? files : files.filter(isMatch);
+  if (found.length === 0) throw new UsageError(`${url}: no object matches`);
+  const reading = createReadingStorage(endpoint).bucket(bucketName);
+  return found.map((file) => toInput(file, reading));
+}
+
+/** @param found an object as it was found; that generation of it is read, through `bucket` */
+function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
+  const generation = String(metadata.generation);
+  const file = bucket.file(object, { generation });
+  const content = { size: Number(metadata.size), crc32c: metadata.crc32c };
+  const name = `gs://${bucket.name}/${object}`;
+  return {
+    name,
+    key: name,
+    size: content.size,
+    deadLetterStem: posix.basename(object),
+    // As the functions write it, so that ids by position are the same here and there.
+    origin: { sourceOf: (offset, line) => ({ bucket: bucket.name, object, generation, line, offset }) },
+    read: (run) => readObject(file, content, run),
+    async verifyStored(run) {
+      for await (const _ of readObject(file, content, run));
+    },
+  };
+}
+
+/** What Cloud Storage said, without the request that its errors carry. */
+function explain(error: unknown, what: string): string {
+  const status = statusOf(error);
+  if (status === 404) return `no such ${what}. Check the name`;
+  if (status === 401 || status === 403) {
+    return `Cloud Storage answered ${status}. The account needs the role Storage Object Viewer on the bucket`;
+  }
+  const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  return `${message}. Check the network, and the credentials: gcloud auth application-default login`;
+}

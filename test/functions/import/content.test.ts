@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { type ContentOptions, recordBlocks } from '../../../functions/import/content.ts';
+import { insertIdByContent } from '../../../functions/import/insert-id.ts';
+import { RecordParser } from '../../../functions/import/records.ts';
+import { contentsOf, objectOrigin } from './parsing.ts';
+import { chunksOf, eventLines, gather, newParser, pieces } from './pipeline.ts';
+
+const text = Buffer.from(eventLines(300, 'id', { padding: 'x'.repeat(50) }));
+const lines = text.toString().trimEnd().split('\n');
+
+async function read(stored: Buffer, options: Partial<ContentOptions> = {}) {
+  const blocks = await gather(recordBlocks(chunksOf(pieces(stored, 1_000)), { parser: newParser(4_096), ...options }));
+  const { records, rejections } = contentsOf(blocks);
+  return {
+    blocks,
+    texts: records.map((record) => record.text),
+    offsets: records.map(({ offset }) => offset),
+    rejections,
+  };
+}
+
+describe('recordBlocks', { timeout: 10_000 }, () => {
+  for (const [name, stored, isGzip] of [
+    ['plain', text, false],
+    ['compressed', gzipSync(text), true],
+    ['compressed twice', gzipSync(gzipSync(text)), true],
+  ] as const) {
+    test(`reads the records of ${name} content, and tells the format before the first block`, async () => {
+      const formats: boolean[] = [];
+      const source = chunksOf(pieces(stored, 1_000));
+      const blocks = recordBlocks(source, { parser: newParser(4_096), onFormat: (it) => formats.push(it) });
+      const first = await blocks.next();
+      assert.deepEqual(formats, [isGzip]);
+      const { records, rejections } = contentsOf([first.value ?? [], await gather(blocks)].flat());
+      assert.deepEqual(
+        records.map((record) => record.text),
+        lines,
+      );
+      assert.deepEqual(rejections, []);
+      assert.deepEqual(formats, [isGzip]);
+    });
+
+    test(`leaves out what is settled already of ${name} content, counted in decoded bytes`, async () => {
+      const offsets = (await read(stored)).offsets;
+      for (const index of [1, 17, 150, 299]) {
+        const offset = offsets[index]!;
+        const parser = new RecordParser({
+          origin: objectOrigin,
+          insertIdOf: insertIdByContent,
+          ordinal: 'line',
+          resumeAt: { format: 'ndjson', offset, line: index + 1 },
+          blockBytes: 4_096,
+        });
+        const rest = await read(stored, { parser, skipBytes: offset });
+        assert.deepEqual(rest.texts, lines.slice(index));
+        assert.deepEqual(rest.offsets, offsets.slice(index));
+      }
+    });
+
+    test(`finds nothing behind the end of ${name} content`, async () => {
+      const resumeAt = { format: 'ndjson', offset: text.length, line: lines.length + 1 } as const;
+      const parser = new RecordParser({
+        origin: objectOrigin,
+        insertIdOf: insertIdByContent,
+        ordinal: 'line',
+        resumeAt,
+      });
+      assert.deepEqual(await read(stored, { parser, skipBytes: text.length }), {
+        blocks: [],
+        texts: [],
+        offsets: [],
+        rejections: [],
+      });
+    });
+  }
+
+  test('reads nothing from nothing', async () => {
+    assert.deepEqual((await read(Buffer.alloc(0))).texts, []);
+    assert.deepEqual((await read(gzipSync(''))).texts, []);
+  });
+
+  test('reads all lines and makes one rejection of garbage behind the gzip data', async () => {
+    const { texts, rejections } = await read(Buffer.concat([gzipSync(text), Buffer.from('garbage')]));
+    assert.deepEqual(texts, lines);
+    assert.equal(rejections.length, 1);
+    assert.deepEqual(rejections[0]!.reason, {
+      field: 'record',
+      message: 'the gzip data are corrupt: incorrect header check',
+    });
+    assert.equal(rejections[0]!.bytes, 0);
+    assert.deepEqual(rejections[0]!.source, {
+      bucket: 'b',
+      object: 'o',
+      generation: '1',
+      line: lines.length + 1,
+      offset: text.length,
+    });
+  });
+
+  test('imports what can be decoded of gzip that is cut, and makes one rejection of the rest', async () => {
+    const stored = gzipSync(text);
+    const { texts, rejections, blocks } = await read(stored.subarray(0, stored.length * 0.8));
+    assert.ok(texts.length > 10 && texts.length < lines.length, `${texts.length} records`);
+    assert.deepEqual(texts, lines.slice(0, texts.length));
+    assert.equal(rejections.length, 1);
+    assert.match(rejections[0]!.reason.message, /^the gzip data are corrupt: unexpected end of file$/);
+    const covered = blocks.reduce((sum, { size }) => sum + size, 0);
+    const read80 = texts.reduce((sum, line) => sum + line.length + 1, 0);
+    assert.equal(covered, read80 + rejections[0]!.bytes, 'the watermark ends behind the last decoded byte');
+    assert.ok(lines[texts.length]!.startsWith(rejections[0]!.record.toString()));
+  });
+
+  test('verifies what is stored before it blames it, and gives out nothing before that is done', async () => {
+    const steps: string[] = [];
+    const verified = Promise.withResolvers<void>();
+    const blocks = recordBlocks(chunksOf([gzipSync(text).subarray(0, -8)]), {
+      parser: newParser(),
+      verifyStored: () => {
+        steps.push('verify');
+        return verified.promise.then(() => void steps.push('verified'));
+      },
+    });
+    const next = blocks.next().then(({ value }) => {
+      steps.push('blocks');
+      return contentsOf(value ?? []);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(steps, ['verify']);
+    verified.resolve();
+    const { records, rejections } = await next;
+    assert.deepEqual(steps, ['verify', 'verified', 'blocks']);
+    assert.equal(records.length, lines.length);
+    assert.equal(rejections.length, 1);
+  });
+
+  test('throws what the verification throws, and makes no rejection', async () => {
+    const error = new Error('checksum');
+    const verifyStored = () => Promise.reject(error);
+    await assert.rejects(read(gzipSync(text).subarray(0, -8), { verifyStored }), (it) => it === error);
+  });
+
+  test('does not verify what is whole', async () => {
+    const verifyStored = () => assert.fail('verified');
+    assert.equal((await read(gzipSync(text), { verifyStored })).texts.length, lines.length);
+  });
+
+  test('throws what the source throws, without a rejection or a verification', async () => {
+    const error = new Error('the read broke');
+    const stored = gzipSync(text);
+    const source = chunksOf([stored.subarray(0, 1_000)], { error });
+    const verifyStored = () => assert.fail('verified');
+    await assert.rejects(gather(recordBlocks(source, { parser: newParser(), verifyStored })), (it) => it === error);
+    assert.ok(source.isClosed);
+  });
+
+  test('closes the source when the reader leaves', async () => {
+    const source = chunksOf(pieces(gzipSync(text), 200));
+    for await (const _ of recordBlocks(source, { parser: newParser(1_000) })) break;
+    assert.ok(source.isClosed);
+  });
+});
