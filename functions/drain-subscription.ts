@@ -7,7 +7,7 @@ import { addCounts, type Block, noCounts } from './import/block.ts';
 import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
 import { type Run, startRun } from './import/run.ts';
 import type { Sender } from './import/sender.ts';
-import type { Logger } from './log.ts';
+import { type Logger, loggedError } from './log.ts';
 import { Acks } from './pubsub/acks.ts';
 import { toBlock } from './pubsub/message-block.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
@@ -78,9 +78,10 @@ export function createDrainSubscription(
       }
     }
 
+    const source = blocks();
     try {
       await importBlocks(
-        blocks(),
+        source,
         {
           ...config,
           sender,
@@ -98,15 +99,20 @@ export function createDrainSubscription(
       );
     } catch (error) {
       await handBack();
-      throw failure(logger, summary(), error, 'subscription failed');
+      throw failure(logger, summary(), error, 'subscription drained');
     }
-    const isUnsettled = ackIds.size > 0;
+    const givenBack = ackIds.size;
     await handBack();
-    const result = { ...summary(), ...(isUnsettled ? { reason: run.stopReason, givenBack: true } : {}) };
+    const result = { ...summary(), ...(givenBack > 0 ? { reason: run.stopReason, givenBack } : {}) };
+    if (givenBack > 0 && (run.stopReason === 'shutdown' || acks.acknowledged === 0)) {
+      throw loggedError(logger, 'warn', result, 'subscription drained');
+    }
     logger.info(result, 'subscription drained');
     return result;
 
     async function handBack(): Promise<void> {
+      // Pulls that are still under way may bring messages, which are given back too.
+      await source.return(undefined);
       acks.giveBack([...ackIds.values()]);
       await acks.close();
     }

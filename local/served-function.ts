@@ -1,6 +1,6 @@
 /** Serves one of the functions with the functions framework, in a process of its own, as it is deployed. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
@@ -26,9 +26,12 @@ export interface ServedFunctionOptions {
 /** A function that is being served. */
 export interface ServedFunction {
   readonly url: string;
-  readonly process: ChildProcess;
-  /** Ends the process, at once with SIGKILL; resolves when it has ended. */
+  /** Process id; another one after each restart. */
+  readonly pid: number;
+  /** Sends a signal to the process; resolves when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the process, at once unless told otherwise, and serves the function again at the same address. */
+  restart(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /**
@@ -38,11 +41,30 @@ export interface ServedFunction {
  */
 export async function serveFunction(options: ServedFunctionOptions): Promise<ServedFunction> {
   const port = options.port ?? (await freePort());
-  const child = spawn(
-    process.execPath,
-    [framework, `--target=${options.target}`, `--source=${options.source ?? sources}`, `--port=${port}`],
-    { env: { PATH: process.env.PATH, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  let instance = await startInstance(options, port);
+  const stop = async (signal: NodeJS.Signals) => {
+    instance.child.kill(signal);
+    await instance.ended;
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    get pid() {
+      return instance.child.pid!;
+    },
+    stop: (signal = 'SIGTERM') => stop(signal),
+    async restart(signal = 'SIGKILL') {
+      await stop(signal);
+      instance = await startInstance(options, port);
+    },
+  };
+}
+
+/** Starts a process and waits until it answers. */
+async function startInstance({ target, source = sources, env, onLine }: ServedFunctionOptions, port: number) {
+  const child = spawn(process.execPath, [framework, `--target=${target}`, `--source=${source}`, `--port=${port}`], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const printed: string[] = [];
   const ready = Promise.withResolvers<void>();
   for (const stream of [child.stdout, child.stderr]) {
@@ -50,23 +72,16 @@ export async function serveFunction(options: ServedFunctionOptions): Promise<Ser
       printed.push(line);
       if (printed.length > 100) printed.shift();
       if (line.startsWith('URL: ')) ready.resolve();
-      options.onLine(line);
+      onLine(line);
     });
   }
   const ended = once(child, 'close').then(() => {});
   const endedEarly = ended.then(() => {
-    throw new Error(`${options.target} ended before it answered:\n${printed.join('\n')}`);
+    throw new Error(`${target} ended before it answered:\n${printed.join('\n')}`);
   });
   endedEarly.catch(() => {});
   await Promise.race([ready.promise, endedEarly]);
-  return {
-    url: `http://127.0.0.1:${port}`,
-    process: child,
-    async stop(signal = 'SIGTERM') {
-      child.kill(signal);
-      await ended;
-    },
-  };
+  return { child, ended };
 }
 
 async function freePort(): Promise<number> {

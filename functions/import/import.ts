@@ -55,7 +55,10 @@ export async function importBlocks(source: AsyncIterable<Block[]>, options: Impo
         await pipeline.dispatch();
         break;
       }
-      for (const block of result.value) await pipeline.take(block);
+      for (const block of result.value) {
+        if (run.stopping.aborted) break;
+        await pipeline.take(block);
+      }
       await pipeline.roomForMore();
     }
   } catch (error) {
@@ -75,8 +78,8 @@ class Pipeline {
   #builder = new BatchBuilder();
   /** Builders at rest: while one batch is compressed the next is filled. */
   readonly #spare = [new BatchBuilder()];
-  /** The builder whose first events wait for more, and whether they have waited for long enough. */
-  #lingering: BatchBuilder | undefined;
+  /** Number of the batch whose first events wait for more, and whether they have waited for long enough. */
+  #lingering: number | undefined;
   #hasLingered = false;
   #batches = 0;
   #bytesInFlight = 0;
@@ -134,7 +137,6 @@ class Pipeline {
     if (this.#run.stopping.aborted) return;
     this.#builder = this.#spare.pop()!;
     this.#hasLingered = false;
-    this.#lingering = undefined;
     this.#batches++;
     this.#run.stats.batches++;
     void this.#send(builder, builder.bytes);
@@ -232,12 +234,12 @@ class Pipeline {
 
   #startLinger(): void {
     const { lingerMs } = this.#options;
-    if (lingerMs === undefined || this.#builder.events === 0 || this.#lingering === this.#builder) return;
-    const builder = this.#builder;
-    this.#lingering = builder;
+    const batch = this.#run.stats.batches;
+    if (lingerMs === undefined || this.#builder.events === 0 || this.#lingering === batch) return;
+    this.#lingering = batch;
     this.#run.clock.sleep(lingerMs, this.#run.stopping).then(
       () => {
-        if (this.#lingering !== builder) return;
+        if (this.#run.stats.batches !== batch) return;
         this.#hasLingered = true;
         this.#changed();
       },

@@ -2,7 +2,7 @@
 
 import type { CoreConfig } from '../../functions/config.ts';
 import type { Block, Counts } from '../../functions/import/block.ts';
-import { importBlocks } from '../../functions/import/import.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/import/import.ts';
 import { Ledger } from '../../functions/import/ledger.ts';
 import type { Run } from '../../functions/import/run.ts';
 import type { Sender } from '../../functions/import/sender.ts';
@@ -70,6 +70,7 @@ export async function importFile(
         sender,
         transform,
         unsettledBytes: () => ledger.aheadBytes,
+        maxUnsettledBytes: MAX_UNSETTLED_BYTES,
         settle(block) {
           if (block.rejections.length === 0) return settle(block);
           findings.add(block.rejections);

@@ -1,67 +1,70 @@
 /** Writes progress as text: a bar for a terminal, a line for everything else. */
 
 import type { Progress } from './meter.ts';
-import { countOf, formatBytes, formatCount, formatDuration } from './quantities.ts';
+import { countOf, formatBytes, formatCount, formatTimeLeft } from './quantities.ts';
 
 /** The parts of a bar that a terminal shows in colours of their own. */
 export type Part = 'done' | 'left' | 'plain' | 'waiting';
 /** Colours a part. */
 export type Paint = (part: Part, text: string) => string;
 
-/** Columns of the bar itself, and with how many it makes do before anything else is left out. */
-const MAX_BAR = 30;
-const MIN_BAR = 8;
-/** Columns of a file's name with which it is left out rather than shortened. */
+/** Columns that the bar itself may have; steps, so that it does not change with every digit that comes or goes. */
+const BARS = [30, 20, 10] as const;
+/** Columns with which a file's name is left out rather than shortened further. */
 const MIN_NAME = 8;
 
 /**
- * One line for a terminal. Where it is narrow, first the bar shrinks, then what matters least is left out.
+ * One line for a terminal. Where that is narrow, what matters least is left out.
  *
  * @param width columns that it may take
  */
 export function renderBar(progress: Progress, width: number, paint: Paint = (_, text) => text): string {
   const fraction = fractionOf(progress);
-  const { eventsPerSecond, bytesPerSecond, msLeft } = progress;
-  // In the order of the line; the last number says what is left out first.
-  const cells = [
-    [fraction === undefined ? formatBytes(progress.bytes) : `${Math.floor(100 * fraction)}%`.padStart(4), 0],
-    [countOf(progress.events, 'event'), 1],
-    [eventsPerSecond === undefined ? '' : `${formatCount(eventsPerSecond)}/s`, 3],
-    [bytesPerSecond === undefined ? '' : `${formatBytes(bytesPerSecond)}/s`, 5],
-    [msLeft === undefined || progress.waiting ? '' : `${formatDuration(msLeft)} left`, 2],
-    [progress.waiting ?? '', 1],
-  ] as const;
-  const barWidth = (least: number) => (fraction === undefined ? 0 : least + 1);
-  let shown = cells.filter(([text]) => text !== '');
-  const textWidth = () => shown.reduce((sum, [text]) => sum + columnsOf(text) + 2, -2);
-  for (let rank = 5; rank > 0 && textWidth() + barWidth(MIN_BAR) > width; rank--) {
-    shown = shown.filter(([, dispensable]) => dispensable < rank);
+  const least = fraction === undefined ? 0 : BARS.at(-1)! + 1;
+  let cells = cellsOf(progress);
+  const textWidth = () => cells.reduce((sum, { text }) => sum + columnsOf(text) + 2, -2);
+  for (let rank = 5; rank > 0 && textWidth() + least > width; rank--) {
+    cells = cells.filter((cell) => cell.rank !== rank);
   }
   const spare = width - textWidth();
-  const bar = fraction === undefined ? 0 : Math.max(0, Math.min(MAX_BAR, spare - 1));
-  const name = nameWithin(progress, spare - (bar > 0 ? bar + 1 : 0) - 2);
+  const name = nameWithin(progress, spare - least - 2);
+  const room = spare - (name === '' ? 0 : columnsOf(name) + 2);
+  const bar = fraction === undefined ? 0 : (BARS.find((columns) => columns < room) ?? 0);
   const done = Math.round(bar * (fraction ?? 0));
-  const texts = shown.map(([text]) => paint(text === progress.waiting ? 'waiting' : 'plain', text));
   return [
     name && `${name}  `,
     bar > 0 ? `${paint('done', '━'.repeat(done))}${paint('left', '─'.repeat(bar - done))} ` : '',
-    texts.join('  '),
+    cells.map(({ text, part }) => paint(part ?? 'plain', text)).join('  '),
   ].join('');
 }
 
 /** One line for a file or a log: everything, whatever its length. */
 export function renderLine(progress: Progress): string {
-  const { file, place, bytes, totalBytes, events, eventsPerSecond, bytesPerSecond, msLeft, waiting } = progress;
+  const { file, place, totalBytes } = progress;
+  const [first, ...others] = cellsOf(progress).map(({ text }) => text.trimStart());
+  const size = totalBytes === undefined ? '' : ` of ${formatBytes(totalBytes)}`;
+  return `${place === undefined ? '' : `${place} `}${file}: ${[`${first}${size}`, ...others].join(', ')}`;
+}
+
+/** A piece of text; the higher its rank, the sooner it is left out. */
+interface Cell {
+  text: string;
+  rank: number;
+  part?: Part;
+}
+
+function cellsOf(progress: Progress): Cell[] {
+  const { bytes, events, eventsPerSecond = 0, bytesPerSecond = 0, msLeft, waiting } = progress;
   const fraction = fractionOf(progress);
-  const cells = [
-    fraction === undefined ? formatBytes(bytes) : `${Math.floor(100 * fraction)}% of ${formatBytes(totalBytes ?? 0)}`,
-    countOf(events, 'event'),
-    eventsPerSecond === undefined ? '' : `${formatCount(eventsPerSecond)}/s`,
-    bytesPerSecond === undefined ? '' : `${formatBytes(bytesPerSecond)}/s`,
-    msLeft === undefined || waiting ? '' : `${formatDuration(msLeft)} left`,
-    waiting ?? '',
+  const cells: Cell[] = [
+    { text: fraction === undefined ? formatBytes(bytes) : `${Math.floor(100 * fraction)}%`.padStart(4), rank: 0 },
+    { text: countOf(events, 'event'), rank: 2 },
+    { text: eventsPerSecond >= 0.5 ? `${formatCount(eventsPerSecond)}/s` : '', rank: 4 },
+    { text: bytesPerSecond >= 0.5 ? `${formatBytes(bytesPerSecond)}/s` : '', rank: 5 },
+    { text: msLeft === undefined || waiting ? '' : `${formatTimeLeft(msLeft)} left`, rank: 3 },
+    { text: waiting ?? '', rank: 1, part: 'waiting' },
   ];
-  return `${place === undefined ? '' : `${place} `}${file}: ${cells.filter(Boolean).join(', ')}`;
+  return cells.filter(({ text }) => text !== '');
 }
 
 function fractionOf({ bytes, totalBytes }: Progress): number | undefined {

@@ -34,6 +34,11 @@ export function formatDuration(ms: number): string {
   return `${formatCount(Math.floor(minutes / 60))} h ${pad(minutes % 60)} min`;
 }
 
+/** As {@link formatDuration}, but in whole seconds, which do not flicker while they are counted down. */
+export function formatTimeLeft(ms: number): string {
+  return ms < 9_950 ? `${Math.max(1, Math.ceil(ms / 1_000))} s` : formatDuration(ms);
+}
+
 function pad(number: number): string {
   return String(number).padStart(2, '0');
 }
