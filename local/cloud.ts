@@ -35,6 +35,8 @@ export interface LocalCloudOptions {
   source?: string;
   /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
   minBackoffMs?: number;
+  /** How long a message that is neither acknowledged nor refused is put off; 600 s, as deployed, unless given. */
+  ackDeadlineSeconds?: number;
   /** Ports; free ones unless given. */
   ports?: { mixpanel?: number; storage?: number; pubsub?: number; importObject?: number; drainSubscription?: number };
 }
@@ -60,7 +62,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   // No client looks for credentials or a metadata server here.
   process.env.METADATA_SERVER_DETECTION = 'none';
   const mixpanel = await startMixpanel({ serviceAccount: CREDENTIALS, port: ports.mixpanel ?? 0, ...options.mixpanel });
-  const pubsub = await startPubSub({ port: ports.pubsub ?? 0 });
+  const pubsub = await startPubSub({ port: ports.pubsub ?? 0, minAckDeadlineSeconds: 1 });
   const storage = await startStorage({
     folder,
     port: ports.storage ?? 0,
@@ -95,7 +97,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   );
   const storageClient = createStorage(storage.url);
   const pubsubClient = new PubSub({ projectId: NAMES.project, apiEndpoint: pubsub.host, emulatorMode: true });
-  await createTopology(pubsubClient, importObject!.url, options.minBackoffMs ?? 10_000);
+  await createTopology(pubsubClient, importObject!.url, options);
 
   return {
     mixpanel,
@@ -119,16 +121,20 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
 }
 
 /** Topics and subscriptions, as Terraform makes them. */
-async function createTopology(client: PubSub, importObjectUrl: string, minBackoffMs: number): Promise<void> {
+async function createTopology(
+  client: PubSub,
+  importObjectUrl: string,
+  { minBackoffMs = 10_000, ackDeadlineSeconds = 600 }: LocalCloudOptions,
+): Promise<void> {
   const minimumBackoff = { seconds: Math.floor(minBackoffMs / 1_000), nanos: (minBackoffMs % 1_000) * 1_000_000 };
   const retryPolicy = { minimumBackoff, maximumBackoff: { seconds: 600 } };
   for (const topic of [NAMES.objectTopic, NAMES.eventTopic]) await client.createTopic(topic);
   await client.createSubscription(NAMES.objectTopic, NAMES.objectSubscription, {
     pushConfig: { pushEndpoint: `${importObjectUrl}/${NAMES.objectTopic}` },
-    ackDeadlineSeconds: 600,
+    ackDeadlineSeconds,
     retryPolicy,
   });
-  await client.createSubscription(NAMES.eventTopic, NAMES.eventSubscription, { ackDeadlineSeconds: 600, retryPolicy });
+  await client.createSubscription(NAMES.eventTopic, NAMES.eventSubscription, { ackDeadlineSeconds, retryPolicy });
 }
 
 /** Tells of an object as Cloud Storage does (https://cloud.google.com/storage/docs/pubsub-notifications). */

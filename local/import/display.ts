@@ -9,10 +9,7 @@ import { countOf } from './quantities.ts';
 /** Milliseconds between two bars, and between two lines. */
 const BAR_INTERVAL_MS = 100;
 const LINE_INTERVAL_MS = 3_000;
-const STYLES = { done: 'green', left: 'dim', plain: 'reset', waiting: 'yellow' } as const satisfies Record<
-  Part,
-  unknown
->;
+const STYLES = { done: 'green', left: 'dim', waiting: 'yellow' } as const;
 
 /** What the command shows. */
 export interface Display {
@@ -32,7 +29,7 @@ export function showProgress(stream: NodeJS.WriteStream, meter: Meter): Display 
 }
 
 function showBar(stream: NodeJS.WriteStream, meter: Meter): Display {
-  const paint = (part: Part, text: string) => styleText(STYLES[part], text, { stream });
+  const paint = (part: Part, text: string) => (part === 'plain' ? text : styleText(STYLES[part], text, { stream }));
   const clear = () => stream.write('\r\x1b[K');
   // A full last column would make some terminals go on to the next line.
   const draw = () => stream.write(`\r${renderBar(meter.progress(), (stream.columns || 80) - 1, paint)}\x1b[K`);

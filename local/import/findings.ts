@@ -31,7 +31,7 @@ export class Findings {
   add(rejections: readonly Rejection[]): void {
     this.total += rejections.length;
     for (const { reason, source } of rejections) {
-      const text = printable(`${reason.field}: ${reason.message}`);
+      const text = describe(reason);
       this.#count(text);
       if (!('line' in source)) continue;
       const last = this.first.at(-1);
@@ -49,8 +49,9 @@ export class Findings {
   }
 }
 
-/** On one line, without what a terminal would take for a command. */
-function printable(text: string): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ');
-  return plain.length > MAX_REASON_LENGTH ? `${plain.slice(0, MAX_REASON_LENGTH)}…` : plain;
+/** `field: message` on one line, without what a terminal would take for a command. */
+function describe({ field, message }: Rejection['reason']): string {
+  // Mixpanel's messages name the field once more.
+  const text = `${field}: ${message.replace(`'${field}' is invalid: `, '')}`.replace(/\p{Cc}+/gu, ' ');
+  return text.length > MAX_REASON_LENGTH ? `${text.slice(0, MAX_REASON_LENGTH)}…` : text;
 }

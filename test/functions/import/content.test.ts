@@ -7,7 +7,7 @@ import { RecordParser } from '../../../functions/import/records.ts';
 import { contentsOf, objectOrigin } from './parsing.ts';
 import { chunksOf, eventLines, gather, newParser, pieces } from './pipeline.ts';
 
-const text = Buffer.from(eventLines(300, 'id', { padding: 'x'.repeat(50) }));
+const text = Buffer.from(eventLines(120, 'id', { padding: 'x'.repeat(50) }));
 const lines = text.toString().trimEnd().split('\n');
 
 async function read(stored: Buffer, options: Partial<ContentOptions> = {}) {
@@ -19,6 +19,18 @@ async function read(stored: Buffer, options: Partial<ContentOptions> = {}) {
     offsets: records.map(({ offset }) => offset),
     rejections,
   };
+}
+
+/** Reads from a place on, as importObject does: compressed content from its beginning, other content from there. */
+function resumed(stored: Buffer, isGzip: boolean, at: { offset: number; line: number }) {
+  const parser = new RecordParser({
+    origin: objectOrigin,
+    insertIdOf: insertIdByContent,
+    ordinal: 'line',
+    resumeAt: { format: 'ndjson', ...at },
+    blockBytes: 4_096,
+  });
+  return read(isGzip ? stored : stored.subarray(at.offset), { parser, resume: { isGzip, offset: at.offset } });
 }
 
 describe('recordBlocks', { timeout: 10_000 }, () => {
@@ -44,37 +56,26 @@ describe('recordBlocks', { timeout: 10_000 }, () => {
 
     test(`leaves out what is settled already of ${name} content, counted in decoded bytes`, async () => {
       const offsets = (await read(stored)).offsets;
-      for (const index of [1, 17, 150, 299]) {
+      for (const index of [1, 17, 60, 119]) {
         const offset = offsets[index]!;
-        const parser = new RecordParser({
-          origin: objectOrigin,
-          insertIdOf: insertIdByContent,
-          ordinal: 'line',
-          resumeAt: { format: 'ndjson', offset, line: index + 1 },
-          blockBytes: 4_096,
-        });
-        const rest = await read(stored, { parser, skipBytes: offset });
+        const rest = await resumed(stored, isGzip, { offset, line: index + 1 });
         assert.deepEqual(rest.texts, lines.slice(index));
         assert.deepEqual(rest.offsets, offsets.slice(index));
       }
     });
 
     test(`finds nothing behind the end of ${name} content`, async () => {
-      const resumeAt = { format: 'ndjson', offset: text.length, line: lines.length + 1 } as const;
-      const parser = new RecordParser({
-        origin: objectOrigin,
-        insertIdOf: insertIdByContent,
-        ordinal: 'line',
-        resumeAt,
-      });
-      assert.deepEqual(await read(stored, { parser, skipBytes: text.length }), {
-        blocks: [],
-        texts: [],
-        offsets: [],
-        rejections: [],
-      });
+      const rest = await resumed(stored, isGzip, { offset: text.length, line: lines.length + 1 });
+      assert.deepEqual(rest, { blocks: [], texts: [], offsets: [], rejections: [] });
     });
   }
+
+  test('decodes nothing of plain content that goes on with what looks like gzip', async () => {
+    const stored = Buffer.concat([text, gzipSync('x')]);
+    const rest = await resumed(stored, false, { offset: text.length, line: lines.length + 1 });
+    assert.deepEqual(rest.texts, []);
+    assert.ok(rest.rejections[0]!.record.equals(stored.subarray(text.length)));
+  });
 
   test('reads nothing from nothing', async () => {
     assert.deepEqual((await read(Buffer.alloc(0))).texts, []);

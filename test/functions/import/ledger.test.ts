@@ -39,6 +39,21 @@ describe('the ledger', () => {
     assert.deepEqual(ledger.counts, { ...noCounts(), read: 3, imported: 3 });
   });
 
+  test('tells how far reading is ahead of it, from where it began', () => {
+    const blocks = blocksOfLines(3);
+    const { end } = blocks[0]!;
+    const ledger = new Ledger(end);
+    assert.equal(ledger.aheadBytes, 0);
+    ledger.open([]);
+    assert.equal(ledger.aheadBytes, 0);
+    ledger.open(blocks.slice(1));
+    assert.equal(ledger.aheadBytes, blocks[2]!.end.offset - end.offset);
+    ledger.settle(blocks[2]!);
+    assert.equal(ledger.aheadBytes, blocks[2]!.end.offset - end.offset);
+    ledger.settle(blocks[1]!);
+    assert.equal(ledger.aheadBytes, 0);
+  });
+
   test('moves over what is opened later', () => {
     const ledger = new Ledger();
     const [first, second] = blocksOfLines(2) as [Block, Block];
@@ -68,6 +83,7 @@ describe('the ledger', () => {
           for (const block of before) addCounts(counts, block.counts);
           assert.deepEqual(ledger.counts, counts);
           assert.deepEqual(ledger.position, before.at(-1)?.end ?? { offset: 0, line: 1 });
+          assert.equal(ledger.aheadBytes, blocks.at(-1)!.end.offset - ledger.position.offset);
         }
       }),
     );

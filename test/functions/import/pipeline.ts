@@ -96,8 +96,6 @@ export interface PipelineOptions {
   sender?: Partial<SenderOptions>;
   import?: Partial<ImportOptions>;
   requestTimeoutMs?: number;
-  /** Bytes that may be read and not settled; any number unless given. */
-  maxUnsettledBytes?: number;
   password?: string;
 }
 
@@ -141,27 +139,19 @@ export async function startPipeline(t: TestContext, options: PipelineOptions = {
   const settled: Block[] = [];
   const rejections: Rejection[] = [];
   const counts = noCounts();
-  let readBytes = 0;
-  let settledBytes = 0;
-  const { maxUnsettledBytes = Number.POSITIVE_INFINITY } = options;
-  const unsettledBytes = () => (readBytes - settledBytes > maxUnsettledBytes ? Number.POSITIVE_INFINITY : 0);
-  const onRead = (blocks: Block[]) => {
-    ledger.open(blocks);
-    for (const { size } of blocks) readBytes += size;
-  };
   const preset: ImportOptions = {
     ...common,
     sender,
     transform: passThrough,
     insertIdOf: insertIdByContent,
     maxBytesInFlight: 48_000_000,
-    unsettledBytes: () => unsettledBytes(),
+    unsettledBytes: () => ledger.aheadBytes,
+    maxUnsettledBytes: 64_000_000,
     settle(block) {
       assert.ok(!settled.includes(block), 'a block settles once');
       assert.equal(block.pending, 0, 'a block settles when nothing of it is pending');
       assert.ok(isBalanced(block.counts), 'a block settles with its accounts balanced');
       settled.push(block);
-      settledBytes += block.size;
       rejections.push(...block.rejections);
       addCounts(counts, block.counts);
       ledger.settle(block);
@@ -175,19 +165,19 @@ export async function startPipeline(t: TestContext, options: PipelineOptions = {
     settled,
     rejections,
     counts,
-    import: (source, run = startRun(), more = {}) => importBlocks(opened(source, onRead), { ...preset, ...more }, run),
+    import: (source, run = startRun(), more = {}) => importBlocks(opened(source, ledger), { ...preset, ...more }, run),
   };
 }
 
-/** Tells of what is read; `return` reaches the source even while that waits. */
-function opened(source: AsyncIterable<Block[]>, onRead: (blocks: Block[]) => void): AsyncIterable<Block[]> {
+/** Notes in the ledger what is read; `return` reaches the source even while that waits. */
+function opened(source: AsyncIterable<Block[]>, ledger: Ledger): AsyncIterable<Block[]> {
   return {
     [Symbol.asyncIterator]() {
       const iterator = source[Symbol.asyncIterator]();
       return {
         async next() {
           const result = await iterator.next();
-          if (!result.done) onRead(result.value);
+          if (!result.done) ledger.open(result.value);
           return result;
         },
         return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
