@@ -86,7 +86,7 @@ export function createDrainSubscription(
           ...config,
           sender,
           transform,
-          unsettledBytes: () => unsettledBytes,
+          unsettledBytes: () => unsettledBytes + deadLetters.waitingBytes,
           maxUnsettledBytes: MAX_UNSETTLED_BYTES,
           lingerMs: LINGER_MS,
           settle(block) {

@@ -16,7 +16,7 @@ import { noProgress, type Progress } from './storage/checkpoint.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
-import { getMetadata, ObjectGoneError, readObject } from './storage/read-object.ts';
+import { createObjectReader, getMetadata, ObjectGoneError, type ObjectReader } from './storage/read-object.ts';
 import { failure, workOf } from './summary.ts';
 import transform from './transform.ts';
 
@@ -53,6 +53,9 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
     leaseMs: config.leaseMs,
     run,
   }).catch((error) => {
+    if (error === run.stopping.reason) {
+      throw loggedError(logger, 'warn', { ...summary(), reason: run.stopReason }, 'object refused');
+    }
     throw failure(logger, summary(), error, 'object failed');
   });
   if (acquired.kind === 'over') {
@@ -119,7 +122,7 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
   const { begin } = lease;
   const ledger = new Ledger({ offset: begin.offset, line: begin.line });
   let { gzip } = begin;
-  let isRead = begin.offset > 0;
+  let reader: ObjectReader | undefined;
   const parser = new RecordParser({
     origin: { sourceOf: (offset, line) => ({ ...object, line, offset }) },
     insertIdOf: config.insertIdOf,
@@ -134,20 +137,21 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
 
   async function* blocks(): AsyncGenerator<Block[]> {
     const file = context.reading.bucket(object.bucket).file(object.object, { generation: object.generation });
-    const metadata = await getMetadata(file);
     const start = begin.gzip === false ? begin.offset : 0;
-    const content = recordBlocks(readObject(file, metadata, run, { start }), {
+    reader = createObjectReader(file, await getMetadata(file, run), run, { start });
+    const { read } = reader;
+    const content = recordBlocks(read(), {
       parser,
       resume: begin.gzip === null ? undefined : { isGzip: begin.gzip, offset: begin.offset },
       onFormat: (isGzip) => {
         gzip = isGzip;
       },
+      // The very bytes that could not be decompressed are verified: a second read might bring others.
       async verifyStored() {
-        for await (const _ of readObject(file, metadata, run));
+        for await (const _ of read());
       },
     });
     for await (const some of content) {
-      isRead = true;
       ledger.open(some);
       yield some;
     }
@@ -157,7 +161,7 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     ...config,
     sender: context.sender,
     transform,
-    unsettledBytes: () => ledger.aheadBytes,
+    unsettledBytes: () => ledger.aheadBytes + deadLetters.waitingBytes,
     maxUnsettledBytes: MAX_UNSETTLED_BYTES,
     async settle(block: Block) {
       if (block.rejections.length > 0) await deadLetters.write(block.rejections);
@@ -170,7 +174,8 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     addCounts(counts, ledger.counts);
     return { format: parser.format ?? begin.format, gzip, ...ledger.position, counts };
   };
-  return { ledger, hasBegun: () => isRead, progress, result: importBlocks(blocks(), options, run) };
+  const hasBegun = () => begin.offset > 0 || (reader?.bytesRead ?? 0) > 0;
+  return { ledger, hasBegun, progress, result: importBlocks(blocks(), options, run) };
 }
 
 function firstOffset(rejections: readonly Rejection[]): number {

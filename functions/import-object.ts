@@ -1,5 +1,6 @@
 /** importObject: a notification comes, the object generation that it names is imported, or goes on being imported. */
 
+import type { Topic } from '@google-cloud/pubsub';
 import type { ImportObjectConfig } from './config.ts';
 import { startRun } from './import/run.ts';
 import type { Sender } from './import/sender.ts';
@@ -18,6 +19,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
   const reading = createReadingStorage(config.storageEndpoint);
   const writing = createStorage(config.storageEndpoint);
   const projectId = config.objectTopic.split('/')[1]!;
+  let topic: Promise<Topic> | undefined;
 
   return async (cloudEvent) => {
     const logger = withTrace(processLogger, projectId, cloudEvent.traceparent);
@@ -51,7 +53,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
 
   /** Loads the Pub/Sub client only now: most invocations need no continuation, and start sooner without. */
   async function publishContinuation(object: ObjectGeneration): Promise<void> {
-    const { createPublisher } = await import('./pubsub/publisher.ts');
-    await createPublisher(config.objectTopic).publishMessage(notificationOf(object));
+    topic ??= import('./pubsub/publisher.ts').then(({ createPublisher }) => createPublisher(config.objectTopic));
+    await (await topic).publishMessage(notificationOf(object));
   }
 }

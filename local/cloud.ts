@@ -120,11 +120,11 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   };
 }
 
-/** Topics and subscriptions, as Terraform makes them. */
-async function createTopology(
+/** Makes topics and subscriptions, as Terraform does; `importObjectUrl` is what notifications are pushed to. */
+export async function createTopology(
   client: PubSub,
   importObjectUrl: string,
-  { minBackoffMs = 10_000, ackDeadlineSeconds = 600 }: LocalCloudOptions,
+  { minBackoffMs = 10_000, ackDeadlineSeconds = 600 }: Pick<LocalCloudOptions, 'minBackoffMs' | 'ackDeadlineSeconds'>,
 ): Promise<void> {
   const minimumBackoff = { seconds: Math.floor(minBackoffMs / 1_000), nanos: (minBackoffMs % 1_000) * 1_000_000 };
   const retryPolicy = { minimumBackoff, maximumBackoff: { seconds: 600 } };

@@ -1,6 +1,6 @@
 /** `npm run import -- FILE…`: imports files from the terminal; see `--help`. */
 
-import { type Environment, readCoreConfig } from '../functions/config.ts';
+import { readCoreConfig } from '../functions/config.ts';
 import { createMixpanelClient } from '../functions/import/client.ts';
 import { ConfigError, ImportError } from '../functions/import/errors.ts';
 import { startRun } from '../functions/import/run.ts';
@@ -8,6 +8,7 @@ import { createSender } from '../functions/import/sender.ts';
 import { HELP, parseArguments, UsageError } from './import/arguments.ts';
 import { showProgress } from './import/display.ts';
 import { checkFile } from './import/dry-run.ts';
+import { withoutCredentials } from './import/environment.ts';
 import { type FileResult, importFile } from './import/import-file.ts';
 import { findInputs } from './import/inputs.ts';
 import { handleInterrupts } from './import/interrupts.ts';
@@ -66,16 +67,6 @@ async function main(args: readonly string[]): Promise<number> {
   const outcome = { results, left, dryRun, durationMs: performance.now() - startedAt };
   process.stdout.write(renderReport(outcome));
   return exitCodeOf(outcome, interrupts.isInterrupted);
-}
-
-/** A dry run needs no credentials, and those that are set play no part. */
-function withoutCredentials(environment: Environment): Environment {
-  return {
-    ...environment,
-    MIXPANEL_PROJECT_TOKEN: 'unused',
-    MIXPANEL_SERVICE_ACCOUNT_USERNAME: undefined,
-    MIXPANEL_SERVICE_ACCOUNT_SECRET: undefined,
-  };
 }
 
 /** Whether the configuration is wrong, with which every other file would fail too. */

@@ -84,7 +84,8 @@ async function startInstance({ target, source = sources, env, onLine }: ServedFu
   return { child, ended };
 }
 
-async function freePort(): Promise<number> {
+/** A port that nothing listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -181,7 +181,8 @@ class Pipeline {
       }
       return;
     }
-    for (const { origin, text } of await transformBlock(block, transform, insertIdOf)) {
+    // Neither a transform that takes its time keeps a batch from being sent, nor one that never ends the run from stopping.
+    for (const { origin, text } of (await this.until(transformBlock(block, transform, insertIdOf))) ?? []) {
       if (!this.#builder.fits(Buffer.byteLength(text), sender.limits)) {
         await this.dispatch();
         if (this.#run.stopping.aborted) return;

@@ -1,6 +1,7 @@
 /** Acknowledges messages, many in one call, and gives back those that cannot be settled for now. */
 
 import type { v1 } from '@google-cloud/pubsub';
+import { CALL_OPTIONS } from './client.ts';
 
 /** Ids in one call: far below the 512 KiB that a request may have. */
 const MAX_IDS = 1_000;
@@ -36,9 +37,8 @@ export class Acks {
   giveBack(ackIds: readonly string[]): void {
     for (let at = 0; at < ackIds.length; at += MAX_IDS) {
       const ids = ackIds.slice(at, at + MAX_IDS);
-      this.#call(
-        this.#subscriber.modifyAckDeadline({ subscription: this.#subscription, ackIds: ids, ackDeadlineSeconds: 0 }),
-      );
+      const request = { subscription: this.#subscription, ackIds: ids, ackDeadlineSeconds: 0 };
+      this.#call(this.#subscriber.modifyAckDeadline(request, CALL_OPTIONS));
     }
   }
 
@@ -55,7 +55,7 @@ export class Acks {
     if (ids.length === 0) return;
     this.#ids = [];
     this.#call(
-      this.#subscriber.acknowledge({ subscription: this.#subscription, ackIds: ids }).then(() => {
+      this.#subscriber.acknowledge({ subscription: this.#subscription, ackIds: ids }, CALL_OPTIONS).then(() => {
         this.acknowledged += ids.length;
       }),
     );

@@ -14,8 +14,11 @@ const MAX_MESSAGES = 1_000;
 const MIN_PULL_MS = 2_000;
 /** How long pulls under way are waited for when the run winds down, so that what they bring can be given back. */
 const LAST_PULL_MS = 1_000;
+/** How long a pull that failed keeps the next one waiting; it may have failed at once. */
+const PAUSE_MS = 1_000;
 const DEADLINE_EXCEEDED = 4;
-const UNAVAILABLE = 14;
+/** UNKNOWN, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE: what the client too would try again. */
+const TRANSIENT = new Set<unknown>([2, 8, 10, 13, 14]);
 
 /** What pulling needs. */
 export interface PullOptions {
@@ -64,15 +67,16 @@ interface Pulled {
   messages: ReceivedMessage[];
 }
 
-function pull({ subscriber, subscription, idleMs }: PullOptions): Promise<Pulled> {
+function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<Pulled> {
   const request = { subscription, maxMessages: MAX_MESSAGES };
   const itself: Promise<Pulled> = subscriber
     .pull(request, { timeout: Math.max(MIN_PULL_MS, idleMs), retry: null })
     .then(
       ([{ receivedMessages }]) => ({ itself, messages: receivedMessages ?? [] }),
-      (error: { code?: number }) => {
-        if (error.code === DEADLINE_EXCEEDED || error.code === UNAVAILABLE) return { itself, messages: [] };
-        throw error;
+      async (error: { code?: unknown }) => {
+        if (error.code !== DEADLINE_EXCEEDED && !TRANSIENT.has(error.code)) throw error;
+        if (error.code !== DEADLINE_EXCEEDED) await run.clock.sleep(PAUSE_MS, run.stopping).catch(() => {});
+        return { itself, messages: [] };
       },
     );
   return itself;

@@ -1,7 +1,7 @@
 /** The checkpoint of an object generation: what it says, and how it is read. */
 
 import type { Bucket } from '@google-cloud/storage';
-import { type Counts, noCounts } from '../import/block.ts';
+import { type Counts, isBalanced, noCounts } from '../import/block.ts';
 import { ImportError } from '../import/errors.ts';
 import type { Format } from '../import/records.ts';
 import { statusOf } from './client.ts';
@@ -81,15 +81,26 @@ function parse(text: string, name: string): Checkpoint {
   }
   if (value?.version !== 1)
     throw unreadable(name, `its version is ${JSON.stringify(value?.version)}, and this code knows 1`);
-  const { state, offset, line, counts } = value;
-  const isWhole =
+  if (!isWhole(value)) throw unreadable(name, 'fields of it are missing or make no sense');
+  return value;
+}
+
+function isWhole(value: Partial<Checkpoint>): value is Checkpoint {
+  const { state, holder, leaseExpiresAt, format, gzip, offset, line, counts, takeovers } = value;
+  return (
     (state === 'running' || state === 'done' || state === 'gone') &&
+    typeof holder === 'string' &&
+    (leaseExpiresAt === null || (typeof leaseExpiresAt === 'string' && !Number.isNaN(Date.parse(leaseExpiresAt)))) &&
+    (format === null || format === 'ndjson' || format === 'array') &&
+    (gzip === null || typeof gzip === 'boolean') &&
     isCount(offset) &&
     isCount(line) &&
-    counts !== undefined &&
-    Object.keys(noCounts()).every((key) => isCount(counts[key as keyof Counts]));
-  if (!isWhole) throw unreadable(name, 'fields of it are missing or make no sense');
-  return value as Checkpoint;
+    isCount(takeovers) &&
+    typeof counts === 'object' &&
+    counts !== null &&
+    Object.keys(noCounts()).every((key) => isCount(counts[key as keyof Counts])) &&
+    isBalanced(counts)
+  );
 }
 
 function isCount(value: unknown): boolean {

@@ -1,15 +1,20 @@
 /** Writes dead letters to the state bucket, many in one object, and tells when they are durable. */
 
 import type { Bucket } from '@google-cloud/storage';
+import { crc32c } from '@node-rs/crc32';
 import type { Rejection } from '../import/block.ts';
 import { formatDeadLetter } from '../import/dead-letter.ts';
 import type { Run } from '../import/run.ts';
-import { statusOf } from './client.ts';
+import { encodeChecksum, inTime, statusOf } from './client.ts';
 
 /** How long rejections wait for company, in milliseconds. */
 const LINGER_MS = 1_000;
-/** Bytes of records with which they wait no longer. */
+/** Bytes of dead letters with which they wait no longer. */
 const MAX_WAITING_BYTES = 4_194_304;
+/** What a dead letter is longer than its record, about. */
+const OVERHEAD_BYTES = 400;
+/** How long writing one object may take, with all that the client tries again, in milliseconds. */
+const WRITE_TIMEOUT_MS = 60_000;
 
 /** Rejections that go into one object, and those who wait for it. */
 interface Group {
@@ -20,8 +25,8 @@ interface Group {
 
 /** Takes rejections and writes them down. */
 export class DeadLetterWriter {
-  /** Names of the objects that were written. */
-  readonly names: string[] = [];
+  /** Bytes of dead letters that are not durable, about. */
+  waitingBytes = 0;
   readonly #bucket: Bucket;
   readonly #nameOf: (rejections: readonly Rejection[]) => string;
   readonly #run: Run;
@@ -32,6 +37,7 @@ export class DeadLetterWriter {
   /**
    * @param bucket the state bucket
    * @param nameOf the name of the object for these rejections; never the same twice
+   * @param run    nothing is written any more once it is aborted
    */
   constructor(bucket: Bucket, nameOf: (rejections: readonly Rejection[]) => string, run: Run) {
     this.#bucket = bucket;
@@ -40,13 +46,19 @@ export class DeadLetterWriter {
   }
 
   /** Resolves when the rejections are durable. */
-  write(rejections: readonly Rejection[]): Promise<void> {
-    this.#group ??= this.#newGroup();
-    const group = this.#group;
-    group.rejections.push(...rejections);
-    for (const { record } of rejections) group.bytes += record.length;
-    if (group.bytes >= MAX_WAITING_BYTES) this.flush();
-    return group.written.promise;
+  async write(rejections: readonly Rejection[]): Promise<void> {
+    const written = new Set<Promise<void>>();
+    for (const rejection of rejections) {
+      this.#group ??= this.#newGroup();
+      const group = this.#group;
+      const bytes = rejection.record.length + OVERHEAD_BYTES;
+      group.rejections.push(rejection);
+      group.bytes += bytes;
+      this.waitingBytes += bytes;
+      written.add(group.written.promise);
+      if (group.bytes >= MAX_WAITING_BYTES) this.flush();
+    }
+    await Promise.all(written);
   }
 
   /** What waits for company need not wait any longer. */
@@ -66,21 +78,26 @@ export class DeadLetterWriter {
     return group;
   }
 
-  async #save({ rejections }: Group): Promise<void> {
+  async #save({ rejections, bytes }: Group): Promise<void> {
+    const { aborted } = this.#run;
+    aborted.throwIfAborted();
     const name = this.#nameOf(rejections);
     const now = new Date();
     const content = rejections.map((rejection) => formatDeadLetter(rejection, now)).join('');
     const file = this.#bucket.file(name);
     try {
-      await file.save(content, {
+      const saved = file.save(content, {
         resumable: false,
         contentType: 'application/x-ndjson',
         preconditionOpts: { ifGenerationMatch: 0 },
       });
+      await inTime(saved, WRITE_TIMEOUT_MS, aborted);
     } catch (error) {
       // An attempt of this very write may have succeeded without our hearing of it.
-      if (statusOf(error) !== 412 || (await file.download())[0].toString() !== content) throw error;
+      if (statusOf(error) !== 412) throw error;
+      const [metadata] = await inTime(file.getMetadata(), WRITE_TIMEOUT_MS, aborted);
+      if (metadata.crc32c !== encodeChecksum(crc32c(content))) throw error;
     }
-    this.names.push(name);
+    this.waitingBytes -= bytes;
   }
 }

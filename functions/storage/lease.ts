@@ -3,13 +3,21 @@
 import type { Bucket } from '@google-cloud/storage';
 import { ImportError } from '../import/errors.ts';
 import type { Run } from '../import/run.ts';
-import { type Checkpoint, noProgress, type Progress, readCheckpoint, type State } from './checkpoint.ts';
-import { statusOf } from './client.ts';
+import {
+  type Checkpoint,
+  noProgress,
+  type Progress,
+  readCheckpoint,
+  type State,
+  type StoredCheckpoint,
+} from './checkpoint.ts';
+import { inTime, isTransient, statusOf } from './client.ts';
 
 /** Cloud Storage takes about one update a second of an object (https://cloud.google.com/storage/quotas#objects). */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 10_000;
-const NEVER = new AbortController().signal;
+/** The last wait between attempts to read a checkpoint before there is a lease; they double from the shortest interval on. */
+const MAX_READ_DELAY_MS = 8_000;
 
 /** What is held, and how. */
 export interface LeaseOptions {
@@ -37,9 +45,9 @@ export type Acquired =
  * @throws {@link ImportError} `checkpoint_unreadable`
  */
 export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
-  const { bucket, name, holder } = options;
+  const { holder } = options;
   for (;;) {
-    const { checkpoint, generation } = await readCheckpoint(bucket, name);
+    const { checkpoint, generation } = await readPatiently(options);
     if (checkpoint !== undefined && checkpoint.state !== 'running') return { kind: 'over', state: checkpoint.state };
     const until = checkpoint?.leaseExpiresAt ?? null;
     if (until !== null && checkpoint!.holder !== holder && Date.parse(until) > Date.now())
@@ -49,6 +57,17 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
       takeovers: (checkpoint?.takeovers ?? 0) + (until === null ? 0 : 1),
     });
     if (await lease.tryFirstWrite()) return { kind: 'acquired', lease };
+  }
+}
+
+async function readPatiently({ bucket, name, run }: LeaseOptions): Promise<StoredCheckpoint> {
+  for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
+    try {
+      return await inTime(readCheckpoint(bucket, name), MAX_INTERVAL_MS, run.stopping);
+    } catch (error) {
+      if (error instanceof ImportError || !isTransient(error) || delayMs > MAX_READ_DELAY_MS) throw error;
+      await run.clock.sleep(delayMs, run.stopping);
+    }
   }
 }
 
@@ -63,12 +82,14 @@ export class Lease {
   #generation: number | string;
   /** When the lease runs out by the clock of the run. */
   #deadline = Infinity;
-  #expiry: NodeJS.Timeout | undefined;
+  /** Aborted when the wait for that has no meaning any more. */
+  #expiry = new AbortController();
   #renewal: Promise<void> = Promise.resolve();
   #progress: () => Progress;
   /** Aborted when there is nothing to renew any more. */
   readonly #ended = new AbortController();
-  #lost: unknown;
+  /** Aborted, with the error, when it is not ours any more. */
+  readonly #lost = new AbortController();
 
   /** Not to be called but by {@link acquireLease}. */
   constructor(
@@ -97,8 +118,7 @@ export class Lease {
   /** Writes the checkpoint, and renews the lease with it, from time to time until it is let go. */
   keep(progress: () => Progress): void {
     this.#progress = progress;
-    const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, this.#options.leaseMs / 3));
-    this.#renewal = this.#renew(intervalMs).catch((error) => this.#lose(error));
+    this.#renewal = this.#renew().catch((error) => this.#lose(error));
   }
 
   /**
@@ -109,61 +129,70 @@ export class Lease {
   async release(state: State, progress: Progress): Promise<void> {
     this.#ended.abort();
     await this.#renewal;
-    clearTimeout(this.#expiry);
-    if (this.#lost !== undefined) throw this.#lost;
+    this.#lost.signal.throwIfAborted();
     this.#progress = () => progress;
     await this.#write(state, null);
   }
 
-  async #renew(intervalMs: number): Promise<void> {
-    const { clock } = this.#options.run;
+  async #renew(): Promise<void> {
+    const { run, leaseMs } = this.#options;
     for (;;) {
       try {
-        await clock.sleep(intervalMs, this.#ended.signal);
+        await run.clock.sleep(renewalInterval(leaseMs), this.#ended.signal);
       } catch {
         return;
       }
-      await this.#write('running', this.#options.leaseMs);
+      await this.#write('running', leaseMs);
     }
   }
 
   /** Replaces the checkpoint, tries again what may succeed, and recognises its own writes whose answers were lost. */
   async #write(state: State, leaseMs: number | null): Promise<void> {
-    const { bucket, name, run } = this.#options;
+    const { run } = this.#options;
+    // The first write may go on until the run winds down, those behind it until the lease runs out.
+    const signal = this.#deadline === Infinity ? run.stopping : this.#lost.signal;
+    /** The last attempt, of which it is not known whether it succeeded. */
+    let attempt: { begunAt: number; content: string } | undefined;
     for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
-      const begunAt = run.clock.now();
-      const content = this.#content(state, leaseMs);
+      // Woken late, the timer that tells of it may not have had its turn.
+      if (run.clock.now() >= this.#deadline) throw new LeaseLostError(this.#options.name);
       try {
-        const file = bucket.file(name);
-        await file.save(content, {
-          resumable: false,
-          contentType: 'application/json',
-          preconditionOpts: { ifGenerationMatch: this.#generation },
-          metadata: { metadata: { state } },
-        });
-        this.#generation = file.metadata.generation!;
+        if (attempt === undefined || !(await this.#isWritten(attempt.content, signal))) {
+          attempt = { begunAt: run.clock.now(), content: this.#content(state, leaseMs) };
+          await this.#save(attempt.content, state, signal);
+        }
+        this.#extend(attempt.begunAt, leaseMs);
+        return;
       } catch (error) {
-        const status = statusOf(error);
-        const isTransient = status === undefined || status === 408 || status === 429 || status >= 500;
-        if (status !== 412 && !isTransient) throw error;
-        // The first write may go on until the run winds down, those behind it until the lease runs out.
-        if (isTransient) await run.clock.sleep(delayMs, this.#deadline === Infinity ? run.stopping : NEVER);
-        if (!(await this.#isOurs(content))) continue;
+        if (statusOf(error) === 412) continue;
+        if (error instanceof ImportError || !isTransient(error)) throw error;
+        await run.clock.sleep(delayMs, signal);
       }
-      this.#extend(begunAt, leaseMs);
-      return;
     }
   }
 
-  /** After a write of which it is not known whether it succeeded: true when it did, false when it has to be made again. */
-  async #isOurs(content: string): Promise<boolean> {
-    const { bucket, name, holder, run } = this.#options;
-    const { checkpoint, generation } = await readCheckpoint(bucket, name);
-    if (String(generation) !== String(this.#generation) && checkpoint?.holder !== holder)
-      throw new LeaseLostError(name);
-    if (run.clock.now() >= this.#deadline) throw new LeaseLostError(name);
+  async #save(content: string, state: State, signal: AbortSignal): Promise<void> {
+    const { bucket, name, leaseMs } = this.#options;
+    const file = bucket.file(name);
+    const saved = file.save(content, {
+      resumable: false,
+      contentType: 'application/json',
+      preconditionOpts: { ifGenerationMatch: this.#generation },
+      metadata: { metadata: { state } },
+    });
+    await inTime(saved, renewalInterval(leaseMs), signal);
+    this.#generation = file.metadata.generation!;
+  }
+
+  /** Whether a write of ours succeeded; where it did not, it can be made again. */
+  async #isWritten(content: string, signal: AbortSignal): Promise<boolean> {
+    const { bucket, name, holder, leaseMs } = this.#options;
+    const found = await inTime(readCheckpoint(bucket, name), renewalInterval(leaseMs), signal);
+    const { checkpoint, generation } = found;
+    const isOurs = checkpoint?.holder === holder;
+    if (String(generation) !== String(this.#generation) && !isOurs) throw new LeaseLostError(name);
     this.#generation = generation;
-    return checkpoint?.holder === holder && JSON.stringify(checkpoint) === content;
+    return isOurs && JSON.stringify(checkpoint) === content;
   }
 
   #content(state: State, leaseMs: number | null): string {
@@ -185,20 +214,29 @@ export class Lease {
   }
 
   #extend(begunAt: number, leaseMs: number | null): void {
-    clearTimeout(this.#expiry);
+    this.#expiry.abort();
     if (leaseMs === null) return;
     this.#deadline = begunAt + leaseMs;
+    this.#expiry = new AbortController();
     const { name, run } = this.#options;
-    this.#expiry = setTimeout(() => this.#lose(new LeaseLostError(name)), this.#deadline - run.clock.now());
+    run.clock.sleep(this.#deadline - run.clock.now(), this.#expiry.signal).then(
+      () => this.#lose(new LeaseLostError(name)),
+      () => {},
+    );
   }
 
   /** Stops everything: another invocation may have taken over. */
   #lose(error: unknown): void {
-    this.#lost ??= error;
+    this.#expiry.abort();
     this.#ended.abort();
+    this.#lost.abort(error);
     this.#options.run.stop('lease-lost');
     this.#options.run.abort();
   }
+}
+
+function renewalInterval(leaseMs: number): number {
+  return Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, leaseMs / 3));
 }
 
 /** The lease ran out, or another invocation has taken it. */

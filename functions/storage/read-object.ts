@@ -5,14 +5,19 @@ import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../import/errors.ts';
 import type { Run } from '../import/run.ts';
-import { statusOf } from './client.ts';
+import { encodeChecksum, inTime, isTransient, statusOf } from './client.ts';
 
-/** What is known of an object before it is read. */
-export interface ObjectMetadata {
+/** What a read is held to. */
+export interface StoredContent {
   /** Bytes as stored. */
   size: number;
   /** Base64 of the big-endian checksum of the bytes as stored. */
   crc32c: string | undefined;
+}
+
+/** What is known of an object before it is read. */
+export interface ObjectMetadata extends StoredContent {
+  generation: string;
 }
 
 /** How long a read may bring nothing, in milliseconds. */
@@ -27,67 +32,88 @@ export class ObjectGoneError extends Error {
 }
 
 /**
- * Looks an object generation up.
+ * Looks an object generation up, several times where that fails.
  *
  * @throws {@link ObjectGoneError} when there is none
  */
-export async function getMetadata(file: File): Promise<ObjectMetadata> {
-  try {
-    const [{ size, crc32c: checksum }] = await file.getMetadata();
-    return { size: Number(size), crc32c: checksum };
-  } catch (error) {
-    if (statusOf(error) === 404) throw new ObjectGoneError(`there is no object generation ${file.name}`);
-    throw error;
+export async function getMetadata(file: File, run: Run): Promise<ObjectMetadata> {
+  for (let failures = 1; ; failures++) {
+    try {
+      const [{ size, crc32c: checksum, generation }] = await inTime(file.getMetadata(), IDLE_TIMEOUT_MS, run.stopping);
+      return { size: Number(size), crc32c: checksum, generation: String(generation) };
+    } catch (error) {
+      await beforeNextAttempt(error, failures, file, run);
+    }
   }
+}
+
+/** A read that can be broken off, and gone on with. */
+export interface ObjectReader {
+  /** Bytes that this reader has brought. */
+  readonly bytesRead: number;
+  /**
+   * Yields the bytes that this reader has not brought yet, as they are stored. A read that breaks, stalls or ends early
+   * goes on where it stopped; at the end, if the beginning was read too, size and checksum are compared with what was
+   * uploaded.
+   *
+   * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, behind the last byte; the last attempt's
+   *   error when several in a row brought nothing
+   */
+  read(): AsyncGenerator<Buffer>;
 }
 
 /**
- * Yields an object's bytes as they are stored. A read that breaks, stalls or ends early goes on where it stopped; at
- * the end of one that began at the beginning, size and checksum are compared with what was uploaded.
- *
- * @param file a file with its generation, of a client that does not try reads again by itself
- * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, behind the last byte; the last read's error
- *   when several in a row brought nothing
+ * @param file    a file with its generation, of a client that does not try reads again by itself
+ * @param content what the object is known to hold
  */
-export async function* readObject(
+export function createObjectReader(
   file: File,
-  metadata: ObjectMetadata,
+  content: StoredContent,
   run: Run,
   { start = 0, idleTimeoutMs = IDLE_TIMEOUT_MS }: { start?: number; idleTimeoutMs?: number } = {},
-): AsyncGenerator<Buffer> {
+): ObjectReader {
   let offset = start;
   let checksum = 0;
-  let failures = 0;
-  while (offset < metadata.size) {
-    try {
-      for await (const chunk of readFrom(file, offset, idleTimeoutMs)) {
-        failures = 0;
-        offset += chunk.length;
-        checksum = crc32c(chunk, checksum);
-        yield chunk;
+  return {
+    get bytesRead() {
+      return offset - start;
+    },
+    async *read() {
+      let failures = 0;
+      while (offset < content.size) {
+        try {
+          for await (const chunk of readFrom(file, offset, idleTimeoutMs)) {
+            failures = 0;
+            offset += chunk.length;
+            checksum = crc32c(chunk, checksum);
+            yield chunk;
+          }
+          if (offset < content.size) throw new Error(`the read ended after ${offset} of ${content.size} bytes`);
+        } catch (error) {
+          await beforeNextAttempt(error, ++failures, file, run);
+        }
       }
-      if (offset < metadata.size) throw new Error(`the read ended after ${offset} of ${metadata.size} bytes`);
-    } catch (error) {
-      const status = statusOf(error);
-      if (status === 404) throw new ObjectGoneError(`the object generation ${file.name} is gone`);
-      const isFinal = status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
-      if (isFinal || ++failures >= MAX_ATTEMPTS) throw error;
-      await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
-    }
-  }
-  if (start > 0) return;
-  if (offset !== metadata.size || (metadata.crc32c !== undefined && encode(checksum) !== metadata.crc32c)) {
-    throw new ImportError(
-      'checksum_mismatch',
-      `What was read of the object is not what was uploaded (${offset} bytes, ${metadata.size} expected): it will be read again from the beginning`,
-    );
-  }
+      if (start > 0) return;
+      if (offset !== content.size || (content.crc32c !== undefined && encodeChecksum(checksum) !== content.crc32c)) {
+        throw new ImportError(
+          'checksum_mismatch',
+          `What was read of the object is not what was uploaded (${offset} bytes, ${content.size} expected): it will be read again from the beginning`,
+        );
+      }
+    },
+  };
 }
 
-function encode(checksum: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(checksum);
-  return bytes.toString('base64');
+/** Yields an object's bytes as they are stored; as {@link ObjectReader.read}. */
+export function readObject(file: File, content: StoredContent, run: Run): AsyncGenerator<Buffer> {
+  return createObjectReader(file, content, run).read();
+}
+
+/** Waits, longer each time; throws where another attempt makes no sense. */
+async function beforeNextAttempt(error: unknown, failures: number, file: File, run: Run): Promise<void> {
+  if (statusOf(error) === 404) throw new ObjectGoneError(`the object generation ${file.name} is gone`);
+  if (!isTransient(error) || failures >= MAX_ATTEMPTS) throw error;
+  await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
 }
 
 /** One read, as far as it comes. */

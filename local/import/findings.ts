@@ -43,15 +43,25 @@ export class Findings {
   }
 
   #count(reason: string): void {
-    const kind = reason.replace(/,? (at byte \d+|after \d+ bytes)$/, '');
+    const kind = kindOf(reason);
     const key = this.counts.has(kind) || this.counts.size < MAX_REASONS ? kind : OTHER_REASONS;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }
 }
 
 /** `field: message` on one line, without what a terminal would take for a command. */
-function describe({ field, message }: Rejection['reason']): string {
+export function describe({ field, message }: Rejection['reason']): string {
   // Mixpanel's messages name the field once more.
-  const text = `${field}: ${message.replace(`'${field}' is invalid: `, '')}`.replace(/\p{Cc}+/gu, ' ');
+  const text = printable(`${field}: ${message.replace(`'${field}' is invalid: `, '')}`);
   return text.length > MAX_REASON_LENGTH ? `${text.slice(0, MAX_REASON_LENGTH)}…` : text;
+}
+
+/** A described reason without the place in it, so that equal ones are counted together. */
+export function kindOf(reason: string): string {
+  return reason.replace(/,? (at byte \d+|after \d+ bytes)$/, '');
+}
+
+/** Without what a terminal would take for a command. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
 }

@@ -136,6 +136,7 @@ function standardInput(): FoundInput {
 /** The bytes of a stream, which is not waited for any longer when the run winds down. */
 async function* readStream(stream: Readable, run: Run): AsyncGenerator<Buffer> {
   const stop = () => stream.destroy();
+  run.stopping.throwIfAborted();
   run.stopping.addEventListener('abort', stop, { once: true });
   yield* stream;
 }

@@ -16,16 +16,17 @@ export interface Interrupts {
  * Handles SIGINT from now on.
  *
  * @param onInterrupt called at the first one
+ * @param now         milliseconds of a monotonic clock
  */
-export function handleInterrupts(onInterrupt: () => void): Interrupts {
+export function handleInterrupts(onInterrupt: () => void, now = () => performance.now()): Interrupts {
   let run: Run | undefined;
   let interruptedAt: number | undefined;
   process.on('SIGINT', () => {
     if (interruptedAt === undefined) {
-      interruptedAt = performance.now();
+      interruptedAt = now();
       onInterrupt();
       run?.stop('shutdown');
-    } else if (performance.now() - interruptedAt > SAME_SIGNAL_MS) {
+    } else if (now() - interruptedAt > SAME_SIGNAL_MS) {
       run?.abort();
     }
   });

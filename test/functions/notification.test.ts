@@ -52,7 +52,7 @@ const problems: { name: string; cloudEvent: unknown; problem: RegExp }[] = [
     cloudEvent: pushed(resource, { attributes: { ...attributes, eventType: 'OBJECT_DELETE' } }),
     problem: /eventType/,
   },
-  { name: 'no data', cloudEvent: pushed(undefined, { attributes, data: undefined }), problem: /no data/ },
+  { name: 'no data', cloudEvent: pushed('', { attributes, data: undefined }), problem: /no data/ },
   { name: 'a number for data', cloudEvent: pushed('', { attributes, data: 5 }), problem: /no data/ },
   { name: 'empty data', cloudEvent: pushed(''), problem: /no JSON/ },
   { name: 'data that are no base64', cloudEvent: pushed('%%%'), problem: /no JSON/ },

@@ -147,8 +147,10 @@ describe('an attempt', () => {
 });
 
 describe('a connection', () => {
-  test('stays open between attempts, until the client is closed', async (t) => {
-    const { client, sockets } = await startHttp(t, (_request, response) => response.end(ok));
+  test('stays open between attempts, until the client is closed', { timeout: 5_000 }, async (t) => {
+    const server = createServer((_request, response) => response.end(ok));
+    server.keepAliveTimeout = 0;
+    const { client, sockets } = await start(t, server);
     for (let attempt = 0; attempt < 3; attempt++) await client.post(body, never);
     assert.equal(sockets.size, 1);
     const [socket] = sockets;

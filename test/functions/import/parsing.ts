@@ -70,14 +70,16 @@ export function parse(content: Buffer, { cuts = [], blockBytes, resumeAt, breakO
     at = cut;
   }
   blocks.push(...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff)));
-  assertTiling(blocks, resumeAt?.offset ?? 0, content.length);
+  assertTiling(blocks, resumeAt?.offset ?? 0, content);
   return { blocks, format: parser.format as Format, ...contentsOf(blocks) };
 }
 
-function assertTiling(blocks: Block[], from: number, to: number): void {
+function assertTiling(blocks: Block[], from: number, content: Buffer): void {
   let at = from;
+  let line = linesIn(content.subarray(0, from));
   for (const { size, end, offset, starts, ends, rejections, counts } of blocks) {
     assert.equal(end.offset - size, at, 'a block begins where the last one ended');
+    assert.ok(size > 0 || rejections.length > 0, 'a block covers something');
     const places = [...starts.map((start) => offset + start), ...rejections.map(({ source }) => offsetOf(source))];
     for (const place of places) assert.ok(at <= place && place <= end.offset, 'a block covers its records');
     for (const recordEnd of ends) assert.ok(offset + recordEnd <= end.offset, 'a block covers its records');
@@ -88,9 +90,11 @@ function assertTiling(blocks: Block[], from: number, to: number): void {
       rejected: rejections.length,
       dropped: 0,
     });
+    line += linesIn(content.subarray(at, end.offset));
+    assert.equal(end.line, line + 1, 'a block ends on its last line');
     at = end.offset;
   }
-  assert.equal(at, to, 'the last block ends with the content');
+  assert.equal(at, content.length, 'the last block ends with the content');
 }
 
 /** The same with a digest in the place of what is long, for which a failed comparison would take minutes to show. */
@@ -107,6 +111,12 @@ function digestOf(bytes: Buffer): string {
 
 function offsetOf(source: object): number {
   return 'offset' in source ? Number(source.offset) : -1;
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf('\n'); at !== -1; at = bytes.indexOf('\n', at + 1)) lines++;
+  return lines;
 }
 
 /**

@@ -109,7 +109,8 @@ export interface Pipeline {
   rejections: Rejection[];
   /** The sum over all settled blocks. */
   counts: Counts;
-  import(source: AsyncIterable<Block[]>, run?: Run, options?: Partial<ImportOptions>): Promise<boolean>;
+  /** @param into the ledger in which is noted what is read; that of the pipeline unless given */
+  import(source: AsyncIterable<Block[]>, run?: Run, options?: Partial<ImportOptions>, into?: Ledger): Promise<boolean>;
 }
 
 /** Starts a pipeline, which ends with the test. */
@@ -165,7 +166,8 @@ export async function startPipeline(t: TestContext, options: PipelineOptions = {
     settled,
     rejections,
     counts,
-    import: (source, run = startRun(), more = {}) => importBlocks(opened(source, ledger), { ...preset, ...more }, run),
+    import: (source, run = startRun(), more = {}, into = ledger) =>
+      importBlocks(opened(source, into), { ...preset, ...more }, run),
   };
 }
 

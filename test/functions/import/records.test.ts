@@ -441,7 +441,7 @@ describe('an array', () => {
     const space = `\n${' '.repeat(1_200_000)}`;
     const content = Buffer.from(`${space}[${space}${good}${space},${space}${good}${space}]${space}`);
     const { records, rejections } = parseEveryWay(content);
-    assert.deepEqual(rejections, []);
+    assert.equal(rejections.length, 0);
     assert.deepEqual(
       records.map(({ ordinal, offset }) => [ordinal, offset]),
       [
@@ -468,7 +468,7 @@ describe('a record', () => {
   for (const [name, contentOf] of contents) {
     test(`of 1,000,000 bytes is taken as ${name}`, () => {
       const { records, rejections } = parseEveryWay(Buffer.from(contentOf(eventOf(1_000_000))));
-      assert.deepEqual(rejections, []);
+      assert.equal(rejections.length, 0);
       assert.ok(records.some(({ text }) => text.length === 1_000_000));
     });
 
@@ -534,6 +534,18 @@ describe('a record', () => {
       rejections: ['larger than 1000000 bytes', 'not JSON: unexpected character in the array'],
     },
     {
+      name: 'is the last byte of an array that is not closed',
+      input: `[${good},{"a":"${large}"}`,
+      records: 1,
+      rejections: ['larger than 1000000 bytes', 'the array is not closed: the data may be cut short'],
+    },
+    {
+      name: 'is a number with a line break behind it',
+      input: `[${good},${'1'.repeat(1_500_000)}\n,${good}]`,
+      records: 2,
+      rejections: ['larger than 1000000 bytes'],
+    },
+    {
       name: 'is a number',
       input: `[${good},${'1'.repeat(1_500_000)},${good}]`,
       records: 2,
@@ -569,6 +581,21 @@ describe('a record', () => {
       );
     });
   }
+
+  test('that is too large ends where it does when a chunk ends there too', () => {
+    const element = `{"a":"${large}"}`;
+    const content = Buffer.from(`[${good},${element}"x",${good}]`);
+    const end = content.indexOf('"x"');
+    const expected = ['larger than 1000000 bytes', 'not JSON: unexpected character in the array'];
+    for (const cuts of [[], [end], [1_200_000, end]]) {
+      const { rejections } = parse(content, { cuts, blockBytes: 1 });
+      assert.deepEqual(
+        rejections.map(({ reason }) => reason.message),
+        expected,
+      );
+      assert.equal(rejections[0]!.bytes, element.length);
+    }
+  });
 
   for (const [name, begin, end] of [
     ['a line', `${good}\n{"a":"`, `"}\n${good}`],
@@ -612,7 +639,7 @@ describe('content without a JSON object', () => {
   test('among its first 1,000 records is one rejection as a whole', () => {
     const content = Buffer.from(`\ufeff\n${csv(20_000)}${good}\n`);
     const { records, rejections } = parseEveryWay(content);
-    assert.deepEqual(records, []);
+    assert.equal(records.length, 0);
     assert.equal(rejections.length, 1);
     const { reason, source, record, bytes, insertId } = rejections[0]!;
     assert.deepEqual(reason, { field: 'record', message: message(1_000) });
@@ -634,10 +661,10 @@ describe('content without a JSON object', () => {
   });
 
   test('but for the 1,000th is rejected line by line', () => {
-    const content = Buffer.from(`${csv(999)}{}\n${csv(1_000)}`);
+    const content = Buffer.from(`${csv(999)}{}\n${csv(1_000)}{}\n`);
     for (const blockBytes of [1, 100, 8_000, 1_000_000]) {
       const { rejections } = parse(content, { cuts: every(97, content), blockBytes });
-      assert.equal(rejections.length, 2_000);
+      assert.equal(rejections.length, 2_001);
       assert.equal(rejections[999]!.reason.message, 'missing');
     }
   });

@@ -109,12 +109,15 @@ describe("the process's clock", () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
-  test('wakes with the reason of the signal', async () => {
+  test('wakes with the reason of the signal, and leaves no timer', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
+    const timers = timersOf();
     const sleep = systemClock.sleep(60_000, controller.signal);
+    assert.equal(timersOf(), timers + 1);
     controller.abort(reason);
     await assert.rejects(sleep, reason);
+    assert.equal(timersOf(), timers);
   });
 
   test('does not fall asleep on a signal that is aborted already', async () => {
@@ -135,3 +138,8 @@ describe("the process's clock", () => {
     });
   }
 });
+
+/** Timers that keep the process alive. */
+function timersOf(): number {
+  return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+}

@@ -16,7 +16,7 @@ import { type MixpanelOptions, startMixpanel } from '../../../local/mixpanel/ser
 import { parse } from './parsing.ts';
 
 /** Stands in every event and in no error. */
-export const MARKER = 'swordfish-in-the-properties';
+const MARKER = 'swordfish-in-the-properties';
 export const USERNAME = 'account.a1b2c3';
 export const SECRET = 'hush-hush-open-sesame';
 
@@ -127,7 +127,7 @@ export function virtualClock(isBusy?: () => boolean, random: () => number = () =
 }
 
 /** What an attempt found when it began. */
-export interface SeenAttempt {
+interface SeenAttempt {
   /** The time of the clock. */
   at: number;
   /** Attempts in flight, with it. */
@@ -137,7 +137,7 @@ export interface SeenAttempt {
 }
 
 /** How sending is set up. */
-export interface SendingOptions extends Partial<SenderOptions> {
+interface SendingOptions extends Partial<SenderOptions> {
   mixpanel?: MixpanelOptions;
   requestTimeoutMs?: number;
   random?: () => number;
@@ -190,6 +190,16 @@ export async function startSending(t: TestContext, options: SendingOptions = {})
     onNotice: (notice) => notices.push(notice),
     ...senderOptions,
   });
+
+  /** Sends so many batches of lines at the same moment, in their order. */
+  async function sendAll(texts: readonly (readonly string[])[], run: Run = startRun(undefined, clock)) {
+    preparing++;
+    const batches = await Promise.all(texts.map(batchOf)).finally(() => preparing--);
+    const results = await Promise.allSettled(batches.map((batch) => sender.send(batch, run)));
+    for (const result of results) if (result.status === 'rejected') assertDiscreet(result.reason);
+    return results;
+  }
+
   return {
     server,
     sender,
@@ -198,15 +208,11 @@ export async function startSending(t: TestContext, options: SendingOptions = {})
     notices,
     startRun: (deadlineMs?: number) => startRun(deadlineMs, clock),
     /** Sends these lines as one batch. */
-    async send(lines: readonly string[], run: Run = startRun(undefined, clock)): Promise<Failure[]> {
-      preparing++;
-      const batch = await batchOf(lines).finally(() => preparing--);
-      try {
-        return await sender.send(batch, run);
-      } catch (error) {
-        assertDiscreet(error);
-        throw error;
-      }
+    async send(lines: readonly string[], run?: Run): Promise<Failure[]> {
+      const [result] = await sendAll([lines], run);
+      if (result!.status === 'rejected') throw result!.reason;
+      return result!.value;
     },
+    sendAll,
   };
 }

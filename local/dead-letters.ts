@@ -1,0 +1,71 @@
+/** `npm run dead-letters -- gs://STATE`: what was rejected, and why; see `--help`. */
+
+import { readCoreConfig } from '../functions/config.ts';
+import { UsageError } from './import/arguments.ts';
+import { withoutCredentials } from './import/environment.ts';
+import { countOf, formatCount } from './import/quantities.ts';
+import { EXIT, runCommand } from './operate/command.ts';
+import { findLetterFiles } from './operate/letter-files.ts';
+import { printProblems } from './operate/problems.ts';
+import { renderReasons } from './operate/render-reasons.ts';
+import { type Survey, surveyLetters } from './operate/survey.ts';
+
+const HELP = `Lists dead letters: how many, why, and where the newest of them stood.
+
+Usage: npm run dead-letters -- [--records] [--json] gs://STATE | gs://STATE/PREFIX | FOLDER | FILE …
+
+gs://STATE is the state bucket: all of its dead letters. Below it are
+  dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
+  dead-letters/messages/SUBSCRIPTION/YYYY-MM-DD/      those of a day's messages
+In a FOLDER the files are read that are named as the functions and npm run import name them.
+
+Options
+  --records   shows the beginnings of the records too, with whatever personal data are in them
+  --json      prints one JSON object: letters, repeated, truncated, unreadable, files, reasons
+  --help      prints this
+
+A dead letter that stands in two files, as it may after a crash, counts once. Google's credentials are asked for when an
+argument is gs://, and only then; the account needs the role Storage Object Viewer on the state bucket.
+
+To send them again: npm run replay, with the same arguments.
+
+Exit code: 0, also when there are none; 1 when a file could not be read, 2 when the command is wrong.
+`;
+
+await runCommand({
+  name: 'dead-letters',
+  help: HELP,
+  options: { records: { type: 'boolean' }, json: { type: 'boolean' } },
+  async run({ options, args, env }) {
+    if (args.length === 0) throw new UsageError('Where are they? Try: npm run dead-letters -- gs://STATE, or --help');
+    const withRecords = options.records === true;
+    const files = await findLetterFiles(args, readCoreConfig(withoutCredentials(env)).storageEndpoint);
+    const problems = printProblems((text) => process.stderr.write(`${text}\n`));
+    const survey = await surveyLetters(files, problems.add);
+    problems.close();
+    const render = options.json === true ? renderJson : renderText;
+    process.stdout.write(render(survey, files.length, withRecords));
+    return survey.failed > 0 ? EXIT.incomplete : EXIT.done;
+  },
+});
+
+function renderJson({ tally, unreadable }: Survey, files: number, withRecords: boolean): string {
+  const { total: letters, repeated, truncated } = tally;
+  const reasons = tally.reasons().map((entry) => ({
+    ...entry,
+    examples: entry.examples.map(({ record, ...example }) => (withRecords ? { ...example, record } : example)),
+  }));
+  return `${JSON.stringify({ letters, repeated, truncated, unreadable, files, reasons }, undefined, 2)}\n`;
+}
+
+function renderText({ tally, unreadable }: Survey, files: number, withRecords: boolean): string {
+  const { total, repeated, truncated } = tally;
+  const facts = [
+    `${countOf(total, 'dead letter')} in ${countOf(files, 'file')}`,
+    repeated > 0 ? `${countOf(repeated, 'repetition')} not counted` : '',
+    truncated > 0 ? `only the beginning of the record kept in ${formatCount(truncated)} of them` : '',
+    unreadable > 0 ? `${countOf(unreadable, 'line')} not understood` : '',
+  ];
+  const head = `${facts.filter(Boolean).join('; ')}\n`;
+  return total === 0 ? head : `${head}\n${renderReasons(tally.reasons(), { withRecords })}`;
+}

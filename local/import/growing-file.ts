@@ -1,0 +1,48 @@
+/** Appends text to a file that is created with the first of it. */
+
+import { type FileHandle, open } from 'node:fs/promises';
+
+/** A file that grows; what stood there before is gone with the first text. */
+export class GrowingFile {
+  readonly path: string;
+  #handle: FileHandle | undefined;
+  #waiting: Buffer[] = [];
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Whether anything was appended. */
+  get isThere(): boolean {
+    return this.#handle !== undefined;
+  }
+
+  /**
+   * Resolves when the text is on disk.
+   *
+   * @throws where it cannot be written
+   */
+  append(text: string | Buffer): Promise<void> {
+    this.#waiting.push(Buffer.from(text));
+    this.#written = this.#written.then(() => this.#flush());
+    return this.#written;
+  }
+
+  /** No more is appended. */
+  async close(): Promise<void> {
+    // Whoever appended has heard of what went wrong.
+    await this.#written.catch(() => {});
+    await this.#handle?.close();
+  }
+
+  /** Writes what has come together while the text before it was written. */
+  async #flush(): Promise<void> {
+    if (this.#waiting.length === 0) return;
+    const text = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#handle ??= await open(this.path, 'w');
+    await this.#handle.writeFile(text);
+    await this.#handle.datasync();
+  }
+}

@@ -1,0 +1,86 @@
+/** Finds out what is known of an object: what it is, how far its import has come, and what was rejected. */
+
+import type { Bucket } from '@google-cloud/storage';
+import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpoint.ts';
+import { createStorage, statusOf } from '../../functions/storage/client.ts';
+import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
+import { formatAddress } from './address.ts';
+import { findLetterFiles } from './letter-files.ts';
+import { listObjects } from './listing.ts';
+import { type Survey, surveyLetters } from './survey.ts';
+
+/** What is known of an object generation. */
+export interface ObjectState {
+  object: ObjectGeneration;
+  /** The object as it is stored; undefined where that generation is not there any more. */
+  stored: { size: number; createdAt: string } | undefined;
+  /** Undefined where none was written. */
+  checkpoint: Checkpoint | undefined;
+  /** Where its dead letters are, and what is there. */
+  deadLetters: { url: string; survey: Survey };
+  /** Checkpoints of other generations of it, the newest first. */
+  others: { generation: string; state: string | undefined }[];
+}
+
+/** What is asked for. */
+export interface ObjectQuery {
+  bucket: string;
+  object: string;
+  /** The live one unless given. */
+  generation: string | undefined;
+  stateBucket: string;
+  storageEndpoint: string | undefined;
+}
+
+/**
+ * @returns undefined where there neither is such an object, nor was
+ * @throws ImportError `checkpoint_unreadable`; whatever Cloud Storage refuses
+ */
+export async function findObjectState(query: ObjectQuery): Promise<ObjectState | undefined> {
+  const { bucket, object, stateBucket, storageEndpoint } = query;
+  const storage = createStorage(storageEndpoint);
+  const state = storage.bucket(stateBucket);
+  const stored = await findStored(storage.bucket(bucket), object, query.generation);
+  const checkpoints = await listCheckpoints(state, bucket, object);
+  const generation = query.generation ?? stored?.generation ?? checkpoints[0]?.generation;
+  if (generation === undefined) return undefined;
+  const source = { bucket, object, generation };
+  const name = checkpointName(source);
+  const { checkpoint } = await readCheckpoint(state, name);
+  const url = formatAddress({ bucket: stateBucket, name: folderOf(objectDeadLetterName(source, 0, '')) });
+  const survey = await surveyLetters(await findLetterFiles([url], storageEndpoint), (place, problem) => {
+    process.stderr.write(`${place}: ${problem}\n`);
+  });
+  const others = checkpoints.filter((other) => other.generation !== generation);
+  return { object: source, stored, checkpoint, deadLetters: { url, survey }, others };
+}
+
+async function findStored(bucket: Bucket, name: string, generation: string | undefined) {
+  try {
+    const [metadata] = await bucket.file(name, generation === undefined ? {} : { generation }).getMetadata();
+    const { size, timeCreated = '' } = metadata;
+    return { size: Number(size), createdAt: timeCreated, generation: String(metadata.generation) };
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** The newest generation first. */
+async function listCheckpoints(state: Bucket, bucket: string, object: string): Promise<ObjectState['others']> {
+  // Where the name would be too long another one stands in its place; a generation has 16 digits.
+  const prefix = folderOf(checkpointName({ bucket, object, generation: '0'.repeat(16) }));
+  const found: ObjectState['others'] = [];
+  for await (const page of listObjects(state, { prefix, delimiter: '/' })) {
+    for (const { name, state } of page) {
+      const [, generation] = /^(\d+)\.json$/.exec(name.slice(prefix.length)) ?? [];
+      if (generation !== undefined) found.push({ generation, state });
+    }
+  }
+  return found.sort((a, b) => Number(BigInt(b.generation) - BigInt(a.generation)));
+}
+
+/** With its slash. */
+function folderOf(name: string): string {
+  return name.slice(0, name.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,55 @@
+/** Writes what a backfill does, as plain text. */
+
+import { printable } from '../import/findings.ts';
+import { countOf, formatBytes, formatCount, formatDuration } from '../import/quantities.ts';
+import { formatAddress } from './address.ts';
+import type { Candidate, Candidates } from './candidates.ts';
+import type { WaveProgress } from './waves.ts';
+
+/** Names that a dry run shows. */
+const MAX_NAMES = 10;
+
+/** What was found under `arg`. */
+export function renderCandidates(arg: string, { candidates, over, skipped }: Candidates): string {
+  const bytes = candidates.reduce((sum, { size }) => sum + size, 0);
+  const outside = skipped > 0 ? `, ${formatCount(skipped)} outside OBJECT_PREFIX left out` : '';
+  return `${arg}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(over)} done already${outside}\n`;
+}
+
+/** What a dry run shows besides. */
+export function renderNames(candidates: readonly Candidate[]): string {
+  const lines = candidates
+    .slice(0, MAX_NAMES)
+    .map((it) => `  ${new Date(it.createdAt).toISOString()}  ${formatBytes(it.size).padStart(7)}  ${addressOf(it)}`);
+  if (candidates.length > MAX_NAMES) lines.push(`  and ${formatCount(candidates.length - MAX_NAMES)} more, older ones`);
+  return [...lines, 'Nothing was published.'].map((text) => `${text}\n`).join('');
+}
+
+/** How far it has come, on one line. */
+export function renderProgress({ total, done, gone, bytes, pending, waiting }: WaveProgress): string {
+  const percent = Math.floor((100 * (done + gone)) / total);
+  return `${percent}%  ${formatCount(done + gone)} of ${countOf(total, 'object')} done, ${formatBytes(bytes)}; ${formatCount(pending.size)} published, ${formatCount(waiting)} to come`;
+}
+
+/** What may be wrong where nothing moves. */
+export function renderIdle({ pending, idleMs }: WaveProgress): string {
+  const [first] = pending.values();
+  return `Nothing has become done for ${formatDuration(idleMs)}. Is importObject deployed, and the topic the one that it is subscribed to? See its log, and: npm run status -- '${addressOf(first!)}'`;
+}
+
+/** What is said after Ctrl-C. */
+export function renderInterrupted(progress: WaveProgress | undefined): string {
+  const { done = 0, gone = 0, waiting = 0 } = progress ?? {};
+  const pending = progress?.pending.size ?? 0;
+  return `Interrupted: ${formatCount(done + gone)} done, ${formatCount(pending)} published and imported all the same, ${formatCount(waiting)} not published. Running the same command again goes on.\n`;
+}
+
+/** What came of it. */
+export function renderEnd({ done, gone, bytes }: WaveProgress, durationMs: number): string {
+  const also = gone > 0 ? `, ${formatCount(gone)} gone before they were read` : '';
+  return `${countOf(done, 'object')} done${also}: ${formatBytes(bytes)} in ${formatDuration(durationMs)}. What was rejected: npm run dead-letters -- gs://STATE\n`;
+}
+
+function addressOf({ bucket, object }: Candidate): string {
+  return printable(formatAddress({ bucket, name: object }));
+}

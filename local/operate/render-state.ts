@@ -1,0 +1,78 @@
+/** Writes what is known of an object, as plain text. */
+
+import type { Checkpoint } from '../../functions/storage/checkpoint.ts';
+import { printable } from '../import/findings.ts';
+import { countOf, formatBytes, formatCount } from '../import/quantities.ts';
+import type { ObjectState } from './object-state.ts';
+import { renderReasons } from './render-reasons.ts';
+
+/** Generations besides the one that was asked for that are named. */
+const MAX_OTHERS = 5;
+
+/** @param now milliseconds since the epoch */
+export function renderState(found: ObjectState, now: number): string {
+  const { object, stored, checkpoint } = found;
+  const facts =
+    stored === undefined ? 'not in the bucket any more' : `${formatBytes(stored.size)}, written ${stored.createdAt}`;
+  return [
+    `${printable(`gs://${object.bucket}/${object.object}#${object.generation}`)}: ${facts}\n\n`,
+    `${verdictOf(found, now)}\n`,
+    checkpoint === undefined ? '' : renderCounts(checkpoint),
+    renderDeadLetters(found),
+    renderOthers(found),
+  ].join('');
+}
+
+function verdictOf({ object, stored, checkpoint }: ObjectState, now: number): string {
+  if (checkpoint === undefined) {
+    if (stored === undefined) return 'not seen: that generation is not there, and there is no checkpoint of it.';
+    const address = `gs://${object.bucket}/${object.object}`;
+    return `not seen yet: there is no checkpoint. It may wait its turn; if it was uploaded before the deployment, or its
+notification was lost: npm run backfill -- '${printable(address)}'`;
+  }
+  if (checkpoint.state === 'done') return 'done: all of it is settled.';
+  if (checkpoint.state === 'gone')
+    return `gone: the object was not there any more; ${placeOf(checkpoint, stored)} was settled.`;
+  return `running: ${placeOf(checkpoint, stored)} is settled; ${leaseOf(checkpoint, now)}`;
+}
+
+/** How far it has come; of compressed content it is not known how much there is. */
+function placeOf({ offset, line, gzip }: Checkpoint, stored: ObjectState['stored']): string {
+  const place = `up to byte ${formatCount(offset)}, line ${formatCount(line)}`;
+  if (offset === 0) return 'nothing of it';
+  if (gzip) return `${place} of the decompressed content`;
+  if (stored === undefined) return place;
+  return `${place}, ${Math.floor((100 * offset) / Math.max(1, stored.size))}% of ${formatCount(stored.size)}`;
+}
+
+function leaseOf({ holder, leaseExpiresAt, takeovers }: Checkpoint, now: number): string {
+  const often = takeovers === 0 ? '' : ` Leases that expired without movement: ${takeovers}.`;
+  if (leaseExpiresAt === null) return `nobody holds it, the next delivery goes on there.${often}`;
+  const isLive = Date.parse(leaseExpiresAt) > now;
+  const until = isLive
+    ? `until ${leaseExpiresAt}`
+    : `until ${leaseExpiresAt}, which is over: the next delivery takes over`;
+  return `held by ${holder} ${until}.${often}`;
+}
+
+function renderCounts({ counts }: Checkpoint): string {
+  const { read, expanded, imported, rejected, dropped } = counts;
+  const cells = Object.entries({ read, ...(expanded > 0 ? { expanded } : {}), imported, rejected, dropped });
+  return `  ${cells.map(([name, count]) => `${name} ${formatCount(count)}`).join('   ')}\n`;
+}
+
+function renderDeadLetters({ deadLetters: { url, survey }, checkpoint }: ObjectState): string {
+  const { total, repeated } = survey.tally;
+  if (total === 0) {
+    return (checkpoint?.counts.rejected ?? 0) > 0 ? '\nIts dead letters are not there any more.\n' : '';
+  }
+  const also = repeated > 0 ? `, ${countOf(repeated, 'repetition')} not counted` : '';
+  return `\n${countOf(total, 'dead letter')}${also} in ${printable(url)}\n${renderReasons(survey.tally.reasons(), { withRecords: false })}`;
+}
+
+function renderOthers({ others }: ObjectState): string {
+  if (others.length === 0) return '';
+  const named = others.slice(0, MAX_OTHERS).map(({ generation, state }) => `  #${generation}  ${state ?? 'unknown'}\n`);
+  if (others.length > MAX_OTHERS) named.push(`  and ${formatCount(others.length - MAX_OTHERS)} more\n`);
+  return `\nOther generations of it\n${named.join('')}`;
+}

@@ -1,0 +1,51 @@
+/** `npm run status -- gs://BUCKET/OBJECT`: is my file in? See `--help`. */
+
+import { UsageError } from './import/arguments.ts';
+import { parseAddress } from './operate/address.ts';
+import { EXIT, runCommand } from './operate/command.ts';
+import { readDeployment } from './operate/config.ts';
+import { renderState } from './operate/render-state.ts';
+
+const HELP = `Says whether an object is imported: how far, with which counts, and what was rejected.
+
+Usage: npm run status -- [--state gs://STATE] gs://BUCKET/OBJECT[#GENERATION]
+
+Without #GENERATION it is the object as it is now. (A name that itself ends with # and digits needs one.)
+
+  done           all of it is settled: imported, rejected, or left out by the transform
+  running        some of it is; held by an invocation, or waiting for the next delivery
+  not seen yet   there is no checkpoint
+  gone           it was deleted or overwritten before it was imported
+
+Options
+  --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
+  --help               prints this
+
+Google's credentials are needed; the account needs the role Storage Object Viewer on both buckets.
+
+Exit code: 0 when it is done, 1 when it is not, 2 when the command or the configuration is wrong.
+`;
+
+await runCommand({
+  name: 'status',
+  help: HELP,
+  options: { state: { type: 'string' } },
+  async run({ options, args, env }) {
+    const [arg, ...more] = args;
+    if (arg === undefined || more.length > 0) {
+      throw new UsageError('Name one object. Try: npm run status -- gs://BUCKET/OBJECT, or --help');
+    }
+    const { bucket, name } = parseAddress(arg);
+    const [, object = '', generation] = /^(.*?)(?:#(\d+))?$/s.exec(name) ?? [];
+    if (object === '') throw new UsageError(`${arg}: must be gs://BUCKET/OBJECT`);
+    const { stateBucket, storageEndpoint } = readDeployment(env, { state: options.state, topic: 'unused' });
+    const { findObjectState } = await import('./operate/object-state.ts');
+    const found = await findObjectState({ bucket, object, generation, stateBucket, storageEndpoint });
+    if (found === undefined) {
+      process.stdout.write(`${arg}: no such object, and no checkpoint of one. Check the name\n`);
+      return EXIT.incomplete;
+    }
+    process.stdout.write(renderState(found, Date.now()));
+    return found.checkpoint?.state === 'done' ? EXIT.done : EXIT.incomplete;
+  },
+});

@@ -1,0 +1,131 @@
+/** What drainSubscription does, in whichever cloud. */
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { NAMES } from '../../local/cloud.ts';
+import { assertNothingLeaked, type CloudUnderTest, eventJson, MARKER } from './serving.ts';
+
+/** @param startCloud starts a cloud whose functions have these variables too */
+export function testDrainSubscription(startCloud: (env: Record<string, string>) => Promise<CloudUnderTest>): void {
+  let cloud: CloudUnderTest;
+
+  before(async () => {
+    cloud = await startCloud({});
+  });
+  beforeEach(() => cloud.reset());
+  after(() => cloud?.close());
+  const check = (name: string, body: () => Promise<void>) =>
+    test(name, { timeout: 30_000 }, async () => {
+      await body();
+      assertNothingLeaked(cloud.printed);
+    });
+
+  check('answers 200 with its summary when there is nothing', async () => {
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { messages, read, imported, attempts } = body as Record<string, number>;
+    assert.deepEqual({ messages, read, imported, attempts }, { messages: 0, read: 0, imported: 0, attempts: 0 });
+    const [line] = await cloud.logged(1);
+    assert.equal(line!.message, 'subscription drained');
+    assert.equal(line!.subscription, NAMES.eventSubscription);
+  });
+
+  check('fills batches across messages and acknowledges every one', async () => {
+    const events = 5_000;
+    await cloud.publish(...Array.from({ length: events }, (_, id) => eventJson(id)));
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { messages, imported, batches } = body as Record<string, number>;
+    assert.deepEqual({ messages, imported, batches }, { messages: events, imported: events, batches: 3 });
+    assert.equal(cloud.mixpanel.events().length, events);
+    assert.equal(cloud.mixpanel.received, events);
+    assert.equal(await cloud.backlog(), 0);
+  });
+
+  check('reads a message as one event, an array, lines or gzip, and an empty one as none', async () => {
+    await cloud.publish(
+      JSON.stringify(JSON.parse(eventJson(1)), null, 2),
+      `[${eventJson(2)}, ${eventJson(3)}]`,
+      `${eventJson(4)}\n${eventJson(5)}\n`,
+      { data: gzipSync(eventJson(6)), attributes: { 'Content-Encoding': 'gzip' } },
+      '[]',
+      { data: Buffer.alloc(0), attributes: { empty: 'yes' } },
+    );
+    const { body } = await cloud.drain();
+    const { messages, read, imported } = body as Record<string, number>;
+    assert.deepEqual({ messages, read, imported }, { messages: 6, read: 6, imported: 6 });
+    for (let id = 1; id <= 6; id++) assert.equal(cloud.mixpanel.count(`id-${id}`), 1);
+    assert.equal(await cloud.backlog(), 0);
+  });
+
+  check('makes dead letters of what is no event or refused, then acknowledges', async () => {
+    await cloud.publish(
+      `{"broken": "${MARKER}`,
+      `[${eventJson(1)}, 5]`,
+      eventJson(2, { time: 'never' }),
+      { data: Buffer.from('no gzip'), attributes: { 'Content-Encoding': 'gzip' } },
+      eventJson(3),
+    );
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { read, imported, rejected } = body as Record<string, number>;
+    assert.deepEqual({ read, imported, rejected }, { read: 6, imported: 2, rejected: 4 });
+    const letters = await cloud.deadLetters();
+    assert.deepEqual(
+      letters
+        .map(({ reason, source, record }) => [
+          (source as { index: number }).index,
+          (reason as { field: string }).field,
+          record,
+        ])
+        .sort((a, b) => String(a[2]).localeCompare(String(b[2]))),
+      [
+        [1, 'record', '5'],
+        [0, 'record', 'no gzip'],
+        [0, 'properties.time', eventJson(2, { time: 'never' })],
+        [0, 'record', `{"broken": "${MARKER}`],
+      ].sort((a, b) => String(a[2]).localeCompare(String(b[2]))),
+    );
+    for (const { source } of letters) {
+      const { subscription, messageId, publishTime } = source as Record<string, string>;
+      assert.equal(subscription, NAMES.eventSubscription);
+      assert.match(messageId!, /^\d+$/);
+      assert.ok(Math.abs(Date.parse(publishTime!) - Date.now()) < 60_000);
+    }
+    assert.equal(await cloud.backlog(), 0);
+  });
+
+  check('answers 500 with one ERROR when the credentials are wrong, and gives every message back', async () => {
+    cloud.mixpanel.fault = () => ({ status: 401 });
+    await cloud.publish(eventJson(1), eventJson(2));
+    const { status } = await cloud.drain();
+    cloud.mixpanel.fault = undefined;
+    assert.equal(status, 500);
+    const [line] = await cloud.logged(1);
+    assert.equal(cloud.printed.length, 1);
+    assert.deepEqual([line!.severity, line!.code], ['ERROR', 'credentials_refused']);
+    assert.deepEqual(await cloud.deadLetters(), []);
+    assert.equal(await cloud.backlog(), 2);
+    while ((await cloud.backlog()) > 0) await cloud.drain();
+    assert.deepEqual([cloud.mixpanel.count('id-1'), cloud.mixpanel.count('id-2')], [1, 1]);
+  });
+
+  check('waits out 429 and 5xx, and loses nothing', async () => {
+    cloud.mixpanel.fault = ({ sequence }) => (sequence < 4 ? { status: sequence % 2 ? 503 : 429 } : undefined);
+    await cloud.publish(...Array.from({ length: 3_000 }, (_, id) => eventJson(id)));
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { imported, throttled } = body as Record<string, number>;
+    assert.deepEqual({ imported, throttled }, { imported: 3_000, throttled: 2 });
+    assert.equal(cloud.mixpanel.events().length, 3_000);
+    assert.equal(await cloud.backlog(), 0);
+  });
+
+  check('gives the same id to an event that is published twice without one', async () => {
+    const event = JSON.stringify({ event: 'e', properties: { time: 1_767_225_600, distinct_id: MARKER } });
+    await cloud.publish(event, `\n${event}\n`);
+    await cloud.drain();
+    assert.deepEqual([cloud.mixpanel.events().length, cloud.mixpanel.duplicates], [1, 1]);
+  });
+}

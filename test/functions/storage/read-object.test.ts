@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startRun } from '../../../functions/import/run.ts';
+import { createObjectReader, getMetadata, ObjectGoneError, readObject } from '../../../functions/storage/read-object.ts';
+import type { StorageFault } from '../../../local/storage/server.ts';
+import { firstOf, sleeplessClock, startStored } from './stored.ts';
+
+const SIZE = 1_000_000;
+const content = randomBytes(SIZE);
+
+/** An object in a Cloud Storage, and a run that does not wait. */
+async function store(t: TestContext, bytes: Buffer = content) {
+  const stored = await startStored(t);
+  const saved = stored.bucket.file('o');
+  await saved.save(bytes, { resumable: false });
+  const { generation, crc32c } = saved.metadata;
+  const file = stored.bucket.file('o', { generation: generation! });
+  const clock = sleeplessClock();
+  const read = () => stored.requests.filter(({ kind }) => kind === 'read').map(({ range }) => range?.start);
+  return {
+    ...stored,
+    file,
+    clock,
+    run: startRun(undefined, clock),
+    what: { size: bytes.length, crc32c },
+    /** Where the reads so far began. */
+    read,
+  };
+}
+
+async function gather(chunks: AsyncIterable<Buffer>, into: Buffer[] = []): Promise<Buffer> {
+  for await (const chunk of chunks) into.push(chunk);
+  return Buffer.concat(into);
+}
+
+describe('readObject', () => {
+  test('yields what is stored, compressed or not, in one read', async (t) => {
+    const { bucket, file, what, run, read } = await store(t);
+    await bucket.file('o').setMetadata({ contentEncoding: 'gzip' });
+    assert.deepEqual(await gather(readObject(file, what, run)), content);
+    assert.deepEqual(read(), [0]);
+  });
+
+  test('yields nothing of an empty object, without a read', async (t) => {
+    const { file, what, run, read } = await store(t, Buffer.alloc(0));
+    assert.equal((await gather(readObject(file, what, run))).length, 0);
+    assert.deepEqual(read(), []);
+  });
+
+  const faults: Record<string, [fault: StorageFault, resumesAt: number]> = {
+    'is answered 503': [{ status: 503 }, 0],
+    'is answered 429': [{ status: 429 }, 0],
+    'is answered 408': [{ status: 408 }, 0],
+    'is broken before its answer': [{ destroy: 'before' }, 0],
+    'is broken on the way': [{ cutAfterBytes: 300_001 }, 300_001],
+    'ends early without a sign of it': [{ endAfterBytes: 300_001 }, 300_001],
+    'ends before its first byte': [{ endAfterBytes: 0 }, 0],
+    stalls: [{ stallAfterBytes: 300_001 }, 300_001],
+  };
+  for (const [name, [fault, resumesAt]] of Object.entries(faults)) {
+    test(`goes on at the byte where it stopped when a read ${name}`, async (t) => {
+      const { server, file, what, run, read, clock } = await store(t);
+      server.fault = firstOf('read', fault);
+      const reader = createObjectReader(file, what, run, { idleTimeoutMs: 100 });
+      assert.deepEqual(await gather(reader.read()), content);
+      assert.deepEqual(read(), [0, resumesAt]);
+      assert.equal(reader.bytesRead, SIZE);
+      assert.deepEqual(clock.slept, [1_000], 'waits before it goes on');
+    });
+  }
+
+  test('goes on from where it is told to, and reads no byte before that', async (t) => {
+    const { file, what, run, read } = await store(t);
+    const reader = createObjectReader(file, what, run, { start: 400_000 });
+    assert.deepEqual(await gather(reader.read()), content.subarray(400_000));
+    assert.deepEqual(read(), [400_000]);
+    assert.equal(reader.bytesRead, 600_000);
+  });
+
+  test('goes on as long as each read brings something', async (t) => {
+    const { server, file, what, run, read } = await store(t);
+    server.fault = ({ kind }) => (kind === 'read' ? { cutAfterBytes: 100_000 } : undefined);
+    assert.deepEqual(await gather(readObject(file, what, run)), content);
+    assert.equal(read().length, 10);
+  });
+
+  test('gives up after five reads in a row that brought nothing, each later than the one before', async (t) => {
+    const { server, file, what, run, read, clock } = await store(t);
+    server.fault = ({ kind, sequence }) =>
+      kind === 'read' ? (sequence === 1 ? { cutAfterBytes: 100_000 } : { status: 503 }) : undefined;
+    await assert.rejects(gather(readObject(file, what, run)), { code: 503 });
+    assert.deepEqual(read(), [0, 100_000, 100_000, 100_000, 100_000]);
+    assert.deepEqual(clock.slept, [1_000, 2_000, 4_000, 8_000]);
+  });
+
+  test('gives up at once when nobody may read it', async (t) => {
+    const { server, file, what, run, read } = await store(t);
+    server.fault = ({ kind }) => (kind === 'read' ? { status: 403 } : undefined);
+    await assert.rejects(gather(readObject(file, what, run)), { code: 403 });
+    assert.deepEqual(read(), [0]);
+  });
+
+  test('tells that the object is gone: before its first byte, and after', async (t) => {
+    const { bucket, server, file, what, run } = await store(t);
+    const some: Buffer[] = [];
+    server.fault = ({ kind, sequence }) =>
+      kind === 'read' ? (sequence === 1 ? { cutAfterBytes: 100_000 } : { status: 404 }) : undefined;
+    await assert.rejects(gather(readObject(file, what, run), some), ObjectGoneError);
+    assert.deepEqual(Buffer.concat(some), content.subarray(0, 100_000));
+    server.fault = undefined;
+    await bucket.file('o').delete();
+    await assert.rejects(gather(readObject(file, what, run)), ObjectGoneError);
+  });
+
+  test('never goes on in another generation of the object', async (t) => {
+    const { bucket, server, file, what, run } = await store(t);
+    server.fault = firstOf('read', { stallAfterBytes: 100_000 });
+    const some: Buffer[] = [];
+    const reading = (async () => {
+      for await (const chunk of createObjectReader(file, what, run, { idleTimeoutMs: 100 }).read()) {
+        if (some.push(chunk) === 1) await bucket.file('o').save(randomBytes(SIZE), { resumable: false });
+      }
+    })();
+    await assert.rejects(reading, ObjectGoneError);
+    assert.deepEqual(Buffer.concat(some), content.subarray(0, 100_000));
+  });
+
+  test('finds out, behind the last byte, that a byte is not what was uploaded', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = firstOf('read', { corruptByte: 500_000 });
+    const some: Buffer[] = [];
+    await assert.rejects(gather(readObject(file, what, run), some), { name: 'ImportError', code: 'checksum_mismatch' });
+    assert.equal(Buffer.concat(some).length, SIZE);
+  });
+
+  test('finds out that a byte was wrong in a part that was read before another read broke', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = ({ kind, sequence }) => {
+      if (kind !== 'read') return undefined;
+      return sequence === 1 ? { cutAfterBytes: 700_000 } : { corruptByte: 800_000 };
+    };
+    await assert.rejects(gather(readObject(file, what, run)), { code: 'checksum_mismatch' });
+  });
+
+  test('has nothing to compare with where it did not read the beginning, or no checksum is known', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = ({ kind }) => (kind === 'read' ? { corruptByte: 500_000 } : undefined);
+    await gather(createObjectReader(file, what, run, { start: 1 }).read());
+    await gather(readObject(file, { size: SIZE, crc32c: undefined }, run));
+  });
+
+  test('does not take a slow reader for a stalled read', async (t) => {
+    const { file, what, run, read } = await store(t);
+    const reader = createObjectReader(file, what, run, { idleTimeoutMs: 100 });
+    let isFirst = true;
+    for await (const _ of reader.read()) {
+      if (isFirst) await sleep(250);
+      isFirst = false;
+    }
+    assert.deepEqual(read(), [0]);
+  });
+
+  test('stops waiting when the run winds down', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = ({ kind }) => {
+      if (kind !== 'read') return undefined;
+      run.stop('deadline');
+      return { status: 503 };
+    };
+    await assert.rejects(gather(readObject(file, what, run)), (error) => error === run.stopping.reason);
+  });
+});
+
+describe('a reader that was broken off', () => {
+  test('goes on behind what it has brought, without a byte twice', async (t) => {
+    const { file, what, run } = await store(t);
+    const { read } = createObjectReader(file, what, run);
+    const some: Buffer[] = [];
+    for await (const chunk of read()) {
+      some.push(chunk);
+      break;
+    }
+    assert.deepEqual(await gather(read(), some), content);
+  });
+
+  test('still finds out that a byte was wrong which it had brought before', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = firstOf('read', { corruptByte: 0 });
+    const { read } = createObjectReader(file, what, run);
+    for await (const _ of read()) break;
+    await assert.rejects(gather(read()), { code: 'checksum_mismatch' });
+  });
+});
+
+describe('getMetadata', () => {
+  test('says size, checksum and generation', async (t) => {
+    const { bucket, file, what, run } = await store(t);
+    assert.deepEqual(await getMetadata(bucket.file('o'), run), { ...what, generation: String(file.generation) });
+  });
+
+  test('asks again where that fails', async (t) => {
+    const { server, file, what, run, clock } = await store(t);
+    server.fault = firstOf('metadata', { status: 503 }, { destroy: 'before' }, { status: 429 });
+    assert.equal((await getMetadata(file, run)).size, what.size);
+    assert.deepEqual(clock.slept, [1_000, 2_000, 4_000]);
+  });
+
+  test('gives up where that goes on, and at once where it will', async (t) => {
+    const { server, file, run, requests } = await store(t);
+    server.fault = () => ({ status: 503 });
+    await assert.rejects(getMetadata(file, run), { code: 503 });
+    assert.equal(requests.filter(({ kind }) => kind === 'metadata').length, 5);
+    server.fault = () => ({ status: 403 });
+    await assert.rejects(getMetadata(file, run), { code: 403 });
+    assert.equal(requests.filter(({ kind }) => kind === 'metadata').length, 6);
+  });
+
+  test('tells that there is no such generation', async (t) => {
+    const { bucket, file, run } = await store(t);
+    await assert.rejects(getMetadata(bucket.file('other'), run), ObjectGoneError);
+    await bucket.file('o').save('new', { resumable: false });
+    await assert.rejects(getMetadata(file, run), ObjectGoneError);
+  });
+});
