@@ -51,7 +51,7 @@ export async function findLetterFiles(
   for (const arg of args) {
     try {
       const files = arg.startsWith('gs://') ? await findObjects(arg, storageEndpoint) : await findOnDisk(arg);
-      for (const file of files) found.set(file.key, file);
+      for (const file of files) if (!found.has(file.key)) found.set(file.key, file);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       problems.push(error.message);

@@ -24,7 +24,7 @@ describe("drainSubscription, between fake-gcs-server and Google's Pub/Sub emulat
 });
 
 describe("an object, from its upload to fake-gcs-server to the ack that Google's Pub/Sub emulator gets", () => {
-  const EVENTS = 2_000;
+  const EVENTS = 600;
   let cloud: CloudUnderTest;
 
   before(async () => {
@@ -39,8 +39,10 @@ describe("an object, from its upload to fake-gcs-server to the ack that Google's
   test('goes on in continuations when time runs out, each event sent once, and leaves no notification behind', {
     timeout: 60_000,
   }, async () => {
-    cloud.mixpanel.fault = () => ({ delayMs: 100 });
-    const content = Array.from({ length: EVENTS }, (_, id) => `${eventJson(id)}\n`).join('');
+    cloud.mixpanel.fault = () => ({ delayMs: 300 });
+    // Large enough that a batch is about a block: the checkpoint moves from block to block.
+    const event = (id: number) => `${eventJson(id, { text: 'x'.repeat(20_000) })}\n`;
+    const content = Array.from({ length: EVENTS }, (_, id) => event(id)).join('');
     assert.equal(await cloud.upload('large', content), 204);
     const found = (await cloud.loggedUntil('object imported')) as { message: string; imported?: number }[];
     assert.ok(found.length >= 3, `several invocations: ${JSON.stringify(found)}`);

@@ -1,0 +1,385 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { startRun } from '../../../functions/import/run.ts';
+import { type Checkpoint, noProgress, type Progress, readCheckpoint } from '../../../functions/storage/checkpoint.ts';
+import { acquireLease, type Lease } from '../../../functions/storage/lease.ts';
+import type { StorageFault } from '../../../local/storage/server.ts';
+import { virtualClock } from '../import/sending.ts';
+import { firstOf, startStored, until } from './stored.ts';
+
+const NAME = 'checkpoints/b/o/1.json';
+const LEASE_MS = 60_000;
+
+const moved: Progress = {
+  format: 'ndjson',
+  gzip: false,
+  offset: 812,
+  line: 7,
+  counts: { read: 6, expanded: 0, imported: 5, rejected: 1, dropped: 0 },
+};
+const released: Checkpoint = { version: 1, state: 'running', holder: 'x', leaseExpiresAt: null, ...moved, takeovers: 0 };
+const expired: Checkpoint = { ...released, leaseExpiresAt: '2020-01-01T00:00:00.000Z' };
+
+/** A state bucket, and holders whose clocks stand still until they are advanced. */
+async function start(t: TestContext, before?: Checkpoint | string) {
+  const stored = await startStored(t);
+  const { bucket, requests } = stored;
+  const write = async (content: Checkpoint | string) => {
+    const text = typeof content === 'string' ? content : JSON.stringify(content);
+    await bucket.file(NAME).save(text, { resumable: false });
+  };
+  if (before !== undefined) await write(before);
+  requests.length = 0;
+  return {
+    ...stored,
+    write,
+    checkpoint: async () => (await readCheckpoint(bucket, NAME)).checkpoint!,
+    generation: async () => String((await bucket.file(NAME).getMetadata())[0].generation),
+    writes: () => requests.filter(({ kind }) => kind === 'upload').length,
+    holder(holder: string, leaseMs = LEASE_MS) {
+      const clock = virtualClock();
+      const run = startRun(undefined, clock);
+      t.after(() => run.end());
+      return {
+        clock,
+        run,
+        acquire: () => acquireLease({ bucket, name: NAME, holder, leaseMs, run }),
+        async lease(): Promise<Lease> {
+          const acquired = await this.acquire();
+          assert.equal(acquired.kind, 'acquired');
+          return (acquired as { lease: Lease }).lease;
+        },
+        /** Lets the time pass that somebody waits for, and the time is this long. */
+        async wait(ms: number) {
+          await until(() => clock.slept.at(-1) === ms);
+          clock.advance(ms);
+        },
+      };
+    },
+  };
+}
+
+describe('acquireLease', () => {
+  test('makes a checkpoint where there is none', async (t) => {
+    const { holder, checkpoint, bucket } = await start(t);
+    const before = Date.now();
+    const lease = await holder('a').lease();
+    const { leaseExpiresAt, ...rest } = await checkpoint();
+    assert.deepEqual(rest, { version: 1, state: 'running', holder: 'a', ...noProgress(), takeovers: 0 });
+    const until = Date.parse(leaseExpiresAt!) - LEASE_MS;
+    assert.ok(before <= until && until <= Date.now());
+    assert.equal(lease.begin.offset, 0);
+    assert.equal((await bucket.file(NAME).getMetadata())[0].metadata?.state, 'running');
+  });
+
+  for (const state of ['done', 'gone'] as const) {
+    test(`finds nothing to do where the import is ${state}, and writes nothing`, async (t) => {
+      const { holder, writes } = await start(t, { ...expired, state });
+      assert.deepEqual(await holder('a').acquire(), { kind: 'over', state });
+      assert.equal(writes(), 0);
+    });
+  }
+
+  test('lets a live lease of another stand', async (t) => {
+    const leaseExpiresAt = new Date(Date.now() + 60_000).toISOString();
+    const { holder, writes } = await start(t, { ...released, leaseExpiresAt });
+    assert.deepEqual(await holder('a').acquire(), { kind: 'held', until: leaseExpiresAt });
+    assert.equal(writes(), 0);
+  });
+
+  test('goes on where one was released', async (t) => {
+    const { holder, checkpoint } = await start(t, released);
+    const { begin, takeovers } = await holder('a').lease();
+    const { format, gzip, offset, line, counts } = begin;
+    assert.deepEqual({ format, gzip, offset, line, counts }, moved);
+    assert.equal(takeovers, 0);
+    assert.equal((await checkpoint()).holder, 'a');
+  });
+
+  test('takes over one that has expired, and counts how often without movement', async (t) => {
+    const { holder, checkpoint, write } = await start(t, expired);
+    for (let count = 1; count <= 3; count++) {
+      assert.equal((await holder(`h${count}`).lease()).takeovers, count);
+      assert.equal((await checkpoint()).takeovers, count);
+      await write({ ...(await checkpoint()), leaseExpiresAt: expired.leaseExpiresAt });
+    }
+  });
+
+  test('keeps that count over a release without movement, and forgets it at the first movement', async (t) => {
+    const { holder, checkpoint } = await start(t, { ...expired, takeovers: 2 });
+    const { lease } = { lease: await holder('a').lease() };
+    await lease.release('running', moved);
+    assert.equal((await checkpoint()).takeovers, 3);
+    const next = await holder('b').lease();
+    assert.equal(next.takeovers, 3);
+    await next.release('running', { ...moved, offset: moved.offset + 1 });
+    assert.equal((await checkpoint()).takeovers, 0);
+  });
+
+  for (const [name, before] of Object.entries({ 'of nothing': undefined, 'of an expired lease': expired })) {
+    test(`lets exactly one of many have it that come at once, ${name}`, async (t) => {
+      const { holder, server, checkpoint } = await start(t, before);
+      // Nobody writes before everybody has read.
+      server.fault = ({ kind }) => (kind === 'upload' ? { delayMs: 100 } : undefined);
+      const names = ['a', 'b', 'c', 'd'];
+      const acquired = await Promise.all(names.map((name) => holder(name).acquire()));
+      const kinds = acquired.map(({ kind }) => kind);
+      assert.deepEqual([...kinds].sort(), ['acquired', 'held', 'held', 'held']);
+      assert.equal((await checkpoint()).holder, names[kinds.indexOf('acquired')]);
+    });
+  }
+
+  test('refuses a checkpoint that it cannot read, and overwrites nothing', async (t) => {
+    const { holder, writes, run } = { ...(await start(t, '{"version":2}')), run: undefined };
+    assert.equal(run, undefined);
+    await assert.rejects(holder('a').acquire(), { code: 'checkpoint_unreadable' });
+    assert.equal(writes(), 0);
+  });
+
+  test('tries reads that fail again, from one second on', async (t) => {
+    const { holder, server } = await start(t, released);
+    server.fault = firstOf('metadata', { status: 503 }, { destroy: 'before' });
+    const a = holder('a');
+    const acquired = a.acquire();
+    await a.wait(1_000);
+    await a.wait(2_000);
+    assert.equal((await acquired).kind, 'acquired');
+  });
+
+  test('gives up reading at once when it may not', async (t) => {
+    const { holder, server } = await start(t, released);
+    server.fault = () => ({ status: 403 });
+    await assert.rejects(holder('a').acquire(), { code: 403 });
+  });
+
+  test('goes on trying to write until the run winds down', async (t) => {
+    const { holder, server, writes } = await start(t);
+    server.fault = ({ kind }) => (kind === 'upload' ? { status: 503 } : undefined);
+    const { acquire, wait, run } = holder('a');
+    const acquired = acquire();
+    for (const ms of [1_000, 2_000, 4_000, 8_000, 16_000]) await wait(ms);
+    await until(() => writes() === 6);
+    run.stop('deadline');
+    await assert.rejects(acquired, (error) => error === run.stopping.reason);
+  });
+});
+
+describe('a lease', () => {
+  test('is renewed with the checkpoint every 10 s, until it is let go', async (t) => {
+    const { holder, checkpoint, writes } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    let progress = moved;
+    lease.keep(() => progress);
+    await a.wait(10_000);
+    await until(() => writes() === 2 && a.clock.slept.at(-1) === 10_000);
+    assert.equal((await checkpoint()).offset, 812);
+    progress = { ...moved, offset: 900, line: 8 };
+    await until(() => a.clock.sleepers === 2);
+    await a.wait(10_000);
+    await until(() => writes() === 3);
+    await lease.release('done', { ...progress, offset: 1_000 });
+    const { offset, state, leaseExpiresAt, holder: by } = await checkpoint();
+    assert.deepEqual({ offset, state, leaseExpiresAt, by }, { offset: 1_000, state: 'done', leaseExpiresAt: null, by: 'a' });
+    assert.equal(a.run.stopReason, undefined);
+    assert.equal(a.clock.sleepers, 0, 'nothing waits any more');
+  });
+
+  test('that is short is renewed after a third of it, but not within one second', async (t) => {
+    for (const [leaseMs, interval] of [
+      [9_000, 3_000],
+      [2_000, 1_000],
+    ] as const) {
+      const { holder } = await start(t);
+      const a = holder('a', leaseMs);
+      const lease = await a.lease();
+      lease.keep(noProgress);
+      assert.equal(a.clock.slept.at(-1), interval);
+      await lease.release('running', noProgress());
+    }
+  });
+
+  test('shows the state in the metadata of the checkpoint, for those who list', async (t) => {
+    const { holder, bucket } = await start(t);
+    await (await holder('a').lease()).release('gone', noProgress());
+    assert.equal((await bucket.file(NAME).getMetadata())[0].metadata?.state, 'gone');
+  });
+
+  const faults: Record<string, StorageFault> = {
+    'is answered 429': { status: 429 },
+    'is answered 503': { status: 503 },
+    'succeeds and is answered 503': { status: 503, apply: true },
+    'is cut before it is done': { destroy: 'before' },
+    'is cut after it is done': { destroy: 'after' },
+  };
+  const stages = ['first', 'renewing', 'last'] as const;
+  for (const [name, fault] of Object.entries(faults)) {
+    for (const stage of stages) {
+      test(`stands when its ${stage} write ${name}`, async (t) => {
+        const { holder, server, checkpoint, writes } = await start(t);
+        const a = holder('a');
+        const isAtFault = () => writes() === stages.indexOf(stage) + 1;
+        let isOver = false;
+        server.fault = ({ kind }) => {
+          if (kind !== 'upload' || isOver || !isAtFault()) return undefined;
+          isOver = true;
+          return fault;
+        };
+        const acquiring = a.lease();
+        if (stage === 'first') await a.wait(1_000);
+        const lease = await acquiring;
+        lease.keep(() => moved);
+        await a.wait(10_000);
+        if (stage === 'renewing') await a.wait(1_000);
+        await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
+        const releasing = lease.release('done', { ...moved, offset: 1_000 });
+        if (stage === 'last') await a.wait(1_000);
+        await releasing;
+        const { state, holder: by, offset, leaseExpiresAt } = await checkpoint();
+        assert.deepEqual({ state, by, offset, leaseExpiresAt }, { state: 'done', by: 'a', offset: 1_000, leaseExpiresAt: null });
+        assert.equal(a.run.stopReason, undefined);
+        const isApplied = 'apply' in fault || ('destroy' in fault && fault.destroy === 'after');
+        assert.equal(writes(), isApplied ? 3 : 4, 'what succeeded is not written again');
+      });
+    }
+  }
+
+  test('stands when its own earlier success is found by a 412', async (t) => {
+    const { holder, server, checkpoint, writes } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    // The write succeeds unheard, and so does not the read of how it went; the next attempt finds a generation that it does not know.
+    server.fault = ({ kind, sequence }) => {
+      if (kind === 'upload' && sequence === 2) return { status: 503, apply: true };
+      return undefined;
+    };
+    await a.wait(10_000);
+    await a.wait(1_000);
+    await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
+    await lease.release('running', { ...moved, offset: 813 });
+    assert.equal((await checkpoint()).offset, 813);
+    assert.equal(writes(), 3);
+  });
+
+  test('stands when reading back what became of a write fails too', async (t) => {
+    const { holder, server, checkpoint } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    const isUpload = firstOf('upload', { status: 503, apply: true });
+    const isMetadata = firstOf('metadata', { status: 503 });
+    const isRead = firstOf('read', { destroy: 'before' });
+    server.fault = (request) => isUpload(request) ?? isMetadata(request) ?? isRead(request);
+    const releasing = lease.release('done', moved);
+    for (const ms of [1_000, 2_000, 4_000]) await a.wait(ms);
+    await releasing;
+    assert.equal((await checkpoint()).state, 'done');
+  });
+
+  test('stands when a write gets no answer for a while', async (t) => {
+    const { holder, server, checkpoint } = await start(t);
+    const a = holder('a', 3_000);
+    const lease = await a.lease();
+    server.fault = firstOf('upload', { delayMs: 60_000 });
+    const releasing = lease.release('done', moved);
+    await a.wait(1_000);
+    await releasing;
+    assert.equal((await checkpoint()).state, 'done');
+  });
+
+  test('is lost to a holder that took over while this one was paused, which then writes nothing', async (t) => {
+    const { holder, checkpoint, write, generation } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    await write({ ...(await checkpoint()), leaseExpiresAt: expired.leaseExpiresAt });
+    await holder('b').lease();
+    const written = await generation();
+    await a.wait(10_000);
+    await until(() => a.run.aborted.aborted);
+    assert.equal(a.run.stopReason, 'lease-lost');
+    await assert.rejects(lease.release('done', moved), { name: 'ImportError', code: 'lease_lost' });
+    assert.equal(await generation(), written);
+    assert.equal((await checkpoint()).holder, 'b');
+  });
+
+  test('is found lost at the last write, too', async (t) => {
+    const { holder, checkpoint, write } = await start(t);
+    const lease = await holder('a').lease();
+    await write({ ...(await checkpoint()), holder: 'b' });
+    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    assert.equal((await checkpoint()).state, 'running');
+  });
+
+  test('is lost when the checkpoint is deleted', async (t) => {
+    const { holder, bucket, requests } = await start(t);
+    const lease = await holder('a').lease();
+    await bucket.file(NAME).delete();
+    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    assert.deepEqual(await bucket.file(NAME).exists(), [false]);
+    assert.ok(requests.length > 0);
+  });
+
+  test('is lost when it runs out while nothing can be written', async (t) => {
+    const { holder, server, writes } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    server.fault = ({ kind }) => (kind === 'upload' ? { status: 503 } : undefined);
+    for (const ms of [10_000, 1_000, 2_000, 4_000, 8_000, 16_000]) await a.wait(ms);
+    assert.equal(a.run.stopReason, undefined, 'after 41 s it is still held');
+    await until(() => a.clock.slept.at(-1) === 32_000);
+    a.clock.advance(19_000);
+    await until(() => a.run.aborted.aborted);
+    assert.equal(a.run.stopReason, 'lease-lost');
+    const written = writes();
+    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    assert.equal(writes(), written);
+  });
+
+  test('is lost to a process that was paused for longer than it, which then writes nothing', async (t) => {
+    const { holder, writes } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    const written = writes();
+    a.clock.advance(LEASE_MS + 1);
+    await until(() => a.run.aborted.aborted);
+    assert.equal(a.run.stopReason, 'lease-lost');
+    await assert.rejects(lease.release('running', moved), { code: 'lease_lost' });
+    assert.equal(writes(), written);
+  });
+
+  test('is lost when it may not be written any more, and says why', async (t) => {
+    const { holder, server } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    server.fault = ({ kind }) => (kind === 'upload' ? { status: 403 } : undefined);
+    await a.wait(10_000);
+    await until(() => a.run.aborted.aborted);
+    await assert.rejects(lease.release('running', moved), { code: 403 });
+  });
+
+  const names = {
+    'slashes and dots': '../a//b/./c',
+    'percent signs': '100%25%2F%',
+    emoji: '🦊/é',
+    'question marks and hashes': 'a?b=c#d&e',
+    '1,024 bytes': 'n'.repeat(1_024),
+  };
+  for (const [name, object] of Object.entries(names)) {
+    test(`works on a name with ${name}`, async (t) => {
+      const { bucket } = await startStored(t);
+      const run = startRun(undefined, virtualClock());
+      const acquired = await acquireLease({ bucket, name: object, holder: 'a', leaseMs: LEASE_MS, run });
+      assert.equal(acquired.kind, 'acquired');
+      await (acquired as { lease: Lease }).lease.release('done', moved);
+      const [files] = await bucket.getFiles();
+      assert.deepEqual(
+        files.map((file) => file.name),
+        [object],
+      );
+    });
+  }
+});
