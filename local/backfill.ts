@@ -4,7 +4,7 @@ import { startRun } from '../functions/import/run.ts';
 import { notificationOf } from '../functions/notification.ts';
 import { UsageError } from './import/arguments.ts';
 import { handleInterrupts } from './import/interrupts.ts';
-import { parseAddress } from './operate/address.ts';
+import { type Address, parseAddress } from './operate/address.ts';
 import type { Candidate } from './operate/candidates.ts';
 import { type CommandLine, EXIT, runCommand } from './operate/command.ts';
 import { readDeployment } from './operate/config.ts';
@@ -90,7 +90,8 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const { createPublisher } = await import('../functions/pubsub/publisher.ts');
   const publisher = createPublisher(objectTopic);
   const state = storage.bucket(stateBucket);
-  return untilDone(found.candidates, {
+  const deadLetters = { bucket: stateBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
+  return untilDone(found.candidates, deadLetters, {
     maxPending,
     publish: (candidate) => publisher.publishMessage(notificationOf(candidate)),
     findOver: (pending) => findOver(state, pending),
@@ -99,7 +100,11 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
 
 type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findOver'>;
 
-async function untilDone(candidates: readonly Candidate[], publishing: Publishing): Promise<number> {
+async function untilDone(
+  candidates: readonly Candidate[],
+  deadLetters: Address,
+  publishing: Publishing,
+): Promise<number> {
   const line = createStatusLine(process.stderr);
   const run = startRun();
   const interrupts = handleInterrupts(() => {});
@@ -126,7 +131,7 @@ async function untilDone(candidates: readonly Candidate[], publishing: Publishin
     return EXIT.interrupted;
   }
   line.close();
-  process.stdout.write(renderEnd(latest!, run.clock.now() - run.startedAt));
+  process.stdout.write(renderEnd(latest!, run.clock.now() - run.startedAt, deadLetters));
   return EXIT.done;
 }
 

@@ -75,7 +75,12 @@ async function startInstance({ target, source = sources, env, onLine }: ServedFu
       onLine(line);
     });
   }
-  const ended = once(child, 'close').then(() => {});
+  // However this process ends, the function does not outlive it.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  const ended = once(child, 'close').then(() => {
+    process.off('exit', kill);
+  });
   const endedEarly = ended.then(() => {
     throw new Error(`${target} ended before it answered:\n${printed.join('\n')}`);
   });

@@ -2,7 +2,7 @@
 
 import { printable } from '../import/findings.ts';
 import { countOf, formatBytes, formatCount, formatDuration } from '../import/quantities.ts';
-import { formatAddress } from './address.ts';
+import { type Address, formatAddress } from './address.ts';
 import type { Candidate, Candidates } from './candidates.ts';
 import type { WaveProgress } from './waves.ts';
 
@@ -44,10 +44,11 @@ export function renderInterrupted(progress: WaveProgress | undefined): string {
   return `Interrupted: ${formatCount(done + gone)} done, ${formatCount(pending)} published and imported all the same, ${formatCount(waiting)} not published. Running the same command again goes on.\n`;
 }
 
-/** What came of it. */
-export function renderEnd({ done, gone, bytes }: WaveProgress, durationMs: number): string {
+/** What came of it, and where its dead letters would be. */
+export function renderEnd({ done, gone, bytes }: WaveProgress, durationMs: number, deadLetters: Address): string {
   const also = gone > 0 ? `, ${formatCount(gone)} gone before they were read` : '';
-  return `${countOf(done, 'object')} done${also}: ${formatBytes(bytes)} in ${formatDuration(durationMs)}. What was rejected: npm run dead-letters -- gs://STATE\n`;
+  const rejected = `npm run dead-letters -- '${printable(formatAddress(deadLetters))}'`;
+  return `${countOf(done, 'object')} done${also}: ${formatBytes(bytes)} in ${formatDuration(durationMs)}. What was rejected: ${rejected}\n`;
 }
 
 function addressOf({ bucket, object }: Candidate): string {

@@ -14,7 +14,7 @@ const OTHER_REASONS = 'other reasons';
 const MAX_RECORD_LENGTH = 1_000;
 
 /** A dead letter in short. */
-export interface Example {
+interface Example {
   source: Source;
   rejectedAt: string;
   insertId: string | undefined;

@@ -52,12 +52,7 @@ export async function startEmulatedCloud(tools: Tools, env: Record<string, strin
       },
       onLine: (line) => lines.add(line),
     });
-    const kill = () => process.kill(served.pid, 'SIGKILL');
-    process.once('exit', kill);
-    starting.defer(async () => {
-      process.off('exit', kill);
-      await served.stop();
-    });
+    starting.defer(() => served.stop());
     return served;
   };
   const importObject = await serve('importObject');

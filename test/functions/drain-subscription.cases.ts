@@ -37,7 +37,9 @@ export function testDrainSubscription(startCloud: (env: Record<string, string>) 
     const { status, body } = await cloud.drain();
     assert.equal(status, 200);
     const { messages, imported, batches } = body as Record<string, number>;
-    assert.deepEqual({ messages, imported, batches }, { messages: events, imported: events, batches: 3 });
+    assert.deepEqual({ messages, imported }, { messages: events, imported: events });
+    // Three, but where one pull gives only 100 messages a batch may wait its second in vain.
+    assert.ok(batches! >= 3 && batches! <= 10, `${batches} batches`);
     assert.equal(cloud.mixpanel.events().length, events);
     assert.equal(cloud.mixpanel.received, events);
     assert.equal(await cloud.backlog(), 0);

@@ -7,7 +7,8 @@ import { RecordParser } from '../../../functions/import/records.ts';
 import { contentsOf, objectOrigin } from './parsing.ts';
 import { chunksOf, eventLines, gather, newParser, pieces } from './pipeline.ts';
 
-const text = Buffer.from(eventLines(120, 'id', { padding: 'x'.repeat(50) }));
+/** More than one chunk when it is decompressed. */
+const text = Buffer.from(eventLines(120, 'id', { padding: 'x'.repeat(1_500) }));
 const lines = text.toString().trimEnd().split('\n');
 
 async function read(stored: Buffer, options: Partial<ContentOptions> = {}) {

@@ -405,6 +405,27 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await result, true);
     });
 
+    test('is not sent by the linger of one that was filled before it', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const source = controlled();
+      const wakers: (() => void)[] = [];
+      const sleepUntilWoken = () => new Promise<void>((resolve) => wakers.push(resolve));
+      const clock = { now: () => 0, random: () => 0, sleep: sleepUntilWoken };
+      const result = pipeline.import(source, startRun(undefined, clock), { lingerMs: 77 });
+      source.give(await blocksIn(eventLines(1, 'a')));
+      while (wakers.length < 1) await sleep(1);
+      const full = once(pipeline.server, 'request');
+      source.give(await blocksIn(eventLines(2, 'b')));
+      await full;
+      while (wakers.length < 2) await sleep(1);
+      wakers[0]!();
+      await sleep(20);
+      assert.equal(pipeline.server.requests.length, 1);
+      source.end();
+      assert.equal(await result, true);
+      assert.equal(pipeline.server.received, 3);
+    });
+
     test('waits for the end of the source without a linger', async (t) => {
       const pipeline = await startPipeline(t);
       const source = controlled();
@@ -496,6 +517,13 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         assert.ok(most <= maxUnsettledBytes + 3_000, `${most} bytes ahead`);
       });
     }
+
+    test('but reads on where nothing is under way that could change it', async (t) => {
+      const pipeline = await startPipeline(t);
+      const unsettledBytes = () => Number.POSITIVE_INFINITY;
+      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), { unsettledBytes }), true);
+      assert.equal(pipeline.server.received, 200);
+    });
 
     test('with a transform that leaves out everything', async (t) => {
       const pipeline = await startPipeline(t);
@@ -704,15 +732,21 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
 
     test('the first of several errors', async (t) => {
-      const pipeline = await startPipeline(t);
-      const first = new Error('first');
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      pipeline.server.fault = () => ({ delayMs: 30 });
+      const errors = [new Error('first'), new Error('second')];
+      const [first] = errors;
       const source = controlled();
-      source.give(await blocksIn('no event\n'));
-      source.fail(new Error('second'));
+      source.give(await blocksIn(eventLines(3, 'a')));
+      source.give(await blocksIn(eventLines(1, 'b')));
       const settle = () => {
-        throw first;
+        throw errors.shift();
       };
-      await assert.rejects(pipeline.import(source, startRun(), { settle }), (it) => it === first);
+      const result = pipeline.import(source, startRun(), { settle });
+      while (pipeline.server.inFlight === 0) await sleep(1);
+      source.give(await blocksIn('no event\n'));
+      await assert.rejects(result, (it) => it === first);
+      assert.deepEqual(errors, [], 'both have been thrown');
     });
 
     test("nothing for the source's own report that the run has stopped", async (t) => {

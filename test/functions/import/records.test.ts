@@ -582,6 +582,16 @@ describe('a record', () => {
     });
   }
 
+  test('that is too large ends before the white space behind it', () => {
+    for (const record of ['1'.repeat(1_500_000), `"${large}"`, `{"a":"${large}"}`]) {
+      const { rejections } = parse(Buffer.from(`[${good},${record}\n ,${good}]`));
+      assert.deepEqual(
+        rejections.map(({ bytes }) => bytes),
+        [record.length],
+      );
+    }
+  });
+
   test('that is too large ends where it does when a chunk ends there too', () => {
     const element = `{"a":"${large}"}`;
     const content = Buffer.from(`[${good},${element}"x",${good}]`);

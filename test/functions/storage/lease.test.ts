@@ -17,7 +17,14 @@ const moved: Progress = {
   line: 7,
   counts: { read: 6, expanded: 0, imported: 5, rejected: 1, dropped: 0 },
 };
-const released: Checkpoint = { version: 1, state: 'running', holder: 'x', leaseExpiresAt: null, ...moved, takeovers: 0 };
+const released: Checkpoint = {
+  version: 1,
+  state: 'running',
+  holder: 'x',
+  leaseExpiresAt: null,
+  ...moved,
+  takeovers: 0,
+};
 const expired: Checkpoint = { ...released, leaseExpiresAt: '2020-01-01T00:00:00.000Z' };
 
 /** A state bucket, and holders whose clocks stand still until they are advanced. */
@@ -107,8 +114,7 @@ describe('acquireLease', () => {
 
   test('keeps that count over a release without movement, and forgets it at the first movement', async (t) => {
     const { holder, checkpoint } = await start(t, { ...expired, takeovers: 2 });
-    const { lease } = { lease: await holder('a').lease() };
-    await lease.release('running', moved);
+    await (await holder('a').lease()).release('running', moved);
     assert.equal((await checkpoint()).takeovers, 3);
     const next = await holder('b').lease();
     assert.equal(next.takeovers, 3);
@@ -130,8 +136,7 @@ describe('acquireLease', () => {
   }
 
   test('refuses a checkpoint that it cannot read, and overwrites nothing', async (t) => {
-    const { holder, writes, run } = { ...(await start(t, '{"version":2}')), run: undefined };
-    assert.equal(run, undefined);
+    const { holder, writes } = await start(t, '{"version":2}');
     await assert.rejects(holder('a').acquire(), { code: 'checkpoint_unreadable' });
     assert.equal(writes(), 0);
   });
@@ -180,7 +185,10 @@ describe('a lease', () => {
     await until(() => writes() === 3);
     await lease.release('done', { ...progress, offset: 1_000 });
     const { offset, state, leaseExpiresAt, holder: by } = await checkpoint();
-    assert.deepEqual({ offset, state, leaseExpiresAt, by }, { offset: 1_000, state: 'done', leaseExpiresAt: null, by: 'a' });
+    assert.deepEqual(
+      { offset, state, leaseExpiresAt, by },
+      { offset: 1_000, state: 'done', leaseExpiresAt: null, by: 'a' },
+    );
     assert.equal(a.run.stopReason, undefined);
     assert.equal(a.clock.sleepers, 0, 'nothing waits any more');
   });
@@ -236,7 +244,10 @@ describe('a lease', () => {
         if (stage === 'last') await a.wait(1_000);
         await releasing;
         const { state, holder: by, offset, leaseExpiresAt } = await checkpoint();
-        assert.deepEqual({ state, by, offset, leaseExpiresAt }, { state: 'done', by: 'a', offset: 1_000, leaseExpiresAt: null });
+        assert.deepEqual(
+          { state, by, offset, leaseExpiresAt },
+          { state: 'done', by: 'a', offset: 1_000, leaseExpiresAt: null },
+        );
         assert.equal(a.run.stopReason, undefined);
         const isApplied = 'apply' in fault || ('destroy' in fault && fault.destroy === 'after');
         assert.equal(writes(), isApplied ? 3 : 4, 'what succeeded is not written again');
@@ -244,22 +255,19 @@ describe('a lease', () => {
     }
   }
 
-  test('stands when its own earlier success is found by a 412', async (t) => {
+  test('recognises by its holder, behind a 412, a write of its own that came late', async (t) => {
     const { holder, server, checkpoint, writes } = await start(t);
-    const a = holder('a');
+    const a = holder('a', 3_000);
     const lease = await a.lease();
-    lease.keep(() => moved);
-    // The write succeeds unheard, and so does not the read of how it went; the next attempt finds a generation that it does not know.
-    server.fault = ({ kind, sequence }) => {
-      if (kind === 'upload' && sequence === 2) return { status: 503, apply: true };
-      return undefined;
-    };
-    await a.wait(10_000);
+    // Given up after 1 s, the first write is carried out while the second is on its way.
+    server.fault = firstOf('upload', { delayMs: 1_300 }, { delayMs: 700 });
+    const releasing = lease.release('running', moved);
     await a.wait(1_000);
-    await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
-    await lease.release('running', { ...moved, offset: 813 });
-    assert.equal((await checkpoint()).offset, 813);
-    assert.equal(writes(), 3);
+    await releasing;
+    const { holder: by, offset, leaseExpiresAt } = await checkpoint();
+    assert.deepEqual({ by, offset, leaseExpiresAt }, { by: 'a', offset: 812, leaseExpiresAt: null });
+    assert.equal(writes(), 3, 'what came late is the checkpoint that was to be written');
+    assert.equal(a.run.stopReason, undefined);
   });
 
   test('stands when reading back what became of a write fails too', async (t) => {
@@ -312,12 +320,11 @@ describe('a lease', () => {
   });
 
   test('is lost when the checkpoint is deleted', async (t) => {
-    const { holder, bucket, requests } = await start(t);
+    const { holder, bucket } = await start(t);
     const lease = await holder('a').lease();
     await bucket.file(NAME).delete();
     await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
     assert.deepEqual(await bucket.file(NAME).exists(), [false]);
-    assert.ok(requests.length > 0);
   });
 
   test('is lost when it runs out while nothing can be written', async (t) => {

@@ -37,7 +37,11 @@ describe('the names of what stands in the state bucket', () => {
     const object = fc.string({ unit: 'binary', minLength: 1, maxLength: 1_024 });
     const long = fc.string({ unit: 'grapheme', minLength: 900, maxLength: 1_024 });
     const generation = fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }).map(String);
-    const source = fc.record({ bucket: fc.constantFrom('b', 'c'.repeat(222)), object: fc.oneof(object, long), generation });
+    const source = fc.record({
+      bucket: fc.constantFrom('b', 'c'.repeat(222)),
+      object: fc.oneof(object, long),
+      generation,
+    });
     fc.assert(
       fc.property(source, source, fc.nat(), (one, other, offset) => {
         const names = [checkpointName(one), objectDeadLetterName(one, offset, HOLDER)];

@@ -3,7 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRun } from '../../../functions/import/run.ts';
-import { createObjectReader, getMetadata, ObjectGoneError, readObject } from '../../../functions/storage/read-object.ts';
+import {
+  createObjectReader,
+  getMetadata,
+  ObjectGoneError,
+  readObject,
+} from '../../../functions/storage/read-object.ts';
 import type { StorageFault } from '../../../local/storage/server.ts';
 import { firstOf, sleeplessClock, startStored } from './stored.ts';
 

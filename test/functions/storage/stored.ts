@@ -8,7 +8,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Bucket } from '@google-cloud/storage';
 import { type Clock, systemClock } from '../../../functions/import/run.ts';
 import { createReadingStorage } from '../../../functions/storage/client.ts';
-import { type StorageFault, type StorageRequest, type StorageServer, startStorage } from '../../../local/storage/server.ts';
+import {
+  type StorageFault,
+  type StorageRequest,
+  type StorageServer,
+  startStorage,
+} from '../../../local/storage/server.ts';
 
 /** A bucket and the server behind it. */
 export interface Stored {

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, type TestContext, test } from 'node:test';
+import { Acks } from '../../../functions/pubsub/acks.ts';
+import { SUBSCRIPTION, type Subscribed, startSubscribed } from './subscribed.ts';
+
+const PERMISSION_DENIED = 7;
+const UNAVAILABLE = 14;
+
+async function start(t: TestContext) {
+  const subscribed = await startSubscribed(t);
+  const failures: Error[] = [];
+  const acks = new Acks(subscribed.subscriber, SUBSCRIPTION, (error) => failures.push(error));
+  return { ...subscribed, acks, failures };
+}
+
+/** Publishes messages and takes them; returns their ack ids. */
+async function take({ subscriber, publish }: Subscribed, count: number): Promise<string[]> {
+  publish(count);
+  const ids: string[] = [];
+  while (ids.length < count) {
+    const [{ receivedMessages }] = await subscriber.pull({ subscription: SUBSCRIPTION, maxMessages: 1_000 });
+    ids.push(...(receivedMessages ?? []).map(({ ackId }) => ackId!));
+  }
+  return ids;
+}
+
+describe('Acks', () => {
+  test('acknowledges in one call what comes together, and soon', async (t) => {
+    const started = await start(t);
+    for (const id of await take(started, 3)) started.acks.ack(id);
+    await once(started.server, 'ack');
+    assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 3 });
+    assert.equal(started.calls('Acknowledge'), 1);
+    await started.acks.close();
+    assert.equal(started.acks.acknowledged, 3);
+  });
+
+  test('makes calls of at most 1,000, and does not wait with those', async (t) => {
+    const started = await start(t);
+    for (const id of await take(started, 2_500)) started.acks.ack(id);
+    await started.acks.close();
+    assert.equal(started.calls('Acknowledge'), 3);
+    assert.equal(started.acks.acknowledged, 2_500);
+    assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 2_500 });
+  });
+
+  const faults = {
+    'is unavailable': { code: UNAVAILABLE },
+    'is done, and says that it is unavailable': { applyThen: UNAVAILABLE },
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    test(`acknowledges all the same when a call ${name} for once`, async (t) => {
+      const started = await start(t);
+      started.server.fault = ({ method, sequence }) => (method === 'Acknowledge' && sequence === 1 ? fault : undefined);
+      for (const id of await take(started, 1)) started.acks.ack(id);
+      await started.acks.close();
+      assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 1 });
+      assert.deepEqual(started.failures, []);
+      assert.equal(started.calls('Acknowledge'), 2);
+    });
+  }
+
+  test('tells of a call that failed, counts no message of it, and goes on with others', async (t) => {
+    const started = await start(t);
+    const ids = await take(started, 1_001);
+    started.server.fault = ({ method, sequence }) =>
+      method === 'Acknowledge' && sequence === 1 ? { code: PERMISSION_DENIED } : undefined;
+    for (const id of ids) started.acks.ack(id);
+    await started.acks.close();
+    assert.equal(started.failures.length, 1);
+    assert.equal(started.acks.acknowledged, 1);
+    assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1_000, acked: 1 });
+  });
+
+  test('gives back, so that the messages come again at once', async (t) => {
+    const started = await start(t);
+    started.acks.giveBack(await take(started, 1_500));
+    await started.acks.close();
+    assert.equal(started.calls('ModifyAckDeadline'), 2);
+    assert.deepEqual(started.backlog(), { waiting: 1_500, outstanding: 0, acked: 0 });
+    started.acks.giveBack([]);
+    await started.acks.close();
+    assert.equal(started.calls('ModifyAckDeadline'), 2, 'no call for nothing');
+  });
+
+  test('tells when giving back fails: the messages come again after their ack deadline', async (t) => {
+    const started = await start(t);
+    const ids = await take(started, 1);
+    started.server.fault = ({ method }) => (method === 'ModifyAckDeadline' ? { code: PERMISSION_DENIED } : undefined);
+    started.acks.giveBack(ids);
+    await started.acks.close();
+    assert.equal(started.failures.length, 1);
+    assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1, acked: 0 });
+  });
+});

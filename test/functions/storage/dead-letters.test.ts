@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, type TestContext, test } from 'node:test';
+import type { Rejection } from '../../../functions/import/block.ts';
+import { startRun } from '../../../functions/import/run.ts';
+import { createStorage } from '../../../functions/storage/client.ts';
+import { DeadLetterWriter } from '../../../functions/storage/dead-letters.ts';
+import type { StorageFault } from '../../../local/storage/server.ts';
+import { virtualClock } from '../import/sending.ts';
+import { startStored } from './stored.ts';
+
+function rejection(line: number, record = `record ${line}`): Rejection {
+  return {
+    reason: { field: 'record', message: 'not JSON' },
+    source: { bucket: 'b', object: 'o', generation: '1', line, offset: line * 10 },
+    insertId: 'id',
+    record: Buffer.from(record),
+    bytes: record.length,
+  };
+}
+
+/** A writer with the client of the functions; its objects are called 0, 1, … */
+async function start(t: TestContext, nameOf?: () => string) {
+  const { server, requests } = await startStored(t);
+  const bucket = createStorage(server.url).bucket('bucket');
+  const clock = virtualClock();
+  const run = startRun(undefined, clock);
+  let next = 0;
+  return {
+    server,
+    bucket,
+    clock,
+    run,
+    writer: new DeadLetterWriter(bucket, nameOf ?? (() => `${next++}`), run),
+    writes: () => requests.filter(({ kind }) => kind === 'upload').length,
+    /** The lines of the dead letters in each object. */
+    async written(): Promise<number[][]> {
+      const [files] = await bucket.getFiles();
+      const contents = await Promise.all(files.map(async (file) => (await file.download())[0].toString()));
+      return contents.map((content) =>
+        content
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line).source.line),
+      );
+    },
+  };
+}
+
+describe('DeadLetterWriter', () => {
+  test('resolves when what it was given stands in the bucket, and not before', async (t) => {
+    const { writer, server, written } = await start(t);
+    const order: string[] = [];
+    server.once('finalize', () => order.push('stands'));
+    server.fault = () => ({ delayMs: 50 });
+    const writing = writer.write([rejection(1), rejection(2)]).then(() => order.push('resolved'));
+    writer.flush();
+    await writing;
+    server.fault = undefined;
+    assert.deepEqual(order, ['stands', 'resolved']);
+    assert.deepEqual(await written(), [[1, 2]]);
+    assert.equal(writer.waitingBytes, 0);
+  });
+
+  test('gathers what comes within a second into one object', async (t) => {
+    const { writer, clock, written } = await start(t);
+    const writing = [writer.write([rejection(1)])];
+    clock.advance(999);
+    writing.push(writer.write([rejection(2)]));
+    clock.advance(1);
+    await Promise.all(writing);
+    assert.deepEqual(await written(), [[1, 2]]);
+  });
+
+  test('waits for no company once the run winds down', async (t) => {
+    const { writer, run, written } = await start(t);
+    const before = writer.write([rejection(1)]);
+    run.stop('deadline');
+    await before;
+    await writer.write([rejection(2)]);
+    assert.deepEqual(await written(), [[1], [2]]);
+  });
+
+  test('cuts what is much into objects of some megabytes, and counts what waits', async (t) => {
+    const { writer, written } = await start(t);
+    const rejections = Array.from({ length: 25_000 }, (_, line) => rejection(line));
+    const writing = writer.write(rejections);
+    assert.ok(writer.waitingBytes > 25_000 * 200);
+    writer.flush();
+    await writing;
+    const objects = await written();
+    assert.ok(objects.length >= 2);
+    assert.equal(objects.flat().length, 25_000);
+    assert.equal(writer.waitingBytes, 0);
+  });
+
+  const faults: Record<string, StorageFault> = {
+    'is answered 429': { status: 429 },
+    'is answered 503': { status: 503 },
+    'succeeds and is answered 503': { status: 503, apply: true },
+    'is cut before it is done': { destroy: 'before' },
+    'is cut after it is done': { destroy: 'after' },
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    test(`writes each dead letter once when a write ${name}`, async (t) => {
+      const { writer, server, written } = await start(t);
+      server.fault = ({ kind, sequence }) => (kind === 'upload' && sequence === 1 ? fault : undefined);
+      const writing = writer.write([rejection(1), rejection(2)]);
+      writer.flush();
+      await writing;
+      server.fault = undefined;
+      assert.deepEqual(await written(), [[1, 2]]);
+    });
+  }
+
+  test('does not take an object of others for its own, nor does it overwrite that', async (t) => {
+    const { writer, bucket } = await start(t);
+    await bucket.file('0').save('other', { resumable: false });
+    const writing = writer.write([rejection(1)]);
+    writer.flush();
+    await assert.rejects(writing, { code: 412 });
+    assert.equal((await bucket.file('0').download()).toString(), 'other');
+  });
+
+  test('tells everybody who waits that a write failed, and goes on with the next', async (t) => {
+    const { writer, server, written } = await start(t);
+    server.fault = ({ kind, object }) => (kind === 'upload' && object === '0' ? { status: 403 } : undefined);
+    const failing = [writer.write([rejection(1)]), writer.write([rejection(2)])];
+    writer.flush();
+    const next = writer.write([rejection(3)]);
+    writer.flush();
+    for (const { status } of await Promise.allSettled(failing)) assert.equal(status, 'rejected');
+    await next;
+    assert.deepEqual(await written(), [[3]]);
+  });
+
+  test('writes nothing any more once the run is aborted', async (t) => {
+    const { writer, run, writes } = await start(t);
+    const writing = writer.write([rejection(1)]);
+    run.stop('lease-lost');
+    run.abort();
+    writer.flush();
+    await assert.rejects(writing, (error) => error === run.stopping.reason);
+    assert.equal(writes(), 0);
+  });
+
+  test('does not wait for a write under way once the run is aborted', async (t) => {
+    const { writer, run, server } = await start(t);
+    server.fault = () => ({ delayMs: 60_000 });
+    const writing = writer.write([rejection(1)]);
+    writer.flush();
+    await once(server, 'request');
+    run.abort();
+    await assert.rejects(writing, (error) => error === run.stopping.reason);
+  });
+});
