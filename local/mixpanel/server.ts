@@ -8,7 +8,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, errorAnswer, okAnswer, send } from './answers.ts';
-import { describe, type Fault, type FaultHook, faultAnswer, type ImportRequest, pause, untilGone } from './faults.ts';
+import { describe, type Fault, type FaultHook, faultAnswer, pause, untilGone } from './faults.ts';
 import { createRateLimit, type RateLimitOptions } from './rate-limit.ts';
 import { type Credentials, type ImportBody, isAuthorized, readBody } from './request.ts';
 import { createEventStore, type Keep, type ReceivedEvent } from './store.ts';

@@ -25,7 +25,7 @@ export function renderReplayed(replayed: Replayed, durationMs: number): string {
     rejected.total === 0 ? '' : `\nRejected again\n${renderReasons(rejected.reasons(), { withRecords: false })}`;
   return [
     `\n${facts.filter(Boolean).join(', ')}.\n`,
-    stayed.length > 0 ? `${stayed.join(' and ')} stayed as they were.\n` : '',
+    stayed.length > 0 ? `Left as it was: ${stayed.join(', ')}.\n` : '',
     reasons,
     renderFilesLeft(replayed),
   ].join('');

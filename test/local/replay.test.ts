@@ -182,7 +182,7 @@ describe('npm run replay, with files', () => {
     const path = write('edited', '\ufeff', letterLine({ record: `  ${recordJson(1)}\n` }), '\r\n', ...foreign);
     const { code, stdout, stderr } = await replay(['edited', path]);
     assert.match(stdout, /1 dead letter replayed .*1 event imported/);
-    assert.match(stdout, /1 record cut short and 4 lines not understood stayed as they were/);
+    assert.match(stdout, /Left as it was: 1 record cut short, 4 lines not understood\./);
     for (const [index, problem] of ['no JSON', 'no JSON object', '`reason`', '`source`', 'cut'].entries()) {
       assert.match(stderr, new RegExp(`^edited:${index + 3}: .*${problem}`, 'm'));
     }

@@ -5,9 +5,9 @@ import { PubSub, type v1 } from '@google-cloud/pubsub';
 import { createSubscriber } from '../../../functions/pubsub/client.ts';
 import { type PubSubServer, startPubSub } from '../../../local/pubsub/server.ts';
 
-const TOPIC = 'projects/p/topics/t';
+const TOPIC = 'projects/p/topics/events';
 /** The subscription of these tests. */
-export const SUBSCRIPTION = 'projects/p/subscriptions/s';
+export const SUBSCRIPTION = 'projects/p/subscriptions/events';
 
 /** A subscription, and the server behind it. */
 export interface Subscribed {
@@ -27,13 +27,13 @@ export async function startSubscribed(t: TestContext): Promise<Subscribed> {
   const server = await startPubSub();
   process.env.PUBSUB_EMULATOR_HOST = server.host;
   const admin = new PubSub({ projectId: 'p' });
-  await admin.createTopic(TOPIC);
-  await admin.createSubscription(TOPIC, SUBSCRIPTION, { ackDeadlineSeconds: 600 });
   const subscriber = await createSubscriber(SUBSCRIPTION);
   t.after(async () => {
     await Promise.all([admin.close(), subscriber.close()]);
     await server.close();
   });
+  await admin.createTopic(TOPIC);
+  await admin.createSubscription(TOPIC, SUBSCRIPTION, { ackDeadlineSeconds: 600 });
   const calls = new Map<string, number>();
   let hook: PubSubServer['fault'];
   // A call is counted, and then has the fault that the test asks for.
