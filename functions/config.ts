@@ -76,7 +76,7 @@ export function readImportObjectConfig(env: Environment): ImportObjectConfig {
     ...readFunction(variables),
     objectTopic: variables.required('OBJECT_TOPIC', /^projects\/[^/\s]+\/topics\/[^/\s]+$/, 'projects/P/topics/T'),
     objectPrefix: variables.text('OBJECT_PREFIX') ?? '',
-    leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 1, 600),
+    leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 2, 600),
   }));
 }
 

@@ -20,6 +20,8 @@ import transform from './transform.ts';
 
 /** How long a batch that is not full waits for more messages, in milliseconds. */
 const LINGER_MS = 1_000;
+/** Decompressed bytes of messages that are worked on before more of a pull are decompressed. */
+const SLICE_BYTES = 1_048_576;
 
 /** Drains once, and returns the summary; what it throws is to be answered with 500. */
 export type DrainSubscription = (logger: Logger) => Promise<object>;
@@ -48,6 +50,8 @@ export function createDrainSubscription(
     const counts = noCounts();
     /** Messages that are not settled, by their blocks. */
     const ackIds = new Map<Block, string>();
+    /** Messages that were pulled and are not decompressed yet. */
+    const undecoded = new Set<string>();
     let unsettledBytes = 0;
     const acks = new Acks(subscriber, subscription, (error) =>
       logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
@@ -69,12 +73,22 @@ export function createDrainSubscription(
     async function* blocks(): AsyncGenerator<Block[]> {
       const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, giveBack });
       for await (const messages of pulled) {
-        yield messages.map((message) => {
+        for (const { ackId } of messages) undecoded.add(ackId ?? '');
+        let some: Block[] = [];
+        let bytes = 0;
+        for (const message of messages) {
           const block = toBlock(message, subscription, config.insertIdOf);
+          undecoded.delete(message.ackId ?? '');
           ackIds.set(block, message.ackId ?? '');
           unsettledBytes += block.size;
-          return block;
-        });
+          some.push(block);
+          bytes += block.size;
+          if (bytes < SLICE_BYTES) continue;
+          yield some;
+          some = [];
+          bytes = 0;
+        }
+        yield some;
       }
     }
 
@@ -101,8 +115,8 @@ export function createDrainSubscription(
       await handBack();
       throw failure(logger, summary(), error, 'subscription drained');
     }
-    const givenBack = ackIds.size;
     await handBack();
+    const givenBack = ackIds.size + undecoded.size;
     const result = { ...summary(), ...(givenBack > 0 ? { reason: run.stopReason, givenBack } : {}) };
     if (givenBack > 0 && (run.stopReason === 'shutdown' || acks.acknowledged === 0)) {
       throw loggedError(logger, 'warn', result, 'subscription drained');
@@ -113,7 +127,7 @@ export function createDrainSubscription(
     async function handBack(): Promise<void> {
       // Pulls that are still under way may bring messages, which are given back too.
       await source.return(undefined);
-      acks.giveBack([...ackIds.values()]);
+      acks.giveBack([...ackIds.values(), ...undecoded]);
       await acks.close();
     }
   }

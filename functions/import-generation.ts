@@ -13,6 +13,7 @@ import type { Run } from './import/run.ts';
 import type { Sender } from './import/sender.ts';
 import { type Logger, loggedError } from './log.ts';
 import { noProgress, type Progress } from './storage/checkpoint.ts';
+import { inTime } from './storage/client.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
@@ -22,6 +23,8 @@ import transform from './transform.ts';
 
 /** Leases that have expired without movement, from which on each is an ERROR. */
 const MANY_TAKEOVERS = 3;
+/** How long breaking off a read is waited for, in milliseconds; one that stalls notices late. */
+const CLOSE_TIMEOUT_MS = 500;
 
 /** What an import works with. */
 export interface GenerationContext {
@@ -142,13 +145,14 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     const { read } = reader;
     const content = recordBlocks(read(), {
       parser,
-      resume: begin.gzip === null ? undefined : { isGzip: begin.gzip, offset: begin.offset },
+      // At the beginning the first bytes tell once more: no decision was made that anything depends on.
+      resume: begin.gzip === null || begin.offset === 0 ? undefined : { isGzip: begin.gzip, offset: begin.offset },
       onFormat: (isGzip) => {
         gzip = isGzip;
       },
       // The very bytes that could not be decompressed are verified: a second read might bring others.
       async verifyStored() {
-        for await (const _ of read());
+        for await (const _ of read()) run.stopping.throwIfAborted();
       },
     });
     for await (const some of content) {
@@ -165,6 +169,8 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     maxUnsettledBytes: MAX_UNSETTLED_BYTES,
     async settle(block: Block) {
       if (block.rejections.length > 0) await deadLetters.write(block.rejections);
+      // They are durable, and the block may have to wait for others before the ledger lets it go.
+      block.rejections.length = 0;
       ledger.settle(block);
     },
     flush: () => deadLetters.flush(),
@@ -175,7 +181,10 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     return { format: parser.format ?? begin.format, gzip, ...ledger.position, counts };
   };
   const hasBegun = () => begin.offset > 0 || (reader?.bytesRead ?? 0) > 0;
-  return { ledger, hasBegun, progress, result: importBlocks(blocks(), options, run) };
+  const source = blocks();
+  // A read that is broken off takes the client's other connections with it: the checkpoint is written after that.
+  const close = () => inTime(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});
+  return { ledger, hasBegun, progress, result: importBlocks(source, options, run).finally(close) };
 }
 
 function firstOffset(rejections: readonly Rejection[]): number {

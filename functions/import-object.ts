@@ -2,6 +2,7 @@
 
 import type { Topic } from '@google-cloud/pubsub';
 import type { ImportObjectConfig } from './config.ts';
+import { noCounts } from './import/block.ts';
 import { startRun } from './import/run.ts';
 import type { Sender } from './import/sender.ts';
 import { importGeneration } from './import-generation.ts';
@@ -10,6 +11,7 @@ import { type CloudEvent, notificationOf, readNotification } from './notificatio
 import { register, unregister } from './shutdown.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
 import type { ObjectGeneration } from './storage/names.ts';
+import { workOf } from './summary.ts';
 
 /** Handles one CloudEvent; what it throws makes the delivery be refused, and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
@@ -38,7 +40,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       return;
     }
     if (!object.object.startsWith(config.objectPrefix)) {
-      logger.info({ ...object, reason: 'prefix' }, 'object skipped');
+      logger.info({ ...object, ...noCounts(), ...workOf(startRun()), reason: 'prefix' }, 'object skipped');
       return;
     }
     const run = startRun(config.deadlineMs);

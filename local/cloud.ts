@@ -35,6 +35,8 @@ export interface LocalCloudOptions {
   source?: string;
   /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
   minBackoffMs?: number;
+  /** Objects that are imported at once, at most; 3 unless given. */
+  maxOutstandingPushes?: number;
   /** How long a message that is neither acknowledged nor refused is put off; 600 s, as deployed, unless given. */
   ackDeadlineSeconds?: number;
   /** Ports; free ones unless given. */
@@ -62,7 +64,11 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   // No client looks for credentials or a metadata server here.
   process.env.METADATA_SERVER_DETECTION = 'none';
   const mixpanel = await startMixpanel({ serviceAccount: CREDENTIALS, port: ports.mixpanel ?? 0, ...options.mixpanel });
-  const pubsub = await startPubSub({ port: ports.pubsub ?? 0, minAckDeadlineSeconds: 1 });
+  const pubsub = await startPubSub({
+    port: ports.pubsub ?? 0,
+    minAckDeadlineSeconds: 1,
+    maxOutstandingPushes: options.maxOutstandingPushes ?? 3,
+  });
   const storage = await startStorage({
     folder,
     port: ports.storage ?? 0,

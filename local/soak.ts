@@ -40,6 +40,8 @@ const cloud = await startCloud({
   mixpanel: { keep: 'ids' },
   minBackoffMs: 200,
   ackDeadlineSeconds: 10,
+  // As deployed, where an instance imports one object at a time: its memory is what is looked at.
+  maxOutstandingPushes: 1,
   env: {
     IMPORT_DEADLINE_SECONDS: '4',
     IMPORT_REQUEST_TIMEOUT_MS: '1000',

@@ -38,7 +38,10 @@ export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: Cont
       if (blocks.length > 0) yield blocks;
     }
   } catch (error) {
-    if (!(error instanceof CorruptGzipError)) throw error;
+    if (!(error instanceof CorruptGzipError)) {
+      yield parser.flush();
+      throw error;
+    }
     await verifyStored?.();
     yield parser.breakOff(`the gzip data are corrupt: ${error.message}`);
     return;

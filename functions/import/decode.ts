@@ -24,7 +24,11 @@ const [FHCRC, FEXTRA, FNAME, FCOMMENT] = [2, 4, 8, 16] as const;
 const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
-/** Looks at the first bytes of `stored` and decompresses where they are gzip's, twice where what comes out is gzip too. */
+/**
+ * Looks at the first bytes of `stored` and decompresses where they are gzip's, twice where what comes out is gzip too.
+ *
+ * @throws whatever `stored` throws before its first bytes
+ */
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
   const outer = await startsWithMagic(stored);
   if (!outer.isGzip) return outer;
@@ -43,6 +47,8 @@ async function startsWithMagic(chunks: AsyncIterable<Buffer>): Promise<Decoded> 
       head = Buffer.concat([head, next.value]);
     }
   } catch (error) {
+    // Of what could not be read it is not known what it is; of what could not be decompressed it is.
+    if (!(error instanceof CorruptGzipError)) throw error;
     failure = { error };
   }
   const isGzip = head[0] === MAGIC[0] && head[1] === MAGIC[1];

@@ -48,8 +48,14 @@ export async function importBlocks(source: AsyncIterable<Block[]>, options: Impo
   let isExhausted = false;
   try {
     while (!run.stopping.aborted) {
-      const result = await pipeline.until(iterator.next());
+      const result = await pipeline.until(iterator.next()).catch((error: unknown) => ({ error }));
       if (result === undefined) break;
+      if ('error' in result) {
+        // What was read before is sent and settled all the same: the source may be gone when it is read again.
+        await pipeline.dispatch();
+        await pipeline.drained();
+        throw result.error;
+      }
       if (result.done) {
         isExhausted = true;
         await pipeline.dispatch();

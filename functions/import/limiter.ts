@@ -34,6 +34,8 @@ export class Limiter {
       for (;;) {
         run.stopping.throwIfAborted();
         const pause = this.#pausedUntil - run.clock.now();
+        // A pause that another invocation ran into is as long for this one.
+        if (pause > 0 && this.#pausedUntil > run.deadline) run.stop('retry-after');
         if (pause > 0) await run.clock.sleep(pause, run.stopping);
         else if (this.#inFlight >= this.#limit) await this.#turn(run.stopping);
         else break;

@@ -7,14 +7,19 @@ import { scan } from './scan.ts';
 import { ArraySplitter, ElementEnd } from './split-array.ts';
 import { LineSplitter } from './split-lines.ts';
 
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+/** Lines after which a message without a single JSON object among them is one rejection. */
+const MAX_LINES_WITHOUT_OBJECT = 1_000;
+const NEWLINE = 0x0a;
 const OPEN_ARRAY = 0x5b;
 const OPEN_OBJECT = 0x7b;
 
 /**
- * @param data the message's data, decompressed
+ * @param message the message's data, decompressed
  * @returns the message as a block, without a record where the data are empty or `[]`
  */
-export function messageBlock(data: Buffer, context: Omit<BlockContext, 'ordinal'>): Block {
+export function messageBlock(message: Buffer, context: Omit<BlockContext, 'ordinal'>): Block {
+  const data = message.indexOf(BYTE_ORDER_MARK) === 0 ? message.subarray(BYTE_ORDER_MARK.length) : message;
   const from = skipWhiteSpace(data, 0);
   if (data[from] === OPEN_ARRAY) {
     const { builder, splitter } = begin(data, context, new ArraySplitter());
@@ -32,8 +37,23 @@ export function messageBlock(data: Buffer, context: Omit<BlockContext, 'ordinal'
       return builder.finish(data.length);
     }
   }
+  if (holdsNoObject(data, context)) {
+    return undecodableMessage(message, context, `no JSON object among the first ${MAX_LINES_WITHOUT_OBJECT} lines`);
+  }
   splitter.split(data, true, builder);
   return builder.finish(data.length);
+}
+
+/** Whether there are so many lines, and none of the first is an object: rejecting each would take far more than the message. */
+function holdsNoObject(data: Buffer, context: Omit<BlockContext, 'ordinal'>): boolean {
+  let end = 0;
+  for (let line = 0; line < MAX_LINES_WITHOUT_OBJECT; line++) {
+    end = data.indexOf(NEWLINE, end) + 1;
+    if (end === 0) return false;
+  }
+  const { builder, splitter } = begin(data.subarray(0, end), context, new LineSplitter());
+  splitter.split(data.subarray(0, end), true, builder);
+  return builder.recordsBeforeObject === undefined;
 }
 
 /** A message that cannot be decoded, as a block with one rejection. */

@@ -69,10 +69,16 @@ export class RecordParser {
 
   /** Takes the next bytes of the decoded content and returns the blocks that they completed, if any. */
   push(chunk: Buffer): Block[] {
+    if (chunk.length === 0) return []; // A slice of nothing would still hold the buffer that it is a slice of.
     if (this.#undecided !== undefined) this.#head = extendKept(this.#head, chunk);
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
     return this.#waitingBytes < this.#blockBytes ? [] : this.#parse(false);
+  }
+
+  /** Returns what is complete of the bytes so far, without waiting for enough to make a block. */
+  flush(): Block[] {
+    return this.#parse(false);
   }
 
   /** The content is over: returns the last blocks. */

@@ -41,19 +41,24 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
   });
   let wanted = 1;
   let lastMessageAt = run.clock.now();
+  let hasWorked = false;
   try {
     while (!run.stopping.aborted) {
       while (pulls.size < wanted) pulls.add(pull(options));
       const pulled = await Promise.race([...pulls, stopped]);
       if (pulled === undefined) break;
       pulls.delete(pulled.itself);
+      hasWorked ||= pulled.error === undefined;
       if (pulled.messages.length > 0) {
         lastMessageAt = run.clock.now();
         wanted = MAX_PULLS;
         yield pulled.messages;
       } else {
         wanted = 1;
-        if (pulls.size === 0 && run.clock.now() - lastMessageAt >= idleMs) return;
+        if (pulls.size > 0 || run.clock.now() - lastMessageAt < idleMs) continue;
+        // That nothing came says nothing where not one pull could ask.
+        if (!hasWorked) throw pulled.error;
+        return;
       }
     }
   } finally {
@@ -61,10 +66,11 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
   }
 }
 
-/** What one pull brought, and its own promise. */
+/** What one pull brought, or why it could not, and its own promise. */
 interface Pulled {
   itself: Promise<Pulled>;
   messages: ReceivedMessage[];
+  error?: unknown;
 }
 
 function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<Pulled> {
@@ -75,8 +81,9 @@ function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<P
       ([{ receivedMessages }]) => ({ itself, messages: receivedMessages ?? [] }),
       async (error: { code?: unknown }) => {
         if (error.code !== DEADLINE_EXCEEDED && !TRANSIENT.has(error.code)) throw error;
-        if (error.code !== DEADLINE_EXCEEDED) await run.clock.sleep(PAUSE_MS, run.stopping).catch(() => {});
-        return { itself, messages: [] };
+        if (error.code === DEADLINE_EXCEEDED) return { itself, messages: [] };
+        await run.clock.sleep(PAUSE_MS, run.stopping).catch(() => {});
+        return { itself, messages: [], error };
       },
     );
   return itself;

@@ -15,6 +15,8 @@ const MAX_WAITING_BYTES = 4_194_304;
 const OVERHEAD_BYTES = 400;
 /** How long writing one object may take, with all that the client tries again, in milliseconds. */
 const WRITE_TIMEOUT_MS = 60_000;
+/** The same once the run winds down, when little time is left. */
+const LAST_WRITE_TIMEOUT_MS = 10_000;
 
 /** Rejections that go into one object, and those who wait for it. */
 interface Group {
@@ -48,7 +50,11 @@ export class DeadLetterWriter {
   /** Resolves when the rejections are durable. */
   async write(rejections: readonly Rejection[]): Promise<void> {
     const written = new Set<Promise<void>>();
-    for (const rejection of rejections) {
+    let last = -1;
+    // Those of one record stay together: the object is named after the place of its first.
+    for (const rejection of rejections.toSorted((a, b) => placeOf(a) - placeOf(b))) {
+      if (placeOf(rejection) !== last && (this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
+      last = placeOf(rejection);
       this.#group ??= this.#newGroup();
       const group = this.#group;
       const bytes = rejection.record.length + OVERHEAD_BYTES;
@@ -56,8 +62,8 @@ export class DeadLetterWriter {
       group.bytes += bytes;
       this.waitingBytes += bytes;
       written.add(group.written.promise);
-      if (group.bytes >= MAX_WAITING_BYTES) this.flush();
     }
+    if ((this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
     await Promise.all(written);
   }
 
@@ -79,8 +85,9 @@ export class DeadLetterWriter {
   }
 
   async #save({ rejections, bytes }: Group): Promise<void> {
-    const { aborted } = this.#run;
+    const { aborted, stopping } = this.#run;
     aborted.throwIfAborted();
+    const timeoutMs = stopping.aborted ? LAST_WRITE_TIMEOUT_MS : WRITE_TIMEOUT_MS;
     const name = this.#nameOf(rejections);
     const now = new Date();
     const content = rejections.map((rejection) => formatDeadLetter(rejection, now)).join('');
@@ -91,13 +98,18 @@ export class DeadLetterWriter {
         contentType: 'application/x-ndjson',
         preconditionOpts: { ifGenerationMatch: 0 },
       });
-      await inTime(saved, WRITE_TIMEOUT_MS, aborted);
+      await inTime(saved, timeoutMs, aborted);
     } catch (error) {
       // An attempt of this very write may have succeeded without our hearing of it.
       if (statusOf(error) !== 412) throw error;
-      const [metadata] = await inTime(file.getMetadata(), WRITE_TIMEOUT_MS, aborted);
+      const [metadata] = await inTime(file.getMetadata(), timeoutMs, aborted);
       if (metadata.crc32c !== encodeChecksum(crc32c(content))) throw error;
     }
     this.waitingBytes -= bytes;
   }
+}
+
+/** Where a record stands in its object or message. */
+function placeOf({ source }: Rejection): number {
+  return 'offset' in source ? source.offset : source.index;
 }

@@ -1,6 +1,8 @@
 /** Reads the stored bytes of one object generation, whatever breaks on the way. */
 
+import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../import/errors.ts';
@@ -139,13 +141,19 @@ async function* readFrom(file: File, start: number, idleTimeoutMs: number): Asyn
     }
   } finally {
     clearTimeout(timer);
-    discard(stream, hasResponse);
+    await discard(stream, hasResponse);
   }
 }
 
 /** Destroys a stream, but not before its response is there: on Node 24 that would end the process. */
-function discard(stream: Readable, hasResponse: boolean): void {
+async function discard(stream: Readable, hasResponse: boolean): Promise<void> {
   stream.on('error', () => {});
-  if (hasResponse) stream.destroy();
-  else stream.once('response', () => stream.destroy());
+  if (!hasResponse) {
+    stream.once('response', () => stream.destroy());
+    return;
+  }
+  stream.destroy();
+  // The client then closes its other connections; what comes next shall not be among them.
+  if (!stream.closed) await once(stream, 'close').catch(() => {});
+  await turn();
 }

@@ -162,7 +162,7 @@ describe('a variable', () => {
     ['IMPORT_GZIP_LEVEL', 1, 9],
     ['IMPORT_RETRY_MIN_DELAY_MS', 1, 600_000],
     ['IMPORT_RETRY_MAX_DELAY_MS', 1, 600_000],
-    ['IMPORT_LEASE_SECONDS', 1, 600],
+    ['IMPORT_LEASE_SECONDS', 2, 600],
     ['DRAIN_IDLE_SECONDS', 0, 500],
   ];
   for (const [name, min, max] of ranges) {

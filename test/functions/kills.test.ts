@@ -14,7 +14,7 @@ describe('a function that is killed', () => {
   before(async () => {
     cloud = await startTestCloud({
       ackDeadlineSeconds: 2,
-      env: { IMPORT_LEASE_SECONDS: '1', IMPORT_MAX_BATCH_EVENTS: String(BATCH), IMPORT_MAX_CONCURRENCY: '2' },
+      env: { IMPORT_LEASE_SECONDS: '2', IMPORT_MAX_BATCH_EVENTS: String(BATCH), IMPORT_MAX_CONCURRENCY: '2' },
     });
   });
   after(() => cloud.close());

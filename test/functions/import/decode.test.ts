@@ -179,11 +179,16 @@ describe('decode', { timeout: 20_000 }, () => {
     test(`passes the source's own error on unchanged, ${name}`, async () => {
       const error = new TypeError('the read broke');
       const source = chunksOf(before, { error });
-      const result = await collect(await decode(source));
+      const result = await decode(source).then(collect, (thrown: unknown) => ({ error: thrown }));
       assert.equal(result.error, error);
       assert.ok(source.isClosed);
     });
   }
+
+  test('does not say what it is of what could not be read', async () => {
+    const error = new Error('the read broke');
+    await assert.rejects(decode(chunksOf([], { error })), error);
+  });
 
   for (const [name, stored] of [
     ['plain content', text],

@@ -291,3 +291,11 @@ async function settle(clock: VirtualClock, inFlight: () => number, release: (isS
     await turn();
   } while (inFlight() > 0);
 }
+
+test('a pause that another run met, and that outlasts the deadline of the next, winds that one down at once', async () => {
+  const { clock, limiter } = setUp(4);
+  limiter.pause(3_600_000, clock.now());
+  const run = startRun(500_000, clock);
+  await assert.rejects(limiter.acquire(run), { code: 'stopped' });
+  assert.equal(run.stopReason, 'retry-after');
+});

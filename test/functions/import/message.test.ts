@@ -117,6 +117,24 @@ describe('the data of a message', () => {
     });
   }
 
+  test('may begin with a byte order mark', () => {
+    const context = { origin: messageOrigin, insertIdOf: insertIdByContent };
+    const block = messageBlock(Buffer.from('\ufeff{"event":"a","properties":{}}'), context);
+    assert.deepEqual([block.starts.length, block.rejections.length], [1, 0]);
+  });
+
+  test('that are a thousand lines and more, of which none is an object, are one rejection', () => {
+    const context = { origin: messageOrigin, insertIdOf: insertIdByContent };
+    const data = Buffer.from('1\n'.repeat(500_000));
+    const block = messageBlock(data, context);
+    assert.deepEqual(block.counts, { read: 1, expanded: 0, imported: 0, rejected: 1, dropped: 0 });
+    assert.match(block.rejections[0]!.reason.message, /no JSON object among the first 1000 lines/);
+    assert.equal(
+      messageBlock(Buffer.concat([Buffer.from('{}\n'), data.subarray(0, 4_000)]), context).counts.rejected,
+      2_001,
+    );
+  });
+
   test('that are too large are kept in their first 64 KiB, with their length', () => {
     const data = Buffer.from(`{"a":"${'x'.repeat(1_500_000)}"}`);
     const block = messageBlock(data, { origin: messageOrigin, insertIdOf: insertIdByContent });

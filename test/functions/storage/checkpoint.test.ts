@@ -23,7 +23,7 @@ async function read(t: TestContext, content: string) {
   return { found: readCheckpoint(bucket, 'c.json'), generation: file.metadata.generation };
 }
 
-describe('readCheckpoint', () => {
+describe('readCheckpoint', { concurrency: true }, () => {
   test('finds none where there is none', async (t) => {
     const { bucket } = await startStored(t);
     assert.deepEqual(await readCheckpoint(bucket, 'c.json'), { checkpoint: undefined, generation: 0 });

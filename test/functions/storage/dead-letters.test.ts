@@ -47,7 +47,7 @@ async function start(t: TestContext, nameOf?: () => string) {
   };
 }
 
-describe('DeadLetterWriter', () => {
+describe('DeadLetterWriter', { concurrency: true }, () => {
   test('resolves when what it was given stands in the bucket, and not before', async (t) => {
     const { writer, server, written } = await start(t);
     const order: string[] = [];
@@ -135,12 +135,13 @@ describe('DeadLetterWriter', () => {
   });
 
   test('writes nothing any more once the run is aborted', async (t) => {
-    const { writer, run, writes } = await start(t);
+    const { writer, run, writes, written } = await start(t);
     const writing = writer.write([rejection(1)]);
     run.stop('lease-lost');
     run.abort();
     writer.flush();
     await assert.rejects(writing, (error) => error === run.stopping.reason);
+    for (let round = 0; round < 3; round++) assert.deepEqual(await written(), []);
     assert.equal(writes(), 0);
   });
 

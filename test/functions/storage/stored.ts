@@ -1,5 +1,6 @@
 /** What the tests of the storage adapters share: a local Cloud Storage with one bucket, and the client of the functions. */
 
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +45,7 @@ export function firstOf(kind: StorageRequest['kind'], ...faults: StorageFault[])
   return (request: StorageRequest) => (request.kind === kind ? rest.shift() : undefined);
 }
 
-/** A clock on which next to no time is slept away; it tells how much would have been. */
+/** A clock on which no time is slept away; it tells how much would have been. */
 export function sleeplessClock(): Clock & { slept: number[] } {
   const slept: number[] = [];
   return {
@@ -54,13 +55,15 @@ export function sleeplessClock(): Clock & { slept: number[] } {
     async sleep(ms, signal) {
       signal.throwIfAborted();
       slept.push(ms);
-      // A read that was broken off takes the client's other connections with it, a few turns later.
-      await systemClock.sleep(10, signal);
     },
   };
 }
 
-/** Waits, while others have their turns, until something is so. */
+/** Waits, while others have their turns, until something is so; fails after ten seconds in which it is not. */
 export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await turn();
+  const end = Date.now() + 10_000;
+  while (!isSo()) {
+    assert.ok(Date.now() < end, `it is never so: ${isSo}`);
+    await turn();
+  }
 }
