@@ -70,6 +70,12 @@ describe('pullMessages', () => {
     await assert.rejects(Array.fromAsync(pulled), { code: 14 });
   });
 
+  test('throws when not one pull could ask whether there is something', async (t) => {
+    const { pulled, server } = await start(t);
+    server.fault = ({ method }) => (method === 'Pull' ? { code: 14 } : undefined);
+    await assert.rejects(Array.fromAsync(pulled), { code: 14 });
+  });
+
   test('throws when it may not pull', async (t) => {
     const { pulled, server, slept } = await start(t);
     server.fault = ({ method }) => (method === 'Pull' ? { code: 7 } : undefined);

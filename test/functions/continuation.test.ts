@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { NAMES } from '../../local/cloud.ts';
+import type { PubSubCall, PubSubFault } from '../../local/pubsub/server.ts';
+import {
+  assertArrived,
+  assertDone,
+  checkpointOf,
+  deliveredAll,
+  errorCodes,
+  givenLines,
+  structured,
+} from './arrivals.ts';
+import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from './serving.ts';
+
+const UNAVAILABLE = 14;
+const PERMISSION_DENIED = 7;
+const BATCH = 50;
+
+/** Declares tests with a cloud of their own. */
+function withCloud(name: string, env: Record<string, string>, body: (cloud: () => TestCloud) => void): void {
+  describe(name, { concurrency: false }, () => {
+    let cloud: TestCloud;
+    before(async () => {
+      cloud = await startTestCloud({ env: { IMPORT_MAX_BATCH_EVENTS: String(BATCH), ...env } });
+    });
+    beforeEach(() => cloud.reset());
+    after(() => cloud?.close());
+    body(() => cloud);
+  });
+}
+
+/** The notification of an object as Pub/Sub pushes it. */
+async function pushOf(cloud: TestCloud, object: string) {
+  const [{ generation }] = await cloud.storageClient.bucket(NAMES.importBucket).file(object).getMetadata();
+  const data = Buffer.from(
+    JSON.stringify({ bucket: NAMES.importBucket, name: object, generation: String(generation) }),
+  );
+  const attributes = { eventType: 'OBJECT_FINALIZE', payloadFormat: 'JSON_API_V1' };
+  const message = { data: data.toString('base64'), attributes, messageId: '1', publishTime: '2026-01-01T00:00:00Z' };
+  return { subscription: NAMES.objectSubscription, message };
+}
+
+describe('an import that takes more than one invocation', { concurrency: true }, () => {
+  withCloud('because of its size', { IMPORT_DEADLINE_SECONDS: '1', IMPORT_MAX_CONCURRENCY: '2' }, (cloud) => {
+    const formats: Record<string, (lines: string[]) => string | Buffer> = {
+      lines: (lines) => `${lines.join('\n')}\n`,
+      'an array': (lines) => `[\n  ${lines.join(',\n  ')}\n]\n`,
+      'compressed lines': (lines) => gzipSync(lines.join('\r\n'), { level: 1 }),
+    };
+    for (const [name, content] of Object.entries(formats)) {
+      test(`${name}: goes on where it was, and its summaries add up`, { timeout: 60_000 }, async () => {
+        const given = givenLines(name.replaceAll(' ', '-'), 2_000, 5_000);
+        cloud().mixpanel.fault = () => ({ delayMs: 100 });
+        const delivered = deliveredAll(cloud());
+        await save(cloud().storageClient, name, content(given.lines));
+        await delivered;
+        await assertArrived(cloud(), given);
+        await assertDone(cloud(), name, given);
+        const summaries = structured(cloud());
+        const continued = summaries.filter(({ message }) => message === 'object continued');
+        assert.ok(continued.length >= 2);
+        for (const { reason } of continued) assert.equal(reason, 'deadline');
+        const sum = (field: string) => summaries.reduce((total, line) => total + Number(line[field]), 0);
+        assert.deepEqual(
+          [sum('read'), sum('imported'), sum('rejected')],
+          [given.lines.length, given.ids.length, given.bad.length],
+        );
+        assert.ok(sum('bytes') < 25_000_000, 'what is settled is not sent again');
+        assert.deepEqual(errorCodes(cloud()), []);
+      });
+    }
+  });
+
+  withCloud('because of its deadline', { IMPORT_DEADLINE_SECONDS: '2' }, (cloud) => {
+    test('Mixpanel is down for three deadlines: the same notification comes again, and nothing else', async () => {
+      const given = givenLines('down', 200, 10);
+      const published: string[] = [];
+      const onPublish = ({ messageIds }: { messageIds: string[] }) => published.push(...messageIds);
+      cloud().pubsub.on('publish', onPublish);
+      cloud().mixpanel.fault = () => ({ status: 503 });
+      const delivered: unknown[] = [];
+      await save(cloud().storageClient, 'down', given.lines.join('\n'));
+      while (delivered.length < 3) {
+        const [{ messageId, status }] = await once(cloud().pubsub, 'push');
+        delivered.push([messageId, status]);
+      }
+      assert.deepEqual(delivered, Array(3).fill([published[0], 500]));
+      assert.equal(cloud().mixpanel.received, 0);
+      cloud().mixpanel.fault = undefined;
+      await deliveredAll(cloud());
+      cloud().pubsub.off('publish', onPublish);
+      assert.equal(published.length, 1, 'no continuation');
+      await assertArrived(cloud(), given);
+      await assertDone(cloud(), 'down', given);
+      const refusals = structured(cloud()).filter(({ message }) => message === 'object refused');
+      assert.ok(refusals.length >= 3);
+      for (const { severity, reason } of refusals) assert.deepEqual([severity, reason], ['WARNING', 'deadline']);
+      assert.deepEqual(errorCodes(cloud()), []);
+    });
+
+    const publishing: [what: string, fault: PubSubFault, error?: string][] = [
+      ['is unavailable', { code: UNAVAILABLE }],
+      ['is done, and says that it is unavailable', { applyThen: UNAVAILABLE }],
+      ['is refused', { code: PERMISSION_DENIED }, 'unexpected'],
+    ];
+    for (const [what, fault, error] of publishing) {
+      test(`the publishing of a continuation ${what}`, { timeout: 30_000 }, async () => {
+        const object = `continued-${what.length}`;
+        const given = givenLines(object, 400, 10_000);
+        // The first half is taken, and then nothing more until the first delivery has ended.
+        let isOpen = false;
+        cloud().mixpanel.fault = ({ sequence }) => (sequence < 4 || isOpen ? undefined : { status: 503 });
+        cloud().pubsub.fault = firstPublish(fault);
+        const first = once(cloud().pubsub, 'push');
+        const delivered = deliveredAll(cloud());
+        await save(cloud().storageClient, object, `${given.lines.join('\n')}\n`);
+        assert.equal((await first)[0].status, error === undefined ? 204 : 500);
+        isOpen = true;
+        await delivered;
+        cloud().pubsub.fault = undefined;
+        await assertArrived(cloud(), given);
+        await assertDone(cloud(), object, given);
+        assert.deepEqual(errorCodes(cloud()), error === undefined ? [] : [error]);
+      });
+    }
+
+    test('a drain whose deadline comes in the middle gives back what is not settled, for the next', async () => {
+      const ids = Array.from({ length: 300 }, (_, index) => `drained-${index}`);
+      cloud().mixpanel.fault = ({ ids }) => (ids.includes('id-drained-120') ? { status: 503 } : undefined);
+      await cloud().publish(...ids.map((id) => eventJson(id)));
+      const { status, body } = await cloud().drain();
+      const { messages, givenBack, reason } = body as { messages: number; givenBack: number; reason: string };
+      assert.deepEqual([status, reason, messages + givenBack], [200, 'deadline', ids.length]);
+      assert.ok(givenBack >= BATCH && givenBack < ids.length);
+      assert.equal(await cloud().backlog(), givenBack);
+      cloud().mixpanel.fault = undefined;
+      while ((await cloud().backlog()) > 0) assert.equal((await cloud().drain()).status, 200);
+      await assertArrived(cloud(), { lines: [], ids: ids.map((id) => `id-${id}`), bad: [] });
+      assertNothingLeaked(cloud().printed);
+    });
+  });
+
+  withCloud('because its instance ends', { IMPORT_MAX_CONCURRENCY: '2' }, (cloud) => {
+    test('lets go of its lease at SIGTERM, is refused, and goes on elsewhere', { timeout: 30_000 }, async () => {
+      const given = givenLines('ended', 1_000, 5_000);
+      const restarted = Promise.withResolvers<void>();
+      cloud().mixpanel.fault = ({ sequence }) => {
+        if (sequence === 10) cloud().importObject.restart('SIGTERM').then(restarted.resolve, restarted.reject);
+        return { delayMs: 50 };
+      };
+      const first = once(cloud().pubsub, 'push');
+      const delivered = deliveredAll(cloud());
+      await save(cloud().storageClient, 'ended', given.lines.join('\n'));
+      assert.equal((await first)[0].status, 500);
+      const { leaseExpiresAt, offset, state } = await checkpointOf(cloud(), 'ended');
+      assert.deepEqual([state, leaseExpiresAt], ['running', null]);
+      assert.ok(Number(offset) > 0);
+      await restarted.promise;
+      assert.equal((await delivered).at(-1), 204);
+      await assertArrived(cloud(), given);
+      await assertDone(cloud(), 'ended', given);
+      const [refused, imported] = structured(cloud());
+      assert.deepEqual(
+        [refused?.severity, refused?.message, refused?.reason],
+        ['WARNING', 'object refused', 'shutdown'],
+      );
+      assert.equal(Number(refused?.read) + Number(imported?.read), given.lines.length);
+      assert.equal(structured(cloud()).length, 2);
+    });
+
+    test('gives messages back at SIGTERM, answers 500, and the next drain brings them', {
+      timeout: 30_000,
+    }, async () => {
+      const given = givenLines('drained', 400, 10);
+      const restarted = Promise.withResolvers<void>();
+      cloud().mixpanel.fault = ({ sequence }) => {
+        if (sequence === 3) cloud().drainSubscription.restart('SIGTERM').then(restarted.resolve, restarted.reject);
+        return { delayMs: 50 };
+      };
+      await cloud().publish(...given.lines);
+      assert.equal((await cloud().drain()).status, 500);
+      const { outstanding, waiting } = cloud().pubsub.backlog(NAMES.eventSubscription);
+      assert.equal(outstanding, 0);
+      assert.ok(waiting > 0);
+      await restarted.promise;
+      while ((await cloud().backlog()) > 0) assert.equal((await cloud().drain()).status, 200);
+      await assertArrived(cloud(), given);
+    });
+
+    test('is refused while another delivery of it is under way, and skipped once it is done', async () => {
+      const given = givenLines('twice', 100, 10);
+      let isOpen = false;
+      cloud().mixpanel.fault = () => (isOpen ? undefined : { status: 503 });
+      const delivered = deliveredAll(cloud());
+      await save(cloud().storageClient, 'twice', given.lines.join('\n'));
+      await once(cloud().mixpanel, 'request');
+      const push = await pushOf(cloud(), 'twice');
+      const post = () => cloud().post(push, {}, `/${NAMES.objectTopic}`);
+      assert.equal(await post(), 500);
+      isOpen = true;
+      assert.deepEqual(await delivered, [204]);
+      assert.equal(await post(), 204);
+      const found = structured(cloud()).map(({ severity, message, reason }) => [severity, message, reason]);
+      assert.deepEqual(found, [
+        ['INFO', 'object refused', 'lease'],
+        ['INFO', 'object imported', undefined],
+        ['INFO', 'object skipped', 'done'],
+      ]);
+      assert.equal(cloud().mixpanel.received, given.ids.length);
+      await assertArrived(cloud(), given);
+    });
+
+    test('raises an ERROR with the offset when it does not move in the third invocation that was cut off', async () => {
+      const given = givenLines('stuck', 100, 10);
+      cloud().mixpanel.fault = () => ({ status: 401 });
+      const first = once(cloud().pubsub, 'push');
+      await save(cloud().storageClient, 'stuck', given.lines.join('\n'));
+      await first;
+      const [[file]] = await cloud().storageClient.bucket(NAMES.stateBucket).getFiles({ prefix: 'checkpoints/' });
+      const checkpoint = await checkpointOf(cloud(), 'stuck');
+      const leaseExpiresAt = '2020-01-01T00:00:00.000Z';
+      await file!.save(JSON.stringify({ ...checkpoint, leaseExpiresAt, takeovers: 2 }), { resumable: false });
+      cloud().mixpanel.fault = undefined;
+      await deliveredAll(cloud());
+      const alarm = structured(cloud()).find(({ code }) => code === 'no_progress');
+      assert.deepEqual([alarm?.severity, alarm?.takeovers, alarm?.offset], ['ERROR', 3, 0]);
+      await assertArrived(cloud(), given);
+      await assertDone(cloud(), 'stuck', given);
+      assert.equal((await checkpointOf(cloud(), 'stuck')).takeovers, 0);
+    });
+  });
+});
+
+/** The first call of Publish has the fault. */
+function firstPublish(fault: PubSubFault) {
+  let isOver = false;
+  return ({ method }: PubSubCall): PubSubFault | undefined => {
+    if (isOver || method !== 'Publish') return undefined;
+    isOver = true;
+    return fault;
+  };
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { NAMES } from '../../local/cloud.ts';
+import {
+  assertArrived,
+  assertDone,
+  checkpointOf,
+  deliveredAll,
+  errorCodes,
+  givenLines,
+  structured,
+} from './arrivals.ts';
+import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from './serving.ts';
+
+describe('an object that is not as it should be', () => {
+  let cloud: TestCloud;
+  before(async () => {
+    cloud = await startTestCloud({ env: { IMPORT_MAX_BATCH_EVENTS: '50' } });
+  });
+  beforeEach(() => cloud.reset());
+  after(() => cloud?.close());
+
+  /** Uploads an object, and waits until it needs no delivery any more; what the deliveries were answered. */
+  async function deliver(object: string, content: string | Buffer): Promise<number[]> {
+    const delivered = deliveredAll(cloud);
+    await save(cloud.storageClient, object, content);
+    return delivered;
+  }
+
+  for (const [what, isGzip, corruptByte] of [
+    ['lines', false, 50_000],
+    ['compressed lines', true, 4_000],
+  ] as const) {
+    test(`a byte of ${what} that is wrong on the way: an ERROR, and the import from the beginning`, async () => {
+      const object = `corrupt-${isGzip}`;
+      const given = givenLines(object, 400, 5_000);
+      const content = given.lines.join('\n');
+      let isOver = false;
+      cloud.storage.fault = ({ kind, object: name }) => {
+        if (isOver || kind !== 'read' || name !== object) return undefined;
+        isOver = true;
+        return { corruptByte };
+      };
+      const checkpoint = once(cloud.pubsub, 'push').then(() => {
+        cloud.mixpanel.fault = () => ({ delayMs: 200 }); // The next delivery is not over before it is read.
+        return checkpointOf(cloud, object);
+      });
+      assert.deepEqual(await deliver(object, isGzip ? gzipSync(content) : content), [500, 204]);
+      cloud.storage.fault = undefined;
+      const { state, offset, counts } = await checkpoint;
+      assert.deepEqual(
+        { state, offset, read: (counts as { read: number }).read },
+        { state: 'running', offset: 0, read: 0 },
+      );
+      assert.deepEqual(errorCodes(cloud), ['checksum_mismatch']);
+      await assertDone(cloud, object, given);
+      assert.deepEqual(
+        given.ids.filter((id) => cloud.mixpanel.count(id) === 0),
+        [],
+      );
+      const records = (await cloud.deadLetters()).map(({ record }) => record);
+      for (const record of given.bad) assert.ok(records.includes(record));
+      assertNothingLeaked(cloud.printed);
+    });
+  }
+
+  for (const [when, fault, severity] of [
+    ['before its first byte', undefined, 'WARNING'],
+    ['after its first byte', { cutAfterBytes: 100 }, 'ERROR'],
+  ] as const) {
+    test(`an object that vanishes ${when} is given up`, async () => {
+      const object = `gone-${severity}`;
+      const file = cloud.storageClient.bucket(NAMES.importBucket).file(object);
+      let isRead = false;
+      cloud.storage.fault = ({ kind, object: name }) => {
+        if (kind !== 'read' || name !== object) return undefined;
+        if (fault === undefined || isRead) return { status: 404 };
+        isRead = true;
+        return fault;
+      };
+      const delivered = deliveredAll(cloud);
+      await file.save(`${eventJson(1)}\n`, { resumable: false });
+      assert.deepEqual(await delivered, [204]);
+      cloud.storage.fault = undefined;
+      const [line] = structured(cloud);
+      assert.deepEqual(
+        [line!.severity, line!.message, line!.state, line!.code],
+        [severity, 'object gone', 'gone', severity === 'ERROR' ? 'object_gone' : undefined],
+      );
+      assert.equal((await checkpointOf(cloud, object)).state, 'gone');
+      assert.equal(cloud.mixpanel.received, 0);
+    });
+  }
+
+  test('lines by the hundred thousand that are no events are all put aside', async () => {
+    const garbage = 150_000;
+    const delivered = deliveredAll(cloud);
+    await save(cloud.storageClient, 'garbage', `${eventJson(1)}\n${'x\n'.repeat(garbage)}`);
+    assert.deepEqual(await delivered, [204]);
+    const counts = { read: garbage + 1, expanded: 0, imported: 1, rejected: garbage, dropped: 0 };
+    assert.deepEqual((await checkpointOf(cloud, 'garbage')).counts, counts);
+    assert.equal((await cloud.deadLetters()).length, garbage);
+  });
+
+  for (const [name, content] of Object.entries({
+    'is no JSON': 'x',
+    'is of a later version': '{"version":2,"state":"done"}',
+  })) {
+    test(`a checkpoint that ${name} refuses the delivery with an ERROR, and is left as it is`, async () => {
+      const object = `unreadable-${name.length}`;
+      cloud.storage.fault = ({ kind, object: name }) =>
+        kind === 'read' && name === object ? { status: 403 } : undefined;
+      const first = once(cloud.pubsub, 'push');
+      await save(cloud.storageClient, object, `${eventJson(1)}\n`);
+      assert.equal((await first)[0].status, 500);
+      cloud.storage.fault = undefined;
+      const bucket = cloud.storageClient.bucket(NAMES.stateBucket);
+      const [[file]] = await bucket.getFiles({ prefix: `checkpoints/${NAMES.importBucket}/${object}/` });
+      await file!.save(content, { resumable: false });
+      while (!errorCodes(cloud).includes('checkpoint_unreadable')) await once(cloud.pubsub, 'push');
+      assert.equal(String(await file!.download()), content);
+      await file!.delete();
+      await deliveredAll(cloud);
+      assert.equal(cloud.mixpanel.count('id-1'), 1);
+    });
+  }
+
+  const names = {
+    'slashes and dots': '../a//b/./..c',
+    'percent signs': '100%25%2F%',
+    emoji: '🦊/é',
+    '1,024 bytes': 'n'.repeat(1_024),
+  };
+  for (const [what, object] of Object.entries(names)) {
+    test(`an object whose name has ${what} is imported, and what is written stays where it belongs`, async () => {
+      const given = givenLines(String(what.length), 100, 10);
+      const delivered = deliveredAll(cloud);
+      await save(cloud.storageClient, object, given.lines.join('\n'));
+      assert.deepEqual(await delivered, [204]);
+      await assertArrived(cloud, given);
+      const [files] = await cloud.storageClient.bucket(NAMES.stateBucket).getFiles();
+      assert.equal(files.length, 2);
+      const prefixes = [`checkpoints/${NAMES.importBucket}/`, `dead-letters/objects/${NAMES.importBucket}/`];
+      for (const [index, { name }] of files.entries()) assert.ok(name.startsWith(prefixes[index]!), name);
+    });
+  }
+});
