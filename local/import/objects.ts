@@ -3,7 +3,7 @@
 import { posix } from 'node:path';
 import type { Bucket, File } from '@google-cloud/storage';
 import { createReadingStorage, createStorage, statusOf } from '../../functions/storage/client.ts';
-import { readObject } from '../../functions/storage/read-object.ts';
+import { createObjectReader, type ObjectReader } from '../../functions/storage/read-object.ts';
 import { UsageError } from './arguments.ts';
 import type { FoundInput } from './inputs.ts';
 
@@ -40,6 +40,7 @@ function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
   const file = bucket.file(object, { generation });
   const content = { size: Number(metadata.size), crc32c: metadata.crc32c };
   const name = `gs://${bucket.name}/${object}`;
+  let reader: ObjectReader | undefined;
   return {
     name,
     key: name,
@@ -47,9 +48,13 @@ function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
     deadLetterStem: posix.basename(object),
     // As the functions write it, so that ids by position are the same here and there.
     origin: { sourceOf: (offset, line) => ({ bucket: bucket.name, object, generation, line, offset }) },
-    read: (run) => readObject(file, content, run),
+    read(run) {
+      reader = createObjectReader(file, content, run);
+      return reader.read();
+    },
+    // The very bytes that could not be decompressed are verified: a second read might bring others.
     async verifyStored(run) {
-      for await (const _ of readObject(file, content, run));
+      for await (const _ of reader!.read()) run.stopping.throwIfAborted();
     },
   };
 }
