@@ -65,7 +65,8 @@ try {
     // What waits stays little: it is to be under way, under faults, for as long as the soak goes on.
     if (waiting(NAMES.objectSubscription) < MAX_WAITING_OBJECTS) await uploadFile();
     if (waiting(NAMES.eventSubscription) < MAX_WAITING_MESSAGES) publishMessages();
-    await setTimeout(500);
+    // Slowly enough for an hour: the server's map of ids holds 16 million.
+    await setTimeout(1_000);
   }
   stopFaults(cloud);
   const settled = await waitUntilSettled();

@@ -1,0 +1,119 @@
+# Accounts, and for each what it needs and no more; every binding is additive and on the single resource.
+
+locals {
+  accounts = {
+    import    = "importObject of ${var.name}"
+    drain     = "drainSubscription of ${var.name}"
+    push      = "Pub/Sub's calls of importObject of ${var.name}"
+    scheduler = "Cloud Scheduler's calls of drainSubscription of ${var.name}"
+    build     = "Builds of the functions of ${var.name}"
+  }
+  members = { for key in keys(local.accounts) : key => google_service_account.this[key].member }
+}
+
+resource "google_service_account" "this" {
+  for_each = local.accounts
+
+  project      = var.project_id
+  account_id   = "${var.name}-${each.key}"
+  display_name = each.value
+
+  depends_on = [time_sleep.apis]
+}
+
+resource "google_secret_manager_secret_iam_member" "function" {
+  for_each = toset(["import", "drain"])
+
+  project   = local.secret.project
+  secret_id = local.secret.name
+  role      = "roles/secretmanager.secretAccessor"
+  member    = local.members[each.key]
+}
+
+resource "google_storage_bucket_iam_member" "state" {
+  for_each = toset(["import", "drain"])
+
+  bucket = google_storage_bucket.state.name
+  role   = "roles/storage.objectUser"
+  member = local.members[each.key]
+}
+
+resource "google_storage_bucket_iam_member" "import" {
+  bucket = local.import_bucket
+  role   = "roles/storage.objectViewer"
+  member = local.members["import"]
+}
+
+resource "google_pubsub_topic_iam_member" "continuation" {
+  project = var.project_id
+  topic   = google_pubsub_topic.object.name
+  role    = "roles/pubsub.publisher"
+  member  = local.members["import"]
+}
+
+resource "google_pubsub_topic_iam_member" "storage_agent" {
+  project = var.project_id
+  topic   = google_pubsub_topic.object.name
+  role    = "roles/pubsub.publisher"
+  member  = data.google_storage_project_service_account.import.member
+}
+
+resource "google_pubsub_subscription_iam_member" "drain" {
+  project      = var.project_id
+  subscription = google_pubsub_subscription.event.name
+  role         = "roles/pubsub.subscriber"
+  member       = local.members["drain"]
+}
+
+# By the service's own name: a function that is replaced takes its bindings with it, and these are made again.
+resource "google_cloud_run_service_iam_member" "push" {
+  project  = var.project_id
+  location = var.region
+  service  = google_cloudfunctions2_function.import_object.service_config[0].service
+  role     = "roles/run.invoker"
+  member   = local.members["push"]
+}
+
+resource "google_cloud_run_service_iam_member" "scheduler" {
+  project  = var.project_id
+  location = var.region
+  service  = google_cloudfunctions2_function.drain_subscription.service_config[0].service
+  role     = "roles/run.invoker"
+  member   = local.members["scheduler"]
+}
+
+# Cloud Build reads a bucket that Google makes at the first deployment, hence the role on the project.
+resource "google_project_iam_member" "build" {
+  for_each = toset(["roles/logging.logWriter", "roles/storage.objectViewer"])
+
+  project = var.project_id
+  role    = each.key
+  member  = local.members["build"]
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  project    = var.project_id
+  location   = var.region
+  repository = google_artifact_registry_repository.functions.name
+  role       = "roles/artifactregistry.writer"
+  member     = local.members["build"]
+}
+
+# What a deployment needs at once must have arrived everywhere.
+resource "time_sleep" "bindings" {
+  create_duration = local.propagation
+
+  # Another secret has other bindings, which are to be waited for as well.
+  triggers = {
+    secret = "projects/${local.secret.project}/secrets/${local.secret.name}"
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build,
+    google_project_iam_member.build,
+    google_pubsub_topic_iam_member.storage_agent,
+    google_secret_manager_secret_iam_member.function,
+    google_storage_bucket_iam_member.import,
+    google_storage_bucket_iam_member.state,
+  ]
+}

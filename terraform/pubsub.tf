@@ -1,0 +1,91 @@
+# Topics and subscriptions. Neither subscription has a dead-letter policy, on purpose: it would count refusals and
+# expired deadlines, so that an outage of Mixpanel moved good data aside. What is bad is dead-lettered by the functions.
+
+locals {
+  event_topic  = var.event_topic == null ? google_pubsub_topic.event[0].id : var.event_topic
+  object_topic = "projects/${var.project_id}/topics/${var.name}-objects"
+}
+
+resource "google_pubsub_topic" "object" {
+  project = var.project_id
+  name    = "${var.name}-objects"
+  labels  = local.labels
+
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+
+  depends_on = [time_sleep.apis]
+}
+
+resource "google_pubsub_topic" "event" {
+  count = var.event_topic == null ? 1 : 0
+
+  project = var.project_id
+  name    = "${var.name}-events"
+  labels  = local.labels
+
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+
+  depends_on = [time_sleep.apis]
+}
+
+resource "google_pubsub_subscription" "object" {
+  project                    = var.project_id
+  name                       = "${var.name}-objects"
+  topic                      = google_pubsub_topic.object.id
+  labels                     = local.labels
+  ack_deadline_seconds       = local.ack_deadline
+  message_retention_duration = local.retention
+
+  push_config {
+    # The functions framework reads the topic from this path.
+    push_endpoint = "${local.import_object_url}/${local.object_topic}"
+
+    oidc_token {
+      service_account_email = google_service_account.this["push"].email
+      # With a path in the endpoint, the audience must be given: the service's address.
+      audience = local.import_object_url
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.function_timeout < local.ack_deadline
+      error_message = "The functions' time-out must be below the ack deadline, or what is under way is delivered again."
+    }
+  }
+
+  depends_on = [google_cloud_run_service_iam_member.push]
+}
+
+resource "google_pubsub_subscription" "event" {
+  project                    = var.project_id
+  name                       = "${var.name}-events"
+  topic                      = local.event_topic
+  labels                     = local.labels
+  ack_deadline_seconds       = local.ack_deadline
+  message_retention_duration = local.retention
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  depends_on = [time_sleep.apis]
+}

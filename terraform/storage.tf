@@ -1,0 +1,82 @@
+# Buckets: what is imported, what the functions know of it, what they are deployed from.
+
+locals {
+  import_bucket         = var.import_bucket == null ? google_storage_bucket.import[0].name : var.import_bucket.name
+  import_bucket_project = var.import_bucket == null ? var.project_id : var.import_bucket.project_id
+}
+
+resource "google_storage_bucket" "import" {
+  count = var.import_bucket == null ? 1 : 0
+
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.name}-import"
+  location                    = var.region
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  depends_on = [time_sleep.apis]
+}
+
+# Checkpoints say which objects are done: they never expire. Dead letters may be the only copy of a message: what is
+# deleted by mistake can be restored for a week, unless they are meant to be gone after some days.
+resource "google_storage_bucket" "state" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.name}-state"
+  location                    = var.region
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  soft_delete_policy {
+    retention_duration_seconds = var.dead_letter_retention_days == null ? 604800 : 0
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = var.dead_letter_retention_days == null ? [] : [var.dead_letter_retention_days]
+
+    content {
+      condition {
+        age            = lifecycle_rule.value
+        matches_prefix = ["dead-letters/"]
+      }
+      action {
+        type = "Delete"
+      }
+    }
+  }
+
+  depends_on = [time_sleep.apis]
+}
+
+resource "google_storage_bucket" "source" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.name}-source"
+  location                    = var.region
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  depends_on = [time_sleep.apis]
+}
+
+data "google_storage_project_service_account" "import" {
+  project = local.import_bucket_project
+
+  depends_on = [time_sleep.apis]
+}
+
+# Objects that are finalized are told of once there is someone to hear it.
+resource "google_storage_notification" "object" {
+  bucket             = local.import_bucket
+  topic              = google_pubsub_topic.object.id
+  payload_format     = "JSON_API_V1"
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = var.object_prefix == "" ? null : var.object_prefix
+
+  depends_on = [google_pubsub_subscription.object, google_pubsub_topic_iam_member.storage_agent, time_sleep.bindings]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
