@@ -116,11 +116,13 @@ describe('recordBlocks', { timeout: 10_000 }, () => {
 
   test('verifies what is stored before it blames it, and gives out nothing before that is done', async () => {
     const steps: string[] = [];
+    const asked = Promise.withResolvers<void>();
     const verified = Promise.withResolvers<void>();
     const blocks = recordBlocks(chunksOf([gzipSync(text).subarray(0, -8)]), {
       parser: newParser(),
       verifyStored: () => {
         steps.push('verify');
+        asked.resolve();
         return verified.promise.then(() => void steps.push('verified'));
       },
     });
@@ -128,8 +130,7 @@ describe('recordBlocks', { timeout: 10_000 }, () => {
       steps.push('blocks');
       return contentsOf(value ?? []);
     });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.deepEqual(steps, ['verify']);
+    await asked.promise;
     verified.resolve();
     const { records, rejections } = await next;
     assert.deepEqual(steps, ['verify', 'verified', 'blocks']);
