@@ -2,8 +2,9 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
+import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Rejection } from './import/block.ts';
+import { addCounts, type Block, noCounts, type Rejection, START } from './import/block.ts';
 import { recordBlocks } from './import/content.ts';
 import { ImportError } from './import/errors.ts';
 import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
@@ -123,14 +124,16 @@ interface Work {
 function startWork(object: ObjectGeneration, lease: Lease, holder: string, context: GenerationContext): Work {
   const { config, run } = context;
   const { begin } = lease;
-  const ledger = new Ledger({ offset: begin.offset, line: begin.line });
+  const { offset, line, checksum } = begin;
+  const ledger = new Ledger({ offset, line, checksum });
   let { gzip } = begin;
   let reader: ObjectReader | undefined;
   const parser = new RecordParser({
     origin: { sourceOf: (offset, line) => ({ ...object, line, offset }) },
     insertIdOf: config.insertIdOf,
     ordinal: 'line',
-    resumeAt: begin.format === null ? undefined : { format: begin.format, offset: begin.offset, line: begin.line },
+    checksumOf: crc32c,
+    resumeAt: begin.format === null ? undefined : { format: begin.format, offset, line, checksum },
   });
   const deadLetters = new DeadLetterWriter(
     context.writing.bucket(config.stateBucket),
@@ -140,13 +143,15 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
 
   async function* blocks(): AsyncGenerator<Block[]> {
     const file = context.reading.bucket(object.bucket).file(object.object, { generation: object.generation });
-    const start = begin.gzip === false ? begin.offset : 0;
+    // Of what is not compressed, the checkpoint's checksum is that of the stored bytes too.
+    const start = begin.gzip === false ? { offset, checksum } : START;
     reader = createObjectReader(file, await getMetadata(file, run), run, { start });
     const { read } = reader;
     const content = recordBlocks(read(), {
       parser,
       // At the beginning the first bytes tell once more: no decision was made that anything depends on.
-      resume: begin.gzip === null || begin.offset === 0 ? undefined : { isGzip: begin.gzip, offset: begin.offset },
+      resume: begin.gzip === null || offset === 0 ? undefined : { isGzip: begin.gzip, offset, checksum },
+      checksumOf: crc32c,
       onFormat: (isGzip) => {
         gzip = isGzip;
       },
@@ -180,7 +185,7 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     addCounts(counts, ledger.counts);
     return { format: parser.format ?? begin.format, gzip, ...ledger.position, counts };
   };
-  const hasBegun = () => begin.offset > 0 || (reader?.bytesRead ?? 0) > 0;
+  const hasBegun = () => offset > 0 || (reader?.bytesRead ?? 0) > 0;
   const source = blocks();
   // A read that is broken off takes the client's other connections with it: the checkpoint is written after that.
   const close = () => inTime(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});

@@ -10,7 +10,7 @@ import { parseArgs, promisify } from 'node:util';
 import { isBalanced } from '../functions/import/block.ts';
 import { type LocalCloud, NAMES, startCloud } from './cloud.ts';
 import { startFaults, stopFaults } from './soak/faults.ts';
-import { createProducer, type Sent } from './soak/producer.ts';
+import { badRecord, createProducer, type Sent } from './soak/producer.ts';
 import { seededRandom } from './soak/random.ts';
 
 const REPORT_INTERVAL_MS = 10_000;
@@ -58,7 +58,7 @@ try {
   const random = seededRandom(seed);
   const { sent, uploadFile, publishMessages } = createProducer(cloud, random);
   console.log(`Soaking for ${minutes} min, --seed ${seed}: files, messages, faults and kills`);
-  startFaults(cloud, random);
+  const corrupted = startFaults(cloud, random);
   const background = [drainRepeatedly(), killRepeatedly(random), reportRepeatedly(sent)];
   const endsAt = Date.now() + minutes * 60_000;
   while (Date.now() < endsAt) {
@@ -74,7 +74,7 @@ try {
   await Promise.all(background);
   await report(sent);
   if (!settled) problems.push(`after ${SETTLE_MS / 1_000} s of peace something still waits: ${backlog()}`);
-  problems.push(...(await findLosses(cloud, sent)), ...findGrowth());
+  problems.push(...(await findLosses(cloud, sent, corrupted)), ...findGrowth());
 } finally {
   await cloud.close();
   await rm(folder, { recursive: true });
@@ -150,23 +150,37 @@ async function waitUntilSettled(): Promise<boolean> {
   return true;
 }
 
-/** Compares what arrived, was rejected and was written down with what was sent. */
-async function findLosses({ mixpanel, storageClient }: LocalCloud, sent: Sent): Promise<string[]> {
+/**
+ * Compares what arrived, was rejected and was written down with what was sent. What a wrong byte makes of a record is sent
+ * or rejected before it is known to be wrong; the right record comes after it.
+ */
+async function findLosses(
+  { mixpanel, storageClient }: LocalCloud,
+  sent: Sent,
+  corrupted: ReadonlySet<string>,
+): Promise<string[]> {
   const losses: string[] = [];
   const missing = Array.from({ length: sent.events }, (_, number) => `soak-${number}`).filter(
     (id) => mixpanel.count(id) === 0,
   );
   if (missing.length > 0)
     losses.push(`${missing.length} of ${sent.events} events never arrived, such as ${missing[0]}`);
-  if (mixpanel.received - mixpanel.duplicates !== sent.events) losses.push('other events arrived than were sent');
+  const others = mixpanel.received - mixpanel.duplicates - sent.events + missing.length;
+  console.log(`Reads brought wrong bytes of ${corrupted.size} objects; ${others} events arrived that were not sent`);
+  if (others > 0 && corrupted.size === 0) losses.push('other events arrived than were sent');
   const bucket = storageClient.bucket(NAMES.stateBucket);
-  const sources = new Set<string>();
+  const bad = new Set(Array.from({ length: sent.rejections }, (_, number) => badRecord(number)));
+  const strangers = new Set<string>();
   for (const file of (await bucket.getFiles({ prefix: 'dead-letters/' }))[0]) {
     const lines = (await file.download())[0].toString().trimEnd().split('\n');
-    for (const line of lines) sources.add(JSON.stringify(JSON.parse(line).source));
+    for (const line of lines) {
+      const { record = '', source } = JSON.parse(line);
+      if (/^this is no event: \d+$/.test(record)) bad.delete(record);
+      else if (!corrupted.has(source.object)) strangers.add(line);
+    }
   }
-  if (sources.size !== sent.rejections)
-    losses.push(`${sources.size} records are dead letters, ${sent.rejections} were no events`);
+  if (bad.size > 0) losses.push(`${bad.size} records that are no events are no dead letters: ${[...bad][0]}`);
+  if (strangers.size > 0) losses.push(`${strangers.size} events are dead letters, such as ${[...strangers][0]}`);
   const checkpoints = (await bucket.getFiles({ prefix: 'checkpoints/' }))[0];
   if (checkpoints.length !== sent.files) losses.push(`${checkpoints.length} checkpoints for ${sent.files} files`);
   for (const file of checkpoints) {

@@ -114,7 +114,7 @@ export class BatchBuilder {
    */
   async seal(level: number): Promise<Batch> {
     const batch = {
-      body: await gzipAsync(this.#buffer.subarray(0, this.#length), { level }),
+      body: await gzipAsync(this.#buffer.subarray(0, this.#length), { level, chunkSize: 131_072 }),
       events: this.#blocks.length,
       bytes: this.#length,
       blocks: this.#blocks,

@@ -11,6 +11,7 @@ import {
   NEEDS_ID,
   noCounts,
   type Origin,
+  type Place,
   type Rejection,
 } from './block.ts';
 import type { InsertIdOf } from './insert-id.ts';
@@ -25,6 +26,8 @@ export interface BlockContext {
   insertIdOf: InsertIdOf;
   /** What `ordinals` count: lines from 1, or records from 0. */
   ordinal: 'line' | 'index';
+  /** Goes on from the checksum of what comes before `bytes`; no checksum is kept unless given. */
+  checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
 }
 
 /** A part of the source that is not held whole: its beginning, its place and its length so far. */
@@ -49,18 +52,20 @@ export class BlockBuilder {
   recordsBeforeObject: number | undefined;
   readonly #context: BlockContext;
   #records = 0;
-  /** Offset of `bytes[0]`. */
+  /** Offset of `bytes[0]`, and the checksum of all that comes before. */
   #offset: number;
+  #checksum: number;
   /** Offset at which the block begins; bytes that no record is in may lie between it and `bytes[0]`. */
   #start: number;
-  #end: Block['end'];
+  #end: Place;
   #bytes: Buffer = EMPTY;
   #columns = newColumns();
 
   /** @param start where in the decoded content the first block begins */
-  constructor(context: BlockContext, start: { offset: number; line: number }) {
+  constructor(context: BlockContext, start: Place) {
     this.#context = context;
     this.#offset = this.#start = start.offset;
+    this.#checksum = start.checksum;
     this.#end = start;
     this.line = start.line;
   }
@@ -78,12 +83,12 @@ export class BlockBuilder {
 
   /** Reading can go on at `bytes[at]` without what came before it: a block may end there. */
   mark(at: number): void {
-    this.#end = { offset: this.#offset + at, line: this.line };
+    this.#end = { offset: this.#offset + at, line: this.line, checksum: 0 };
   }
 
   /** Moves on over `bytes`, which hold no record. */
   skip(bytes: Buffer): void {
-    this.#offset += bytes.length;
+    this.#pass(bytes);
     for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) this.line++;
   }
 
@@ -159,19 +164,30 @@ export class BlockBuilder {
   finish(consumed: number): Block {
     const columns = this.#columns;
     const rejected = columns.rejections.length;
+    const offset = this.#offset;
+    const marked = this.#end.offset - offset;
+    if (marked >= 0) {
+      this.#pass(this.#bytes.subarray(0, marked));
+      this.#end.checksum = this.#checksum;
+    }
+    this.#pass(this.#bytes.subarray(this.#offset - offset, consumed));
     const block: Block = {
       origin: this.#context.origin,
       bytes: columns.starts.length > 0 ? this.#bytes : EMPTY,
       size: this.#end.offset - this.#start,
-      offset: this.#offset,
+      offset,
       end: this.#end,
       ...columns,
       counts: { ...noCounts(), read: columns.starts.length + rejected, rejected },
       pending: 1,
     };
     this.#start = this.#end.offset;
-    this.#offset += consumed;
     return block;
+  }
+
+  #pass(bytes: Buffer): void {
+    this.#offset += bytes.length;
+    if (bytes.length > 0) this.#checksum = this.#context.checksumOf?.(bytes, this.#checksum) ?? 0;
   }
 
   #nextOrdinal(): number {

@@ -59,6 +59,16 @@ export const LINE_BREAK = 8;
 /** Set in `flags`: a number stands in it that a double may not carry. */
 export const LONG_NUMBER = 16;
 
+/** A place in the decoded content. */
+export interface Place {
+  /** Bytes before it. */
+  offset: number;
+  /** The line that it is on, from 1. */
+  line: number;
+  /** The checksum of all bytes before it; 0 where none is kept. */
+  checksum: number;
+}
+
 /** About a mebibyte of a source, or one message, with its valid records in columns. */
 export interface Block {
   readonly origin: Origin;
@@ -69,7 +79,7 @@ export interface Block {
   /** Offset of `bytes[0]` in the decoded content. */
   readonly offset: number;
   /** Up to where the source is covered once this block and all before it are settled. */
-  readonly end: { offset: number; line: number };
+  readonly end: Place;
   /** Per record: index of its first byte in `bytes`, and of the one behind its last; no white space around it. */
   readonly starts: number[];
   readonly ends: number[];
@@ -85,6 +95,9 @@ export interface Block {
   /** Events in batches without an outcome yet, and one more while records are still being turned into events. */
   pending: number;
 }
+
+/** The beginning of the content. */
+export const START: Place = { offset: 0, line: 1, checksum: 0 };
 
 /** Accounts with nothing in them. */
 export function noCounts(): Counts {

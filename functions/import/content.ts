@@ -1,17 +1,21 @@
 /** Reads the stored bytes of an object or a file as blocks of records. */
 
 import type { Block } from './block.ts';
+import type { BlockContext } from './block-builder.ts';
 import { CorruptGzipError, decode } from './decode.ts';
+import { ImportError } from './errors.ts';
 import type { RecordParser } from './records.ts';
 
 /** How content is read. */
 export interface ContentOptions {
   parser: RecordParser;
   /**
-   * Where an earlier run came to: whether the stored bytes are compressed, and how many decoded ones it has settled.
-   * Of compressed content `stored` must begin at the beginning nevertheless, of other content behind those bytes.
+   * Where an earlier run came to: whether the stored bytes are compressed, how many decoded ones it has settled, and
+   * takes a checksum of them. Of compressed content `stored` must begin at the beginning nevertheless, of other content
+   * behind those bytes.
    */
-  resume?: { isGzip: boolean; offset: number } | undefined;
+  resume?: { isGzip: boolean; offset: number; checksum: number } | undefined;
+  checksumOf?: BlockContext['checksumOf'];
   /** Told, before the first block, whether the stored bytes are compressed. */
   onFormat?: (isGzip: boolean) => void;
   /** Makes sure that the stored bytes are what was uploaded, before what they hold is blamed; throws where they are not. */
@@ -23,17 +27,24 @@ export interface ContentOptions {
  * becomes one rejection.
  *
  * @param stored the bytes as they are stored
- * @throws whatever `stored` and `verifyStored` throw
+ * @throws {@link ImportError} `checksum_mismatch` when the bytes that an earlier run settled were others; whatever
+ *   `stored` and `verifyStored` throw
  */
 export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: ContentOptions): AsyncGenerator<Block[]> {
-  const { parser, resume, onFormat, verifyStored } = options;
+  const { parser, resume, onFormat, verifyStored, checksumOf } = options;
   const { isGzip, chunks } = resume?.isGzip === false ? { isGzip: false, chunks: stored } : await decode(stored);
   onFormat?.(isGzip);
   let toSkip = resume?.isGzip ? resume.offset : 0;
+  let checksum = 0;
   try {
     for await (const chunk of chunks) {
-      const rest = chunk.subarray(Math.min(toSkip, chunk.length));
-      toSkip -= chunk.length - rest.length;
+      const skipped = chunk.subarray(0, toSkip);
+      const rest = chunk.subarray(skipped.length);
+      if (skipped.length > 0) {
+        toSkip -= skipped.length;
+        checksum = checksumOf?.(skipped, checksum) ?? 0;
+        if (toSkip === 0 && checksum !== resume!.checksum) throw otherBytes();
+      }
       const blocks = parser.push(rest);
       if (blocks.length > 0) yield blocks;
     }
@@ -43,8 +54,17 @@ export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: Cont
       throw error;
     }
     await verifyStored?.();
+    if (toSkip > 0) throw otherBytes();
     yield parser.breakOff(`the gzip data are corrupt: ${error.message}`);
     return;
   }
+  if (toSkip > 0) throw otherBytes();
   yield parser.end();
+}
+
+function otherBytes(): ImportError {
+  return new ImportError(
+    'checksum_mismatch',
+    'What was read of the object is not what an earlier invocation read and settled: it will be read again from the beginning',
+  );
 }

@@ -1,11 +1,11 @@
 /** Keeps the accounts of one source: up to where everything is settled, whatever the order in which blocks settle. */
 
-import { addCounts, type Block, type Counts, noCounts } from './block.ts';
+import { addCounts, type Block, type Counts, noCounts, type Place, START } from './block.ts';
 
 /** The watermark of a source, and the counts of exactly the ground before it. */
 export class Ledger {
-  /** Bytes of the decoded content, and lines, up to which everything is settled. */
-  position: { offset: number; line: number };
+  /** Up to where everything is settled. */
+  position: Place;
   /** The accounts of the ground between where it began and `position`. */
   readonly counts: Counts = noCounts();
   #readUpTo: number;
@@ -13,7 +13,7 @@ export class Ledger {
   readonly #open: Block[] = [];
   readonly #settled = new Set<Block>();
 
-  constructor(position = { offset: 0, line: 1 }) {
+  constructor(position: Place = START) {
     this.position = position;
     this.#readUpTo = position.offset;
   }

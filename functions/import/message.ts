@@ -1,7 +1,7 @@
 /** Turns the data of one message into a block: one event or an array where it parses as a whole, else lines. */
 
 import { isUtf8 } from 'node:buffer';
-import type { Block } from './block.ts';
+import { type Block, START } from './block.ts';
 import { BlockBuilder, type BlockContext } from './block-builder.ts';
 import { scan } from './scan.ts';
 import { ArraySplitter, ElementEnd } from './split-array.ts';
@@ -64,7 +64,7 @@ export function undecodableMessage(data: Buffer, context: Omit<BlockContext, 'or
 }
 
 function begin<Splitter>(data: Buffer, context: Omit<BlockContext, 'ordinal'>, splitter: Splitter) {
-  const builder = new BlockBuilder({ ...context, ordinal: 'index' }, { offset: 0, line: 1 });
+  const builder = new BlockBuilder({ ...context, ordinal: 'index' }, START);
   builder.begin(data);
   return { builder, splitter };
 }

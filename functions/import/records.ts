@@ -1,6 +1,6 @@
 /** Turns decoded bytes, as they come, into blocks of records: newline-delimited JSON or one JSON array. */
 
-import type { Block, Rejection } from './block.ts';
+import { type Block, type Place, type Rejection, START } from './block.ts';
 import { BlockBuilder, type BlockContext, extendKept } from './block-builder.ts';
 import { ArraySplitter } from './split-array.ts';
 import { LineSplitter } from './split-lines.ts';
@@ -9,12 +9,8 @@ import { LineSplitter } from './split-lines.ts';
 export type Format = 'ndjson' | 'array';
 
 /** A place between two records, from which reading can go on. */
-export interface Position {
+export interface Position extends Place {
   format: Format;
-  /** Bytes of the decoded content before it. */
-  offset: number;
-  /** The line that it is on, from 1. */
-  line: number;
 }
 
 /** Bytes that make a block: large enough that work for each block does not count, small enough to be settled often. */
@@ -55,7 +51,7 @@ export class RecordParser {
   constructor(options: RecordParserOptions) {
     const { resumeAt, blockBytes = BLOCK_BYTES } = options;
     this.#blockBytes = blockBytes;
-    this.#builder = new BlockBuilder(options, resumeAt ?? { offset: 0, line: 1 });
+    this.#builder = new BlockBuilder(options, resumeAt ?? START);
     if (resumeAt !== undefined && resumeAt.offset > 0) {
       this.#undecided = undefined;
       this.#begin(resumeAt.format, true);

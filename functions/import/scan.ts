@@ -272,8 +272,12 @@ function skipLiteral(bytes: Buffer, from: number, to: number): number {
  */
 function isKey(bytes: Buffer, from: number, to: number, name: Buffer): boolean {
   const excess = to - from - 2 - name.length;
-  if (excess === 0) return bytes[from + 1] === name[0] && bytes.compare(name, 0, name.length, from + 1, to - 1) === 0;
   if (excess < 0 || excess % 5 !== 0) return false;
-  const literal = bytes.toString('utf8', from, to);
-  return literal.includes('\\u') && JSON.parse(literal) === name.toString();
+  // Names are short: a loop costs less than a call out of JavaScript.
+  for (let index = 0; index < name.length; index++) {
+    const byte = bytes[from + 1 + index];
+    if (byte === BACKSLASH) return JSON.parse(bytes.toString('utf8', from, to)) === name.toString();
+    if (byte !== name[index]) return false;
+  }
+  return excess === 0;
 }

@@ -1,7 +1,7 @@
 /** The checkpoint of an object generation: what it says, and how it is read. */
 
 import type { Bucket } from '@google-cloud/storage';
-import { type Counts, isBalanced, noCounts } from '../import/block.ts';
+import { type Counts, isBalanced, noCounts, type Place, START } from '../import/block.ts';
 import { ImportError } from '../import/errors.ts';
 import type { Format } from '../import/records.ts';
 import { statusOf } from './client.ts';
@@ -9,16 +9,12 @@ import { statusOf } from './client.ts';
 /** `running` while an import is under way or is to go on; `done`, or `gone` with the object, when it is over. */
 export type State = 'running' | 'done' | 'gone';
 
-/** How far an import has come. */
-export interface Progress {
+/** How far an import has come: up to which place of the decoded content everything is settled. */
+export interface Progress extends Place {
   /** How records are told apart; null until that is known. */
   format: Format | null;
   /** Whether the stored bytes are compressed; null until that is known. */
   gzip: boolean | null;
-  /** Bytes of the decoded content up to which everything is settled. */
-  offset: number;
-  /** The line that begins, or goes on, there. */
-  line: number;
   /** The accounts of exactly the ground before `offset`. */
   counts: Counts;
 }
@@ -43,7 +39,7 @@ export interface StoredCheckpoint {
 
 /** Nothing is settled yet. */
 export function noProgress(): Progress {
-  return { format: null, gzip: null, offset: 0, line: 1, counts: noCounts() };
+  return { format: null, gzip: null, ...START, counts: noCounts() };
 }
 
 /**
@@ -86,7 +82,7 @@ function parse(text: string, name: string): Checkpoint {
 }
 
 function isWhole(value: Partial<Checkpoint>): value is Checkpoint {
-  const { state, holder, leaseExpiresAt, format, gzip, offset, line, counts, takeovers } = value;
+  const { state, holder, leaseExpiresAt, format, gzip, offset, line, checksum, counts, takeovers } = value;
   return (
     (state === 'running' || state === 'done' || state === 'gone') &&
     typeof holder === 'string' &&
@@ -95,6 +91,7 @@ function isWhole(value: Partial<Checkpoint>): value is Checkpoint {
     (gzip === null || typeof gzip === 'boolean') &&
     isCount(offset) &&
     isCount(line) &&
+    isCount(checksum) &&
     isCount(takeovers) &&
     typeof counts === 'object' &&
     counts !== null &&

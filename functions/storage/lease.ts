@@ -207,6 +207,7 @@ export class Lease {
       gzip: progress.gzip,
       offset: progress.offset,
       line: progress.line,
+      checksum: progress.checksum,
       counts: progress.counts,
       takeovers: hasMoved ? 0 : this.takeovers,
     };

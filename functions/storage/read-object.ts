@@ -55,8 +55,7 @@ export interface ObjectReader {
   readonly bytesRead: number;
   /**
    * Yields the bytes that this reader has not brought yet, as they are stored. A read that breaks, stalls or ends early
-   * goes on where it stopped; at the end, if the beginning was read too, size and checksum are compared with what was
-   * uploaded.
+   * goes on where it stopped; at the end size and checksum are compared with what was uploaded.
    *
    * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, behind the last byte; the last attempt's
    *   error when several in a row brought nothing
@@ -67,18 +66,21 @@ export interface ObjectReader {
 /**
  * @param file    a file with its generation, of a client that does not try reads again by itself
  * @param content what the object is known to hold
+ * @param start   where to begin, and the CRC32C of all that was read before; the beginning unless given
  */
 export function createObjectReader(
   file: File,
   content: StoredContent,
   run: Run,
-  { start = 0, idleTimeoutMs = IDLE_TIMEOUT_MS }: { start?: number; idleTimeoutMs?: number } = {},
+  {
+    start = { offset: 0, checksum: 0 },
+    idleTimeoutMs = IDLE_TIMEOUT_MS,
+  }: { start?: { offset: number; checksum: number }; idleTimeoutMs?: number } = {},
 ): ObjectReader {
-  let offset = start;
-  let checksum = 0;
+  let { offset, checksum } = start;
   return {
     get bytesRead() {
-      return offset - start;
+      return offset - start.offset;
     },
     async *read() {
       let failures = 0;
@@ -95,7 +97,6 @@ export function createObjectReader(
           await beforeNextAttempt(error, ++failures, file, run);
         }
       }
-      if (start > 0) return;
       if (offset !== content.size || (content.crc32c !== undefined && encodeChecksum(checksum) !== content.crc32c)) {
         throw new ImportError(
           'checksum_mismatch',

@@ -1,7 +1,7 @@
 /** Makes a dead letter's record a block again, whose events get the ids that they had. */
 
 import { isUtf8 } from 'node:buffer';
-import type { Block, Origin } from '../../functions/import/block.ts';
+import { type Block, type Origin, START } from '../../functions/import/block.ts';
 import { BlockBuilder } from '../../functions/import/block-builder.ts';
 import { type InsertIdOf, insertIdByContent, insertIdByPosition } from '../../functions/import/insert-id.ts';
 import { scan } from '../../functions/import/scan.ts';
@@ -16,7 +16,7 @@ const VALID_ID = /^[A-Za-z0-9-]{1,36}$/;
  * @param origin the letter's own, which names the letter's source for whatever becomes of the record
  */
 export function letterBlock({ record }: Letter, origin: Origin, insertIdOf: InsertIdOf): Block {
-  const builder = new BlockBuilder({ origin, insertIdOf, ordinal: 'index' }, { offset: 0, line: 1 });
+  const builder = new BlockBuilder({ origin, insertIdOf, ordinal: 'index' }, START);
   builder.begin(record);
   const from = skipWhiteSpace(record, 0);
   let to = record.length;

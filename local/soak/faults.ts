@@ -4,8 +4,13 @@ import { type LocalCloud, NAMES } from '../cloud.ts';
 
 const UNAVAILABLE = 14;
 
-/** Has a few of a hundred requests go wrong, each in another way. */
-export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: () => number): void {
+/**
+ * Has a few of a hundred requests go wrong, each in another way.
+ *
+ * @returns objects of which a read brought a wrong byte, by name; it grows as that happens
+ */
+export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: () => number): ReadonlySet<string> {
+  const corrupted = new Set<string>();
   const pick = <Fault>(faults: readonly Fault[], share: number): Fault | undefined =>
     random() < share ? faults[Math.floor(random() * faults.length)] : undefined;
 
@@ -26,11 +31,13 @@ export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: (
       ],
       0.1,
     );
-  storage.fault = ({ kind, bucket }) => {
+  storage.fault = ({ kind, bucket, object }) => {
     if (bucket === NAMES.importBucket && kind === 'upload') return undefined;
     const common = [{ status: 503 }, { destroy: 'before' as const }, { delayMs: 200 }];
     if (kind === 'read') {
-      return pick([...common, { cutAfterBytes: 50_000 }, { endAfterBytes: 50_000 }, { corruptByte: 100 }], 0.1);
+      const fault = pick([...common, { cutAfterBytes: 50_000 }, { endAfterBytes: 50_000 }, { corruptByte: 100 }], 0.1);
+      if (fault !== undefined && 'corruptByte' in fault) corrupted.add(object);
+      return fault;
     }
     return pick([...common, { status: 503, apply: true as const }, { destroy: 'after' as const }], 0.05);
   };
@@ -38,6 +45,7 @@ export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: (
     method === 'Publish'
       ? pick([{ code: UNAVAILABLE }], 0.02)
       : pick([{ code: UNAVAILABLE }, { applyThen: UNAVAILABLE }, { delayMs: 100 }], 0.03);
+  return corrupted;
 }
 
 /** Lets everything succeed again. */

@@ -6,10 +6,15 @@ import { type LocalCloud, NAMES } from '../cloud.ts';
 /** What was sent so far. */
 export interface Sent {
   events: number;
-  /** Records that are no events. */
+  /** Records that are no events, which says `badRecord` of each number up to this. */
   rejections: number;
   files: number;
   messages: number;
+}
+
+/** A record that is no event. */
+export function badRecord(number: number): string {
+  return `this is no event: ${number}`;
 }
 
 /** Uploads and publishes; event number N of a run has the id `soak-N`. */
@@ -28,7 +33,7 @@ export function createProducer({ storageClient, pubsub }: LocalCloud, random: ()
   }
 
   function newBadRecord(): string {
-    return `this is no event: ${sent.rejections++}`;
+    return badRecord(sent.rejections++);
   }
 
   return {

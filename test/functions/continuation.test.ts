@@ -127,6 +127,39 @@ describe('an import that takes more than one invocation', { concurrency: true },
       });
     }
 
+    for (const [what, isGzip] of [
+      ['lines', false],
+      ['compressed lines', true],
+    ] as const) {
+      test(`a byte of ${what} is wrong on the way, and settled before the end is read`, {
+        timeout: 60_000,
+      }, async () => {
+        const object = `corrupt-${isGzip}`;
+        // More than is read ahead, in compressed data that do not tell of the byte before their end.
+        const given = givenLines(object, 100, 800_000);
+        const content = Buffer.from(given.lines.join('\n'));
+        let reads = 0;
+        cloud().storage.fault = ({ kind, object: name }) =>
+          kind === 'read' && name === object && ++reads === 1 ? { corruptByte: 100 } : undefined;
+        let isOpen = false;
+        cloud().mixpanel.fault = ({ sequence }) => (sequence < 3 || isOpen ? undefined : { status: 503 });
+        const first = once(cloud().pubsub, 'push');
+        const delivered = deliveredAll(cloud());
+        await save(cloud().storageClient, object, isGzip ? gzipSync(content, { level: 0 }) : content);
+        assert.equal((await first)[0].status, 204, 'it goes on in another invocation');
+        assert.ok(Number((await checkpointOf(cloud(), object)).offset) > 0);
+        isOpen = true;
+        await delivered;
+        cloud().storage.fault = undefined;
+        assert.deepEqual(errorCodes(cloud()), ['checksum_mismatch']);
+        await assertDone(cloud(), object, given);
+        assert.deepEqual(
+          given.ids.filter((id) => cloud().mixpanel.count(id) === 0),
+          [],
+        );
+      });
+    }
+
     test('a drain whose deadline comes in the middle gives back what is not settled, for the next', async () => {
       const ids = Array.from({ length: 300 }, (_, index) => `drained-${index}`);
       cloud().mixpanel.fault = ({ ids }) => (ids.includes('id-drained-120') ? { status: 503 } : undefined);

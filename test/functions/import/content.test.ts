@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 import { type ContentOptions, recordBlocks } from '../../../functions/import/content.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
 import { RecordParser } from '../../../functions/import/records.ts';
@@ -23,15 +23,17 @@ async function read(stored: Buffer, options: Partial<ContentOptions> = {}) {
 }
 
 /** Reads from a place on, as importObject does: compressed content from its beginning, other content from there. */
-function resumed(stored: Buffer, isGzip: boolean, at: { offset: number; line: number }) {
+function resumed(stored: Buffer, isGzip: boolean, at: { offset: number; line: number }, settled = text) {
+  const checksum = crc32(settled.subarray(0, at.offset));
   const parser = new RecordParser({
     origin: objectOrigin,
     insertIdOf: insertIdByContent,
     ordinal: 'line',
-    resumeAt: { format: 'ndjson', ...at },
+    resumeAt: { format: 'ndjson', ...at, checksum },
     blockBytes: 4_096,
   });
-  return read(isGzip ? stored : stored.subarray(at.offset), { parser, resume: { isGzip, offset: at.offset } });
+  const resume = { isGzip, offset: at.offset, checksum };
+  return read(isGzip ? stored : stored.subarray(at.offset), { parser, resume, checksumOf: crc32 });
 }
 
 describe('recordBlocks', { timeout: 10_000 }, () => {
@@ -70,6 +72,21 @@ describe('recordBlocks', { timeout: 10_000 }, () => {
       assert.deepEqual(rest, { blocks: [], texts: [], offsets: [], rejections: [] });
     });
   }
+
+  for (const [what, settled] of [
+    ['other bytes were settled', Buffer.from(text.toString().replaceAll('1', '2'))],
+    ['more was settled than there is', Buffer.concat([text, text])],
+  ] as const) {
+    test(`gives out nothing of compressed content where ${what}`, async () => {
+      const at = { offset: what.startsWith('more') ? settled.length : text.indexOf('\n') + 1, line: 2 };
+      await assert.rejects(resumed(gzipSync(text), true, at, settled), { code: 'checksum_mismatch' });
+    });
+  }
+
+  test('blames what was settled before it blames gzip that breaks in the midst of it', async () => {
+    const at = { offset: text.length, line: lines.length + 1 };
+    await assert.rejects(resumed(gzipSync(text).subarray(0, 100), true, at), { code: 'checksum_mismatch' });
+  });
 
   test('decodes nothing of plain content that goes on with what looks like gzip', async () => {
     const stored = Buffer.concat([text, gzipSync('x')]);

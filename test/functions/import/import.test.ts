@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import { type Block, noCounts } from '../../../functions/import/block.ts';
+import { type Block, noCounts, type Place, START } from '../../../functions/import/block.ts';
 import { recordBlocks } from '../../../functions/import/content.ts';
 import { ImportError } from '../../../functions/import/errors.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
@@ -88,7 +88,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await pipeline.import(blocksOf(content)), true);
       assert.deepEqual(pipeline.counts, { read: 8, expanded: 0, imported: 3, rejected: 5, dropped: 0 });
       assert.deepEqual(pipeline.ledger.counts, pipeline.counts);
-      assert.deepEqual(pipeline.ledger.position, { offset: Buffer.byteLength(content), line: 8 });
+      assert.deepEqual(pipeline.ledger.position, { offset: Buffer.byteLength(content), line: 8, checksum: 0 });
       assert.deepEqual(sorted(idsAt(pipeline)), ['a', 'c', 'e']);
       const rejected = pipeline.rejections.map(({ source, reason }) => ['line' in source && source.line, reason.field]);
       assert.deepEqual(
@@ -225,7 +225,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
           const more = isTransformed ? { ...limits, transform } : limits;
           const counts = noCounts();
           const rejected = new Set<number>();
-          let position = { offset: 0, line: 1 };
+          let position = START;
           for (let round = 0; ; round++) {
             const deadlineMs = deadlines[round];
             const run = startRun(deadlineMs);
@@ -777,7 +777,7 @@ function lineOf(kind: string, index: number): string {
 }
 
 /** The blocks behind a place at which an earlier run has stopped. */
-function resumedBlocks(content: Buffer, position: { offset: number; line: number }): AsyncGenerator<Block[]> {
+function resumedBlocks(content: Buffer, position: Place): AsyncGenerator<Block[]> {
   const parser = new RecordParser({
     origin: objectOrigin,
     insertIdOf: insertIdByContent,
@@ -786,5 +786,5 @@ function resumedBlocks(content: Buffer, position: { offset: number; line: number
     blockBytes: SMALL,
   });
   const stored = chunksOf(pieces(content.subarray(position.offset), SMALL));
-  return recordBlocks(stored, { parser, resume: { isGzip: false, offset: position.offset } });
+  return recordBlocks(stored, { parser, resume: { isGzip: false, ...position } });
 }

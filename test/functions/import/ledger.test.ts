@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { addCounts, type Block, noCounts } from '../../../functions/import/block.ts';
+import { addCounts, type Block, noCounts, START } from '../../../functions/import/block.ts';
 import { Ledger } from '../../../functions/import/ledger.ts';
 import { parse } from './parsing.ts';
 import { eventLines } from './pipeline.ts';
@@ -21,8 +21,9 @@ function ends(content: Buffer): number[] {
 
 describe('the ledger', () => {
   test('begins where it is told to, with nothing counted', () => {
-    assert.deepEqual(new Ledger().position, { offset: 0, line: 1 });
-    assert.deepEqual(new Ledger({ offset: 70, line: 3 }).position, { offset: 70, line: 3 });
+    const place = { offset: 70, line: 3, checksum: 5 };
+    assert.deepEqual(new Ledger().position, START);
+    assert.deepEqual(new Ledger(place).position, place);
     assert.deepEqual(new Ledger().counts, noCounts());
   });
 
@@ -32,7 +33,7 @@ describe('the ledger', () => {
     ledger.open(blocks);
     ledger.settle(blocks[2]!);
     ledger.settle(blocks[1]!);
-    assert.deepEqual(ledger.position, { offset: 0, line: 1 });
+    assert.deepEqual(ledger.position, START);
     assert.deepEqual(ledger.counts, noCounts());
     ledger.settle(blocks[0]!);
     assert.deepEqual(ledger.position, blocks[2]!.end);
@@ -82,7 +83,7 @@ describe('the ledger', () => {
           const counts = noCounts();
           for (const block of before) addCounts(counts, block.counts);
           assert.deepEqual(ledger.counts, counts);
-          assert.deepEqual(ledger.position, before.at(-1)?.end ?? { offset: 0, line: 1 });
+          assert.deepEqual(ledger.position, before.at(-1)?.end ?? START);
           assert.equal(ledger.aheadBytes, blocks.at(-1)!.end.offset - ledger.position.offset);
         }
       }),

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import type { Block, Origin, Rejection } from '../../../functions/import/block.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
@@ -60,6 +61,7 @@ export function parse(content: Buffer, { cuts = [], blockBytes, resumeAt, breakO
     insertIdOf: insertIdByContent,
     ordinal: 'line',
     resumeAt,
+    checksumOf: crc32,
     ...(blockBytes === undefined ? {} : { blockBytes }),
   });
   const blocks: Block[] = [];
@@ -92,6 +94,7 @@ function assertTiling(blocks: Block[], from: number, content: Buffer): void {
     });
     line += linesIn(content.subarray(at, end.offset));
     assert.equal(end.line, line + 1, 'a block ends on its last line');
+    assert.equal(end.checksum, crc32(content.subarray(0, end.offset)), 'the checksum is that of all before the end');
     at = end.offset;
   }
   assert.equal(at, content.length, 'the last block ends with the content');

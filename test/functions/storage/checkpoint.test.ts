@@ -12,6 +12,7 @@ const checkpoint: Checkpoint = {
   gzip: true,
   offset: 812,
   line: 7,
+  checksum: 4_294_967_295,
   counts: { read: 6, expanded: 1, imported: 5, rejected: 1, dropped: 1 },
   takeovers: 2,
 };

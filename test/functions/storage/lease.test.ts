@@ -15,6 +15,7 @@ const moved: Progress = {
   gzip: false,
   offset: 812,
   line: 7,
+  checksum: 4_294_967_295,
   counts: { read: 6, expanded: 0, imported: 5, rejected: 1, dropped: 0 },
 };
 const released: Checkpoint = {
@@ -97,8 +98,8 @@ describe('acquireLease', { concurrency: true }, () => {
   test('goes on where one was released', async (t) => {
     const { holder, checkpoint } = await start(t, released);
     const { begin, takeovers } = await holder('a').lease();
-    const { format, gzip, offset, line, counts } = begin;
-    assert.deepEqual({ format, gzip, offset, line, counts }, moved);
+    const { format, gzip, offset, line, checksum, counts } = begin;
+    assert.deepEqual({ format, gzip, offset, line, checksum, counts }, moved);
     assert.equal(takeovers, 0);
     assert.equal((await checkpoint()).holder, 'a');
   });

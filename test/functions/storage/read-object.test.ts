@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32c } from '@node-rs/crc32';
 import { startRun } from '../../../functions/import/run.ts';
 import {
   createObjectReader,
@@ -78,7 +79,9 @@ describe('readObject', () => {
 
   test('goes on from where it is told to, and reads no byte before that', async (t) => {
     const { file, what, run, read } = await store(t);
-    const reader = createObjectReader(file, what, run, { start: 400_000 });
+    const reader = createObjectReader(file, what, run, {
+      start: { offset: 400_000, checksum: crc32c(content.subarray(0, 400_000)) },
+    });
     assert.deepEqual(await gather(reader.read()), content.subarray(400_000));
     assert.deepEqual(read(), [400_000]);
     assert.equal(reader.bytesRead, 600_000);
@@ -149,10 +152,15 @@ describe('readObject', () => {
     await assert.rejects(gather(readObject(file, what, run)), { code: 'checksum_mismatch' });
   });
 
-  test('has nothing to compare with where it did not read the beginning, or no checksum is known', async (t) => {
-    const { server, file, what, run } = await store(t);
+  test('compares what others read before it too', async (t) => {
+    const { file, what, run } = await store(t);
+    const start = { offset: 400_000, checksum: crc32c(Buffer.alloc(400_000)) };
+    await assert.rejects(gather(createObjectReader(file, what, run, { start }).read()), { code: 'checksum_mismatch' });
+  });
+
+  test('has nothing to compare with where no checksum is known', async (t) => {
+    const { server, file, run } = await store(t);
     server.fault = ({ kind }) => (kind === 'read' ? { corruptByte: 500_000 } : undefined);
-    await gather(createObjectReader(file, what, run, { start: 1 }).read());
     await gather(readObject(file, { size: SIZE, crc32c: undefined }, run));
   });
 
