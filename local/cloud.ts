@@ -35,10 +35,14 @@ export interface LocalCloudOptions {
   source?: string;
   /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
   minBackoffMs?: number;
+  /** The same, at most; 600 s, as it is deployed, unless given. */
+  maxBackoffMs?: number;
   /** Objects that are imported at once, at most; 3 unless given. */
   maxOutstandingPushes?: number;
   /** How long a message that is neither acknowledged nor refused is put off; 600 s, as deployed, unless given. */
   ackDeadlineSeconds?: number;
+  /** Whether a function whose process ends by itself is served again; false unless given. */
+  keepsFunctions?: boolean;
   /** Ports; free ones unless given. */
   ports?: { mixpanel?: number; storage?: number; pubsub?: number; importObject?: number; drainSubscription?: number };
 }
@@ -50,6 +54,8 @@ export interface LocalCloud {
   readonly pubsub: PubSubServer;
   readonly importObject: ServedFunction;
   readonly drainSubscription: ServedFunction;
+  /** Environment of the functions. */
+  readonly env: Readonly<Record<string, string>>;
   /** A client for the local Cloud Storage, and one for the local Pub/Sub. */
   readonly storageClient: Storage;
   readonly pubsubClient: PubSub;
@@ -97,6 +103,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
         env,
         source: options.source,
         port: ports[target],
+        isKept: options.keepsFunctions,
         onLine: (line) => onLine(target, line),
       }),
     ),
@@ -111,6 +118,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
     pubsub,
     importObject: importObject!,
     drainSubscription: drainSubscription!,
+    env,
     storageClient,
     pubsubClient,
     async drain() {
@@ -130,10 +138,11 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
 export async function createTopology(
   client: PubSub,
   importObjectUrl: string,
-  { minBackoffMs = 10_000, ackDeadlineSeconds = 600 }: Pick<LocalCloudOptions, 'minBackoffMs' | 'ackDeadlineSeconds'>,
+  options: Pick<LocalCloudOptions, 'minBackoffMs' | 'maxBackoffMs' | 'ackDeadlineSeconds'>,
 ): Promise<void> {
-  const minimumBackoff = { seconds: Math.floor(minBackoffMs / 1_000), nanos: (minBackoffMs % 1_000) * 1_000_000 };
-  const retryPolicy = { minimumBackoff, maximumBackoff: { seconds: 600 } };
+  const { minBackoffMs = 10_000, maxBackoffMs = 600_000, ackDeadlineSeconds = 600 } = options;
+  const duration = (ms: number) => ({ seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 });
+  const retryPolicy = { minimumBackoff: duration(minBackoffMs), maximumBackoff: duration(maxBackoffMs) };
   for (const topic of [NAMES.objectTopic, NAMES.eventTopic]) await client.createTopic(topic);
   await client.createSubscription(NAMES.objectTopic, NAMES.objectSubscription, {
     pushConfig: { pushEndpoint: `${importObjectUrl}/${NAMES.objectTopic}` },

@@ -1,40 +1,43 @@
 /** `npm run dev`: the local cloud stays up, for uploads and messages of your own; shows what happens until Ctrl-C. */
 
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { setInterval } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type LocalCloud, NAMES, startCloud } from './cloud.ts';
+import { parseArgs } from 'node:util';
+import { type LocalCloud, NAMES } from './cloud.ts';
 import { createTerminal } from './terminal.ts';
+import { type Live, startLive } from './view/live.ts';
 
-/** Where the buckets are kept between one start and the next. */
-const FOLDER = fileURLToPath(new URL('../.local/storage', import.meta.url));
-/** How often waiting messages are looked for; in the cloud, Cloud Scheduler calls once a minute. */
-const DRAIN_INTERVAL_MS = 2_000;
+const { values } = parseArgs({
+  options: {
+    /** Where the buckets are kept between one start and the next. */
+    folder: { type: 'string', default: fileURLToPath(new URL('../.local/storage', import.meta.url)) },
+    /** Of the view; another one where it is taken. */
+    port: { type: 'string', default: '4321' },
+  },
+});
 
 const terminal = createTerminal(process.stdout);
-await mkdir(FOLDER, { recursive: true });
-const cloud = await startCloud({
-  folder: FOLDER,
-  env: { DRAIN_IDLE_SECONDS: '1' },
+const live = await startLive({
+  folder: values.folder,
+  port: Number(values.port),
   onLine: (target, line) => terminal.functionLine(target, line),
 });
+const { cloud } = live;
 const ended = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ended.abort());
 
-introduce(cloud);
+introduce(live);
 watchArrivals(cloud);
 publishTyped(cloud);
-const drains = drainRepeatedly(cloud, ended.signal);
 if (!ended.signal.aborted) await once(ended.signal, 'abort');
 terminal.heading('Stopping');
-await drains;
-await cloud.close();
+await live.close();
 process.exit(0); // A standard input that is still open would keep the process.
 
-function introduce({ mixpanel, storage, pubsub }: LocalCloud): void {
+function introduce({ view, cloud: { mixpanel, storage, pubsub } }: Live): void {
   const upload = `${storage.url}/upload/storage/v1/b/${NAMES.importBucket}/o?uploadType=media&name=10-events.ndjson`;
+  terminal.heading(`Watch it in a browser: ${view.url}`);
   terminal.heading('The local cloud is up; Ctrl-C ends it');
   terminal.line('mixpanel', `${mixpanel.url}/import`);
   terminal.line('bucket', `gs://${NAMES.importBucket} at ${storage.url}; upload a file:`);
@@ -49,7 +52,7 @@ function watchArrivals({ mixpanel }: LocalCloud): void {
   mixpanel.on('request', ({ status, events }) =>
     terminal.line(
       'mixpanel',
-      `answered ${status} to a batch of ${events} events; it holds ${mixpanel.events().length} different ones`,
+      `answered ${status} to a batch of ${events} events; it holds ${mixpanel.received - mixpanel.duplicates} different ones`,
     ),
   );
 }
@@ -62,15 +65,4 @@ function publishTyped({ pubsubClient }: LocalCloud): void {
     await topic.publishMessage({ data: Buffer.from(line) });
     terminal.line('topic', 'a message was published');
   });
-}
-
-/** Calls drainSubscription whenever messages wait, as Cloud Scheduler does every minute. */
-async function drainRepeatedly({ drain, pubsub }: LocalCloud, signal: AbortSignal): Promise<void> {
-  try {
-    for await (const _ of setInterval(DRAIN_INTERVAL_MS, undefined, { signal })) {
-      if (pubsub.backlog(NAMES.eventSubscription).waiting > 0) await drain();
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
 }

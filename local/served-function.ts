@@ -6,9 +6,12 @@ import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const framework = join(dirname(createRequire(import.meta.url).resolve('@google-cloud/functions-framework')), 'main.js');
 const sources = new URL('../functions/index.ts', import.meta.url).pathname;
+/** How long a function that cannot be started is left alone before it is tried again. */
+const RESTART_DELAY_MS = 1_000;
 
 /** What is served, and how. */
 export interface ServedFunctionOptions {
@@ -21,6 +24,8 @@ export interface ServedFunctionOptions {
   port?: number | undefined;
   /** The module that registers the functions; the sources as they are unless given. */
   source?: string | undefined;
+  /** Whether it is served again when its process ends by itself; false unless given. */
+  isKept?: boolean | undefined;
 }
 
 /** A function that is being served. */
@@ -28,6 +33,8 @@ export interface ServedFunction {
   readonly url: string;
   /** Process id; another one after each restart. */
   readonly pid: number;
+  /** Whether the process is there. */
+  readonly isUp: boolean;
   /** Sends a signal to the process; resolves when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Ends the process, at once unless told otherwise, and serves the function again at the same address. */
@@ -42,19 +49,38 @@ export interface ServedFunction {
 export async function serveFunction(options: ServedFunctionOptions): Promise<ServedFunction> {
   const port = options.port ?? (await freePort());
   let instance = await startInstance(options, port);
+  /** Whether it is we who end the process. */
+  let isStopped = false;
   const stop = async (signal: NodeJS.Signals) => {
+    isStopped = true;
     instance.child.kill(signal);
     await instance.ended;
   };
+  const keep = async () => {
+    await instance.ended;
+    while (!isStopped) {
+      const started = await startInstance(options, port).catch(() => sleep(RESTART_DELAY_MS));
+      if (started === undefined) continue;
+      if (isStopped) return void started.child.kill('SIGKILL');
+      instance = started;
+      await instance.ended;
+    }
+  };
+  if (options.isKept) void keep();
   return {
     url: `http://127.0.0.1:${port}`,
     get pid() {
       return instance.child.pid!;
     },
+    get isUp() {
+      return instance.child.exitCode === null && instance.child.signalCode === null;
+    },
     stop: (signal = 'SIGTERM') => stop(signal),
     async restart(signal = 'SIGKILL') {
       await stop(signal);
       instance = await startInstance(options, port);
+      isStopped = false;
+      if (options.isKept) void keep();
     },
   };
 }

@@ -69,6 +69,18 @@ export class BatchBuilder {
     return this.#blocks.length < limits.maxEvents && this.#length + bytes + 1 <= limits.maxBytes;
   }
 
+  /** Adds a record as it is. */
+  addUntouched(block: Block, record: number): void {
+    const from = block.starts[record]!;
+    const to = block.ends[record]!;
+    this.#reserve(to - from + 1);
+    this.#length += block.bytes.copy(this.#buffer, this.#length, from, to);
+    this.#buffer[this.#length++] = NEWLINE;
+    block.pending++;
+    this.#blocks.push(block);
+    this.#records.push(record);
+  }
+
   /**
    * Adds an event: `bytes[from, to)`, with `splice` put in where it is given.
    *

@@ -24,6 +24,10 @@ export function addPassed(builder: BatchBuilder, block: Block, record: number, i
   const from = block.starts[record]!;
   const to = block.ends[record]!;
   const flags = block.flags[record]!;
+  if ((flags & (NEEDS_ID | EMPTY_ID | LINE_BREAK)) === 0) {
+    builder.addUntouched(block, record);
+    return;
+  }
   const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
   const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
   if ((flags & EMPTY_ID) !== 0) {

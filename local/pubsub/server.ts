@@ -123,6 +123,16 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
     return this.#resources.subscription(subscription).queue.backlog();
   }
 
+  /**
+   * Ends the ack deadline of everything that was handed out, as it ends by itself where a receiver was killed.
+   *
+   * @param subscription - `projects/P/subscriptions/S`
+   * @throws StatusError when there is no such subscription
+   */
+  expire(subscription: string): void {
+    this.#resources.subscription(subscription).queue.expireAll();
+  }
+
   /** Ends every call, stream and push under way, and stops listening. */
   async close(): Promise<void> {
     this.#closing.abort();

@@ -188,6 +188,12 @@ export class SubscriptionQueue {
     this.dispatch();
   }
 
+  /** Ends the deadline of everything that is outstanding. */
+  expireAll(): void {
+    for (const entry of [...this.#outstanding.values()]) this.#giveBack(entry);
+    this.dispatch();
+  }
+
   /** @returns what the subscription holds at this moment */
   backlog(): Backlog {
     let oldest = Number.POSITIVE_INFINITY;

@@ -1,5 +1,6 @@
 /** The local Cloud Storage: as much of the JSON API (https://cloud.google.com/storage/docs/json_api) as the official client uses. */
 import { EventEmitter, once } from 'node:events';
+import { closeSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { finished, pipeline } from 'node:stream/promises';
@@ -84,6 +85,28 @@ export class StorageServer extends EventEmitter<{ request: [StorageRequest]; fin
    */
   createBucket(name: string): void {
     this.#store.createBucket(name);
+  }
+
+  /**
+   * Reads an object whole, without a client.
+   *
+   * @param bucket - The bucket.
+   * @param name - The object.
+   * @returns Its live content; undefined where there is none.
+   */
+  content(bucket: string, name: string): Buffer | undefined {
+    let descriptor: number;
+    try {
+      descriptor = this.#store.openContent(this.#store.object(bucket, name));
+    } catch (error) {
+      if (error instanceof StorageError && error.status === 404) return undefined;
+      throw error;
+    }
+    try {
+      return readFileSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /**

@@ -1,0 +1,50 @@
+/** Our core on a file, as `npm run import` runs it, without its display. */
+
+import { createReadStream } from 'node:fs';
+import { readCoreConfig } from '../../functions/config.ts';
+import type { Block } from '../../functions/import/block.ts';
+import { createMixpanelClient } from '../../functions/import/client.ts';
+import { recordBlocks } from '../../functions/import/content.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/import/import.ts';
+import { Ledger } from '../../functions/import/ledger.ts';
+import { RecordParser } from '../../functions/import/records.ts';
+import { startRun } from '../../functions/import/run.ts';
+import { createSender } from '../../functions/import/sender.ts';
+import { passThrough, type Transform } from '../../functions/import/transform.ts';
+
+const READ_BYTES = 262_144;
+/** Has every record parsed and serialised anew, and changes nothing. */
+const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
+
+const { BENCH_FILE: file = '', BENCH_TRANSFORM: hasTransform } = process.env;
+const config = readCoreConfig(process.env);
+const client = createMixpanelClient(config.mixpanel);
+const ledger = new Ledger();
+const run = startRun();
+
+const isComplete = await importBlocks(
+  blocks(),
+  {
+    ...config,
+    sender: createSender(client, config),
+    transform: hasTransform ? copy : passThrough,
+    unsettledBytes: () => ledger.aheadBytes,
+    maxUnsettledBytes: MAX_UNSETTLED_BYTES,
+    settle: (block) => ledger.settle(block),
+  },
+  run,
+);
+run.end();
+client.close();
+if (!isComplete || ledger.counts.rejected > 0)
+  throw new Error(`not all was imported: ${JSON.stringify(ledger.counts)}`);
+
+async function* blocks(): AsyncGenerator<Block[]> {
+  const origin = { sourceOf: (offset: number, line: number) => ({ file, line, offset }) };
+  const parser = new RecordParser({ origin, insertIdOf: config.insertIdOf, ordinal: 'line' });
+  const content: AsyncIterable<Buffer> = createReadStream(file, { highWaterMark: READ_BYTES });
+  for await (const some of recordBlocks(content, { parser })) {
+    ledger.open(some);
+    yield some;
+  }
+}

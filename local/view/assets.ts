@@ -1,0 +1,47 @@
+/** The files of the page, with their types stripped by Node: there is no build. */
+
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
+import { extname } from 'node:path';
+
+const FOLDER = new URL('page/', import.meta.url);
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.ts': 'text/javascript; charset=utf-8',
+};
+/** Known by name, so that no path leads out of the folder. */
+const FILES = new Set(readdirSync(FOLDER).filter((name) => extname(name) in TYPES));
+
+/** A file as it is sent. */
+export interface Asset {
+  type: string;
+  content: string;
+}
+
+/**
+ * Reads the file each time, so that a change is there when the page is loaded anew.
+ *
+ * @param path of the URL; `/` is the page
+ * @returns undefined where there is no such file
+ */
+export async function readAsset(path: string): Promise<Asset | undefined> {
+  const name = path === '/' ? 'page.html' : path.slice(1);
+  if (!FILES.has(name)) return undefined;
+  const content = await readFile(new URL(name, FOLDER), 'utf8');
+  const extension = extname(name);
+  return { type: TYPES[extension]!, content: extension === '.ts' ? stripTypes(content) : content };
+}
+
+/** JavaScript of TypeScript, without the warning that this function of Node's is experimental: it would stand amid what happens. */
+export function stripTypes(source: string): string {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return stripTypeScriptTypes(source);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

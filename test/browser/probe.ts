@@ -1,0 +1,69 @@
+/** Runs inside the page before its own scripts: measures what a person would feel, and what the tests cannot see from outside. */
+
+/** The least contrast of a text with what is behind it (https://www.w3.org/TR/WCAG22/#contrast-minimum). */
+const MIN_CONTRAST = 4.5;
+
+const probe = {
+  /** The longest that no frame was drawn, in milliseconds, and the most rows that stood in the page. */
+  longestMs: 0,
+  mostRows: 0,
+
+  /** Which of the controls has the focus; -1 where none has. */
+  focused(): number {
+    const controls = [...document.querySelectorAll('button, input, textarea, summary, #grid')];
+    return controls.indexOf(document.activeElement!);
+  },
+
+  width: () => document.documentElement.scrollWidth,
+
+  /** How much moves while data flow. */
+  moving(): number {
+    document.querySelector('.arrow')!.classList.add('flowing');
+    return document.getAnimations().length;
+  },
+
+  /** Texts that hardly stand out from what is behind them. */
+  faintTexts(): string[] {
+    const found: string[] = [];
+    for (const element of document.querySelectorAll('body *')) {
+      const text = [...element.childNodes].map((node) => (node instanceof Text ? node.data.trim() : '')).join('');
+      if (text === '' || !element.checkVisibility() || element.closest('button:disabled')) continue;
+      const lights = [getComputedStyle(element).color, backgroundOf(element)].map(luminanceOf).sort((a, b) => b - a);
+      const contrast = (lights[0]! + 0.05) / (lights[1]! + 0.05);
+      if (contrast < MIN_CONTRAST) found.push(`${contrast.toFixed(2)}: ${text.slice(0, 60)}`);
+    }
+    return found;
+  },
+};
+Object.assign(globalThis, { probe });
+
+let last = performance.now();
+requestAnimationFrame(function look() {
+  probe.longestMs = Math.max(probe.longestMs, performance.now() - last);
+  probe.mostRows = Math.max(probe.mostRows, document.querySelectorAll('#rows [role=row]').length);
+  last = performance.now();
+  requestAnimationFrame(look);
+});
+
+function backgroundOf(element: Element | null): string {
+  if (element === null) return 'white';
+  const { backgroundColor } = getComputedStyle(element);
+  return rgbaOf(backgroundColor)[3] === 255 ? backgroundColor : backgroundOf(element.parentElement);
+}
+
+/** https://www.w3.org/TR/WCAG22/#dfn-relative-luminance */
+function luminanceOf(color: string): number {
+  const [red, green, blue] = [...rgbaOf(color)].map((byte) => {
+    const value = byte / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+}
+
+/** Drawing it resolves every form that a colour may have. */
+function rgbaOf(color: string): Uint8ClampedArray {
+  const context = new OffscreenCanvas(1, 1).getContext('2d')!;
+  context.fillStyle = color;
+  context.fillRect(0, 0, 1, 1);
+  return context.getImageData(0, 0, 1, 1).data;
+}
