@@ -88,6 +88,8 @@ resource "google_cloudfunctions2_function" "import_object" {
     entry_point       = "importObject"
     docker_repository = google_artifact_registry_repository.functions.id
     service_account   = google_service_account.this["build"].id
+    # Else `engines` in package.json would choose, which names what runs on a developer's machine too.
+    environment_variables = { GOOGLE_NODEJS_VERSION = "24.x.x" }
 
     source {
       storage_source {
@@ -130,6 +132,8 @@ resource "google_cloudfunctions2_function" "drain_subscription" {
     entry_point       = "drainSubscription"
     docker_repository = google_artifact_registry_repository.functions.id
     service_account   = google_service_account.this["build"].id
+    # Else `engines` in package.json would choose, which names what runs on a developer's machine too.
+    environment_variables = { GOOGLE_NODEJS_VERSION = "24.x.x" }
 
     source {
       storage_source {

@@ -63,6 +63,11 @@ resource "google_pubsub_subscription_iam_member" "drain" {
   subscription = google_pubsub_subscription.event.name
   role         = "roles/pubsub.subscriber"
   member       = local.members["drain"]
+
+  # Another topic means another subscription, of the same name and without this binding.
+  lifecycle {
+    replace_triggered_by = [google_pubsub_subscription.event.topic]
+  }
 }
 
 # By the service's own name: a function that is replaced takes its bindings with it, and these are made again.

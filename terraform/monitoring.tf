@@ -21,7 +21,7 @@ resource "google_logging_metric" "summary" {
   project         = var.project_id
   name            = "${var.name}/${each.key}"
   description     = "Field ${each.key} of the functions' summary lines"
-  filter          = "${local.log_filter} AND jsonPayload.${each.key}>0"
+  filter          = "${local.log_filter} AND jsonPayload.durationMs:* AND jsonPayload.${each.key}>0"
   value_extractor = "EXTRACT(jsonPayload.${each.key})"
 
   metric_descriptor {

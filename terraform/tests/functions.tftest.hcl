@@ -55,6 +55,7 @@ run "both_functions_are_built_and_run_as_designed" {
     condition = alltrue([
       for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
       function.build_config[0].runtime == "nodejs24"
+      && function.build_config[0].environment_variables == tomap({ GOOGLE_NODEJS_VERSION = "24.x.x" })
       && function.build_config[0].service_account == "projects/test-project/serviceAccounts/build"
       && function.build_config[0].docker_repository == "projects/test-project/locations/us-central1/repositories/mixpanel-functions"
       && function.service_config[0].timeout_seconds == 580

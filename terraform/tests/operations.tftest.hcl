@@ -22,7 +22,7 @@ run "metrics_dashboard_and_outputs" {
     condition = alltrue([
       for field, metric in google_logging_metric.summary :
       metric.name == "mixpanel/${field}" && metric.value_extractor == "EXTRACT(jsonPayload.${field})"
-      && metric.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND jsonPayload.${field}>0"
+      && metric.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND jsonPayload.durationMs:* AND jsonPayload.${field}>0"
       && metric.metric_descriptor[0].value_type == "DISTRIBUTION"
     ])
     error_message = "Each metric must sum one field of both functions' lines."
