@@ -22,6 +22,8 @@ import transform from './transform.ts';
 const LINGER_MS = 1_000;
 /** Decompressed bytes of messages that are worked on before more of a pull are decompressed. */
 const SLICE_BYTES = 1_048_576;
+/** What a message takes of memory besides its data until it is settled, about; with small ones it is most. */
+const MESSAGE_BYTES = 2_000;
 
 /** Drains once, and returns the summary; what it throws is to be answered with 500. */
 export type DrainSubscription = (logger: Logger) => Promise<object>;
@@ -66,7 +68,7 @@ export function createDrainSubscription(
       addCounts(counts, block.counts);
       acks.ack(ackIds.get(block)!);
       ackIds.delete(block);
-      unsettledBytes -= block.size;
+      unsettledBytes -= block.size + MESSAGE_BYTES;
     };
     const summary = () => ({ subscription, messages: acks.acknowledged, ...counts, ...workOf(run) });
 
@@ -80,7 +82,7 @@ export function createDrainSubscription(
           const block = toBlock(message, subscription, config.insertIdOf);
           undecoded.delete(message.ackId ?? '');
           ackIds.set(block, message.ackId ?? '');
-          unsettledBytes += block.size;
+          unsettledBytes += block.size + MESSAGE_BYTES;
           some.push(block);
           bytes += block.size;
           if (bytes < SLICE_BYTES) continue;

@@ -13,8 +13,9 @@ const MAX_MESSAGE_BYTES = 100_000_000;
 export function toBlock({ message }: ReceivedMessage, subscription: string, insertIdOf: InsertIdOf): Block {
   const stored = toBuffer(message?.data);
   const messageId = message?.messageId ?? '';
+  const publishTime = message?.publishTime;
   const origin: Origin = {
-    sourceOf: (_offset, index) => ({ subscription, messageId, publishTime: toIso(message?.publishTime), index }),
+    sourceOf: (_offset, index) => ({ subscription, messageId, publishTime: toIso(publishTime), index }),
   };
   if (message?.attributes?.['Content-Encoding']?.toLowerCase() !== 'gzip' || stored.length === 0) {
     return messageBlock(stored, { origin, insertIdOf });

@@ -2,6 +2,7 @@
 
 import type { protos, v1 } from '@google-cloud/pubsub';
 import type { Run } from '../import/run.ts';
+import { inTime } from '../storage/client.ts';
 
 /** A message with the id by which this delivery of it is acknowledged. */
 export type ReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
@@ -35,19 +36,26 @@ export interface PullOptions {
 /** Yields messages until none came for `idleMs`, or the run winds down. */
 export async function* pullMessages(options: PullOptions): AsyncGenerator<ReceivedMessage[]> {
   const { run, idleMs, giveBack } = options;
-  const pulls = new Set<Promise<Pulled>>();
-  const stopped = new Promise<undefined>((resolve) => {
-    run.stopping.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
+  const pulls = new Set<Promise<void>>();
+  const ended: Pulled[] = [];
+  // Not a race of promises: one that is pending for long would keep all that its rivals brought.
+  let wake = () => {};
+  run.stopping.addEventListener('abort', () => wake(), { once: true });
   let wanted = 1;
   let lastMessageAt = run.clock.now();
   let hasWorked = false;
+  let isOver = false;
   try {
     while (!run.stopping.aborted) {
-      while (pulls.size < wanted) pulls.add(pull(options));
-      const pulled = await Promise.race([...pulls, stopped]);
-      if (pulled === undefined) break;
-      pulls.delete(pulled.itself);
+      while (pulls.size + ended.length < wanted) begin();
+      const pulled = ended.shift();
+      if (pulled === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      if (pulled.isFatal) throw pulled.error;
       hasWorked ||= pulled.error === undefined;
       if (pulled.messages.length > 0) {
         lastMessageAt = run.clock.now();
@@ -55,49 +63,51 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
         yield pulled.messages;
       } else {
         wanted = 1;
-        if (pulls.size > 0 || run.clock.now() - lastMessageAt < idleMs) continue;
+        if (pulls.size + ended.length > 0 || run.clock.now() - lastMessageAt < idleMs) continue;
         // That nothing came says nothing where not one pull could ask.
         if (!hasWorked) throw pulled.error;
         return;
       }
     }
   } finally {
-    await handBack(pulls, giveBack);
+    isOver = true;
+    for (const { messages } of ended) giveBack(messages);
+    await inTime(Promise.all(pulls), LAST_PULL_MS).catch(() => {});
+  }
+
+  function begin(): void {
+    const itself = pull(options).then((pulled) => {
+      pulls.delete(itself);
+      if (isOver) giveBack(pulled.messages);
+      else ended.push(pulled);
+      wake();
+    });
+    pulls.add(itself);
   }
 }
 
-/** What one pull brought, or why it could not, and its own promise. */
+/** What one pull brought, or why it could not. */
 interface Pulled {
-  itself: Promise<Pulled>;
   messages: ReceivedMessage[];
   error?: unknown;
+  /** Another pull would fare no better. */
+  isFatal?: boolean;
 }
 
-function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<Pulled> {
+/** Pulls once; never rejected. */
+async function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<Pulled> {
   const request = { subscription, maxMessages: MAX_MESSAGES };
-  const itself: Promise<Pulled> = subscriber
-    .pull(request, { timeout: Math.max(MIN_PULL_MS, idleMs), retry: null })
-    .then(
-      ([{ receivedMessages }]) => ({ itself, messages: receivedMessages ?? [] }),
-      async (error: { code?: unknown }) => {
-        if (error.code !== DEADLINE_EXCEEDED && !TRANSIENT.has(error.code)) throw error;
-        if (error.code === DEADLINE_EXCEEDED) return { itself, messages: [] };
-        await run.clock.sleep(PAUSE_MS, run.stopping).catch(() => {});
-        return { itself, messages: [], error };
-      },
-    );
-  return itself;
-}
-
-async function handBack(pulls: Set<Promise<Pulled>>, giveBack: PullOptions['giveBack']): Promise<void> {
-  const rest = [...pulls].map((pull) =>
-    pull.then(
-      ({ messages }) => giveBack(messages),
-      () => {},
-    ),
-  );
-  const timeout = Promise.withResolvers<void>();
-  const timer = setTimeout(timeout.resolve, LAST_PULL_MS);
-  await Promise.race([Promise.all(rest), timeout.promise]);
-  clearTimeout(timer);
+  try {
+    const [{ receivedMessages }] = await subscriber.pull(request, {
+      timeout: Math.max(MIN_PULL_MS, idleMs),
+      retry: null,
+    });
+    return { messages: receivedMessages ?? [] };
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === DEADLINE_EXCEEDED) return { messages: [] };
+    if (!TRANSIENT.has(code)) return { messages: [], error, isFatal: true };
+    await run.clock.sleep(PAUSE_MS, run.stopping).catch(() => {});
+    return { messages: [], error };
+  }
 }
