@@ -115,7 +115,8 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
   inflater.on('error', (error) => fail(error));
   try {
     for (;;) {
-      const step = (await input.peek()).subarray(0, STEP_BYTES);
+      // Of a step that fails nothing comes out: steps must not depend on how the data arrive.
+      const step = (await input.peek(STEP_BYTES)).subarray(0, STEP_BYTES);
       if (step.length === 0) throw new CorruptGzipError(CUT_SHORT);
       const before = inflater.bytesWritten;
       const error = await new Promise<Error | undefined>((resolve) => {
@@ -143,13 +144,16 @@ class Input {
     this.#iterator = chunks[Symbol.asyncIterator]();
   }
 
-  /** Some of the bytes that come next; none when the chunks are over. */
-  async peek(): Promise<Buffer> {
-    while (this.#chunk.length === 0) {
+  /** The bytes that come next, at least so many; fewer only when the chunks are over. */
+  async peek(atLeast = 1): Promise<Buffer> {
+    const parts = this.#chunk.length > 0 ? [this.#chunk] : [];
+    for (let bytes = this.#chunk.length; bytes < atLeast; ) {
       const next = await this.#iterator.next();
       if (next.done) break;
-      this.#chunk = next.value;
+      parts.push(next.value);
+      bytes += next.value.length;
     }
+    if (parts.length > 0) this.#chunk = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
     return this.#chunk;
   }
 

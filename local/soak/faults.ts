@@ -36,7 +36,7 @@ export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: (
     const common = [{ status: 503 }, { destroy: 'before' as const }, { delayMs: 200 }];
     if (kind === 'read') {
       const fault = pick([...common, { cutAfterBytes: 50_000 }, { endAfterBytes: 50_000 }, { corruptByte: 100 }], 0.1);
-      if (fault !== undefined && 'corruptByte' in fault) corrupted.add(object);
+      if (bucket === NAMES.importBucket && fault !== undefined && 'corruptByte' in fault) corrupted.add(object);
       return fault;
     }
     return pick([...common, { status: 503, apply: true as const }, { destroy: 'after' as const }], 0.05);

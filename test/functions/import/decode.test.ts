@@ -227,4 +227,17 @@ describe('decode', { timeout: 20_000 }, () => {
     assert.equal(bytes, total);
     assert.ok(most < 100_000_000, `${most} bytes more are held`);
   });
+
+  test('gives out the same of deflated data that are corrupt, however they arrive', async () => {
+    const lines = Array.from({ length: 60_000 }, (_, index) => `${(index * 7_919) % 99_991} ${index ** 3}\n`);
+    const stored = gzipSync(lines.join(''));
+    stored.fill(0xff, stored.length - 40_000, stored.length - 39_900);
+    const whole = await decodeAll(stored, stored.length);
+    assert.ok(whole.error instanceof CorruptGzipError && whole.content.length > 0);
+    for (const size of [7, 1_000, 16_385, 30_001, 65_536]) {
+      const { content, error } = await decodeAll(stored, size);
+      assert.ok(content.equals(whole.content), `in pieces of ${size}`);
+      assert.deepEqual(error, whole.error);
+    }
+  });
 });
