@@ -62,7 +62,11 @@ function publishTyped({ pubsubClient }: LocalCloud): void {
   const topic = pubsubClient.topic(NAMES.eventTopic);
   createInterface(process.stdin).on('line', async (line) => {
     if (line.trim() === '') return;
-    await topic.publishMessage({ data: Buffer.from(line) });
-    terminal.line('topic', 'a message was published');
+    try {
+      await topic.publishMessage({ data: Buffer.from(line) });
+      terminal.line('topic', 'a message was published');
+    } catch (error) {
+      terminal.line('topic', `the message was not published: ${error instanceof Error ? error.message : error}`);
+    }
   });
 }

@@ -78,17 +78,25 @@ export async function transformBlock(
   return events;
 
   function addAll(record: number, result: TransformResult): void {
-    const made = result === null || result === undefined ? [] : Array.isArray(result) ? result : [result];
-    if (made.length === 0) block.counts.dropped++;
-    else block.counts.expanded += made.length - 1;
-    for (const [index, event] of made.entries()) {
-      const eventIndex = made.length > 1 ? index : undefined;
-      try {
-        const text = serialize(event, () => makeId(record, eventIndex));
-        events.push({ origin: { block, record, eventIndex, kept: recordBytes(record) }, text });
-      } catch (error) {
-        reject(record, eventIndex, error);
-      }
+    if (result === null || result === undefined) {
+      block.counts.dropped++;
+    } else if (!isList(result)) {
+      add(record, result);
+    } else if (result.length === 1) {
+      add(record, result[0]!);
+    } else {
+      if (result.length === 0) block.counts.dropped++;
+      else block.counts.expanded += result.length - 1;
+      for (let index = 0; index < result.length; index++) add(record, result[index]!, index);
+    }
+  }
+
+  function add(record: number, event: MixpanelEvent, eventIndex?: number): void {
+    try {
+      const text = serialize(event, () => makeId(record, eventIndex));
+      events.push({ origin: { block, record, eventIndex, kept: recordBytes(record) }, text });
+    } catch (error) {
+      reject(record, eventIndex, error);
     }
   }
 
@@ -129,6 +137,11 @@ function parseRecord(block: Block, record: number): MixpanelEvent {
   const text = block.bytes.toString('utf8', block.starts[record]!, block.ends[record]!);
   const isLong = (block.flags[record]! & LONG_NUMBER) !== 0;
   return (isLong ? parseKeepingDigits(text) : JSON.parse(text)) as MixpanelEvent;
+}
+
+/** Array.isArray does not tell a read-only array. */
+function isList(result: NonNullable<TransformResult>): result is readonly MixpanelEvent[] {
+  return Array.isArray(result);
 }
 
 type Attempt = { value: TransformResult } | { error: unknown };

@@ -189,7 +189,9 @@ class Pipeline {
     }
     // Neither a transform that takes its time keeps a batch from being sent, nor one that never ends the run from stopping.
     for (const { origin, text } of (await this.until(transformBlock(block, transform, insertIdOf))) ?? []) {
-      if (!this.#builder.fits(Buffer.byteLength(text), sender.limits)) {
+      // UTF-8 takes three bytes for one of UTF-16's units at most.
+      const bytes = this.#builder.fits(3 * text.length, sender.limits) ? 0 : Buffer.byteLength(text);
+      if (!this.#builder.fits(bytes, sender.limits)) {
         await this.dispatch();
         if (this.#run.stopping.aborted) return;
       }

@@ -68,6 +68,8 @@ export async function startLive({ folder, port, onLine }: LiveOptions): Promise<
     async close() {
       ended.abort();
       await live.view.close();
+      // A drain under way ends with its function: it may be waiting for a Mixpanel that refuses it for minutes.
+      await Promise.all([cloud.importObject.stop('SIGKILL'), cloud.drainSubscription.stop('SIGKILL')]);
       await drains;
       await cloud.close();
     },

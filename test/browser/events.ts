@@ -9,7 +9,7 @@ const HOSTILE = '<img src=x onerror="document.title=1">';
 /** The longest that the page may keep a person waiting, on a machine that imports at the same time. */
 const MAX_PAUSE_MS = 1_000;
 
-describe('the events', { timeout: 180_000 }, () => {
+describe('the events', { timeout: 600_000 }, () => {
   const site = useSite();
 
   function publish(name: string, properties: object = {}): void {

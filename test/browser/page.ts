@@ -14,7 +14,7 @@ import { probed, untilText, useSite } from './site.ts';
 const PICTURES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const isUpdating = process.env.UPDATE_PICTURES === '1';
 
-describe('the page', { timeout: 180_000 }, () => {
+describe('the page', { timeout: 600_000 }, () => {
   const site = useSite();
 
   function publish(name: string): void {

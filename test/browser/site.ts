@@ -23,7 +23,7 @@ const ARGS = [
   ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
 ];
 /** How long what a person waits for may take, on a machine that does other things too. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** What a test works with. */
 export interface Site {

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { station, textOf, untilNumber, untilText, useSite } from './site.ts';
 
-describe('the way', { timeout: 240_000 }, () => {
+describe('the way', { timeout: 600_000 }, () => {
   const site = useSite();
   const BALANCED = /The accounts balance/;
 

@@ -47,6 +47,12 @@ export function createEvents() {
     return matches[matches.length - 1 - index]!;
   }
 
+  /** -1 where it is not in the list. */
+  function indexOf(number: number | undefined): number {
+    const at = number === undefined ? -1 : matches.lastIndexOf(number);
+    return at < head ? -1 : matches.length - 1 - at;
+  }
+
   function fill(row: HTMLElement, number: number, index: number): void {
     row.setAttribute('aria-rowindex', String(index + 2));
     row.setAttribute('aria-selected', String(number === active));
@@ -86,7 +92,9 @@ export function createEvents() {
     setText(
       byId('no-events'),
       ring.size > 0
-        ? 'No event has all of this.'
+        ? pausedAt !== undefined && pausedAt <= ring.first
+          ? 'What was shown when the list was paused is not kept any more.'
+          : 'No event has all of this.'
         : 'No event has come yet. Load the samples, or drop a file on this page.',
     );
     list.schedule();
@@ -94,8 +102,9 @@ export function createEvents() {
 
   function onEvents({ events }: EventsFrame): void {
     const before = matches.length;
+    let added = 0;
     for (const event of events) {
-      if (pausedAt === undefined && filter(event)) matches.push(ring.next);
+      if (pausedAt === undefined && filter(event)) added = matches.push(ring.next) - before;
       ring.push(event);
       if (names.size < MAX_NAMES && !names.has(event.name)) {
         names.add(event.name);
@@ -103,11 +112,14 @@ export function createEvents() {
       }
     }
     show();
-    list.prepended(matches.length - before);
+    list.prepended(added);
   }
 
   function onReset({ from }: ResetFrame): void {
     ring.reset(from);
+    active = undefined;
+    grid.removeAttribute('aria-activedescendant');
+    list.clear();
     pausedAt = pausedAt === undefined ? undefined : from;
     refilter();
   }
@@ -127,12 +139,12 @@ export function createEvents() {
   }
 
   function open(): void {
-    const event = active === undefined ? undefined : ring.at(active);
+    const event = indexOf(active) === -1 ? undefined : ring.at(active!);
     if (event !== undefined) showProperties(event);
   }
 
   function onKey(event: KeyboardEvent): void {
-    const index = active === undefined ? -1 : matches.length - 1 - matches.lastIndexOf(active);
+    const index = indexOf(active);
     const steps: Record<string, number> = {
       ArrowDown: index + 1,
       ArrowUp: index - 1,
@@ -150,12 +162,18 @@ export function createEvents() {
 
   grid.addEventListener('keydown', onKey);
   grid.addEventListener('focus', () => {
-    if (active === undefined || ring.at(active) === undefined) activate(Math.round(grid.scrollTop / ROW_HEIGHT));
+    if (indexOf(active) === -1) activate(Math.round(grid.scrollTop / ROW_HEIGHT));
   });
-  byId('rows').addEventListener('click', ({ target }) => {
-    const row = (target as Element).closest('[role=row]');
-    if (row === null) return;
-    activate(Number(row.getAttribute('aria-rowindex')) - 2);
+  /** By its number: rows move while events arrive, even between the press of a button and its release. */
+  let pressed = -1;
+  byId('rows').addEventListener('pointerdown', ({ target }) => {
+    pressed = numberOf(target as Element);
+  });
+  byId('rows').addEventListener('click', ({ target, detail }) => {
+    // A screen reader clicks without pressing anything.
+    const index = indexOf(detail === 0 ? numberOf(target as Element) : pressed);
+    if (index === -1) return;
+    activate(index);
     open();
   });
   byId('pause').addEventListener('click', () => setPaused(pausedAt === undefined));
@@ -176,6 +194,11 @@ export function createEvents() {
   });
 
   return { onEvents, onReset };
+}
+
+/** The number of the event in whose row this stands. */
+function numberOf(element: Element): number {
+  return Number(element.closest('[role=row]')?.id.slice('event-'.length) ?? -1);
 }
 
 function createRow(): HTMLElement {

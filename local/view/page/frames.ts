@@ -29,7 +29,7 @@ export const MAX_JSON_LENGTH = 16_384;
 export const EVENT_LIMITS: RingLimits<ShownEvent> = {
   maxItems: 100_000,
   maxWeight: 64_000_000,
-  weightOf: ({ json }) => json.length,
+  weightOf: ({ name, user, json }) => name.length + user.length + json.length,
 };
 
 /** Events with consecutive numbers. */

@@ -9,8 +9,8 @@ const INTERVAL_MS = 500;
 
 /** Asks for the letters whenever they have changed. */
 export function createLetters() {
-  let wanted = -1;
-  let shown = -1;
+  let wanted = '';
+  let shown = '';
   let isAsking = false;
 
   async function refresh(): Promise<void> {
@@ -20,19 +20,22 @@ export function createLetters() {
       const version = wanted;
       try {
         const response = await fetch('/letters');
-        const { groups = [] } = (await response.json()) as { groups?: LetterGroup[] };
+        // A file may be replaced by a replay while it is being read.
+        if (!response.ok) throw new Error(response.statusText);
+        const { groups } = (await response.json()) as { groups: LetterGroup[] };
         show(groups);
         shown = version;
       } catch {
-        // The connection is lost: that is said elsewhere, and it comes again.
+        // Where the connection is lost, that is said elsewhere; it is tried again.
       }
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
     isAsking = false;
   }
 
-  return ({ deadLetters: { version } }: State): void => {
-    wanted = version;
+  return ({ deadLetters: { version }, startedAt }: State): void => {
+    // Another start counts from 0 again.
+    wanted = `${startedAt}:${version}`;
     void refresh();
   };
 }

@@ -10,7 +10,7 @@ export function notify(text: string, kind: 'info' | 'error' = 'info'): () => voi
   const close = () => notice.remove();
   const button = h('button', { type: 'button', 'aria-label': 'Close this notice', onclick: close }, '✕');
   const notice = h('div', { class: `notice ${kind}` }, h('span', {}, text), button);
-  byId('notices').append(notice);
+  byId('notices').prepend(notice);
   if (kind === 'info') setTimeout(close, SHOWN_MS);
   return close;
 }

@@ -59,6 +59,12 @@ export function createVirtualList(options: VirtualListOptions) {
 
   return {
     schedule,
+    /** The same keys stand for other rows from now on. */
+    clear(): void {
+      for (const row of drawn.values()) row.remove();
+      drawn.clear();
+      schedule();
+    },
     /** So many rows came on top: what the reader sees stays where it is, unless it is the top. */
     prepended(rows: number): void {
       if (viewport.scrollTop < rowHeight) return;
