@@ -46,7 +46,9 @@ describe('the events', { timeout: 600_000 }, () => {
 
   test('are filtered by name, user and text, and held while paused', async () => {
     const page = await site.open();
-    publish('Found', { distinct_id: 'grace', note: 'a needle' });
+    const json = JSON.stringify({ time: 1_767_225_600, distinct_id: 'grace', note: 'a needle', drink: 'café/au lait' });
+    const escaped = json.replace('é', '\\u00e9').replaceAll('/', '\\/');
+    site.live.cloud.pubsub.publish(NAMES.eventTopic, { data: `{"event":"Found","properties":${escaped}}` });
     await page.getByRole('row', { name: /Found/ }).waitFor();
     for (const [label, words] of [
       ['Name', 'fOUN'],
@@ -59,6 +61,9 @@ describe('the events', { timeout: 600_000 }, () => {
       await page.getByText('No event has all of this.').waitFor();
       await page.getByLabel(label, { exact: true }).fill('');
     }
+    await page.getByLabel('Text', { exact: true }).fill('café/au');
+    await untilText(page.locator('#shown'), /^1 of 5$/);
+    await page.getByLabel('Text', { exact: true }).fill('');
     await page.getByRole('button', { name: 'Pause' }).click();
     publish('Meanwhile');
     await page.getByRole('button', { name: 'Resume (1 came meanwhile)' }).waitFor();

@@ -61,6 +61,19 @@ describe('the page', { timeout: 600_000 }, () => {
     await untilText(page.locator('#shown'), /^100,000$/);
   });
 
+  test('leaves the event that is being read in sight, however many come meanwhile', async () => {
+    const page = await site.open();
+    const { log } = site.live.watch;
+    await untilText(page.locator('#shown'), /^100,000$/);
+    await page.locator('#grid').focus();
+    for (const _ of [1, 2, 3]) await page.keyboard.press('PageDown');
+    const active = page.locator('#rows [aria-selected="true"]');
+    const index = Number(await active.getAttribute('aria-rowindex'));
+    const event = log.at(log.first)!;
+    for (let number = 0; number < 60_000; number++) log.push(event);
+    await page.locator(`#rows [aria-selected="true"][aria-rowindex="${index + 60_000}"]`).waitFor();
+  });
+
   test('gives every control a name, and reaches each with the Tab key', async () => {
     const page = await site.open();
     const controls = page.locator('button:visible, input:visible, textarea:visible, summary:visible, #grid, #files');

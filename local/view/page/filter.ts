@@ -21,11 +21,11 @@ export function createFilter({ name, user, text, duplicates }: Wanted): (event: 
 function containing(words: string): (text: string) => boolean {
   if (words === '') return () => true;
   const expression = new RegExp(RegExp.escape(words), 'i');
-  return (text) => expression.test(text) || (text.includes('\\') && expression.test(unescape(text)));
+  return (text) => expression.test(text) || (text.includes('\\') && expression.test(unescaped(text)));
 }
 
 /** JSON as a person reads it: many programs write `ü` as `\u00fc`, and `/` as `\/`. */
-function unescape(json: string): string {
+function unescaped(json: string): string {
   return json.replace(/\\(?:u([0-9a-f]{4})|(["\\/]))/gi, (_, code, character) =>
     code === undefined ? character : String.fromCharCode(Number.parseInt(code, 16)),
   );
