@@ -3,6 +3,8 @@
 import { type LocalCloud, NAMES } from '../cloud.ts';
 
 const UNAVAILABLE = 14;
+/** More than any event that is sent has. */
+const MAX_EVENT_BYTES = 2_000;
 
 /**
  * Has a few of a hundred requests go wrong, each in another way.
@@ -14,14 +16,15 @@ export function startFaults({ mixpanel, storage, pubsub }: LocalCloud, random: (
   const pick = <Fault>(faults: readonly Fault[], share: number): Fault | undefined =>
     random() < share ? faults[Math.floor(random() * faults.length)] : undefined;
 
-  mixpanel.fault = ({ events }) =>
+  mixpanel.fault = ({ events, bytes }) =>
     pick(
       [
         { status: 429 },
         { status: 429, headers: { 'retry-after': '1' } },
         { status: 500 },
         { status: 503, ingest: true },
-        { status: 413 },
+        // A single event is never too large here.
+        bytes > MAX_EVENT_BYTES ? { status: 413 } : { status: 500 },
         { status: 200, body: 'not JSON' },
         { destroy: 'before' },
         { destroy: 'after' },
