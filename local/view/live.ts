@@ -83,8 +83,10 @@ async function drainRepeatedly({ drain, pubsub }: LocalCloud, watch: Watch, sign
     for await (const _ of setInterval(DRAIN_INTERVAL_MS, undefined, { signal })) {
       if (pubsub.backlog(NAMES.eventSubscription).waiting === 0) continue;
       watch.isDraining = true;
-      // The process is gone: what it held comes again, here at once, in the cloud when the ack deadline is over.
-      await drain().catch(() => pubsub.expire(NAMES.eventSubscription));
+      await drain().catch(() => {});
+      // What it still holds, as it was killed or a pull had just given up, comes again: here at once, in the cloud
+      // when the ack deadline is over.
+      pubsub.expire(NAMES.eventSubscription);
       watch.isDraining = false;
     }
   } catch (error) {

@@ -93,3 +93,13 @@ test('messages that a killed drain held come again, and all of them are acknowle
   assert.equal(functions.drainSubscription.restarts, 1);
   assert.notEqual(live.cloud.drainSubscription.pid, pid);
 });
+
+test('a message that was handed to a pull which had just given up comes again', async () => {
+  await until(() => !live.watch.isDraining);
+  let pulls = 0;
+  // DEADLINE_EXCEEDED: so it looks from the side that gave up.
+  live.cloud.pubsub.fault = ({ method }) => (method === 'Pull' && pulls++ === 0 ? { applyThen: 4 } : undefined);
+  publish(live.cloud, { data: valid('late'), count: 1 });
+  await until(({ messages }) => messages.acknowledged === 501);
+  assert.ok(pulls > 1);
+});
