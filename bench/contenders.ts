@@ -1,6 +1,7 @@
 /** The contenders: how each is run once on an input, and measured. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NODE_OPTIONS } from '../local/served-function.ts';
 import type { Input } from './inputs.ts';
 import { BENCH, BUILD } from './paths.ts';
 import { type MeasuredProcess, startMeasured, type Usage } from './processes.ts';
@@ -30,7 +31,7 @@ const MAX_MESSAGES = 200_000;
 /** Where the table shows them. */
 const CONTENDERS: Record<string, Contender> = {
   floor: (input, stage, options) => runScript(input, stage, options, [`${BUILD}bench/contenders/floor.js`]),
-  core: (input, stage, options) => runScript(input, stage, options, [`${BUILD}bench/contenders/core.js`]),
+  core: (input, stage, options) => runScript(input, stage, options, [NODE_OPTIONS, `${BUILD}bench/contenders/core.js`]),
   'core-transform': (input, stage, { env, ...options }) =>
     CONTENDERS.core!(input, stage, { ...options, env: { BENCH_TRANSFORM: '1', ...env } }),
   'import-object': importObject,

@@ -36,6 +36,8 @@ export interface MeasuredProcess {
 export interface StartOptions {
   command: string;
   args: readonly string[];
+  /** Options of Node. */
+  nodeOptions?: string;
   /** It gets no other variables than these and PATH. */
   env?: Record<string, string>;
   onLine?: (line: string) => void;
@@ -80,7 +82,14 @@ export async function startServer<Hello>(file: string): Promise<ServerProcess<He
 let started = 0;
 
 /** Starts a contender whose usage is measured from outside its code. */
-export function startMeasured({ command, args, env = {}, onLine, profileFolder }: StartOptions): MeasuredProcess {
+export function startMeasured({
+  command,
+  args,
+  env = {},
+  nodeOptions = '',
+  onLine,
+  profileFolder,
+}: StartOptions): MeasuredProcess {
   mkdirSync(`${WORK}usage`, { recursive: true });
   const file = `${WORK}usage/${process.pid}-${++started}.json`;
   const preload = `--import=${pathToFileURL(`${BENCH}usage.mjs`)}`;
@@ -88,7 +97,7 @@ export function startMeasured({ command, args, env = {}, onLine, profileFolder }
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
   const startedAt = performance.now();
   const child = spawn(command, args, {
-    env: { PATH: process.env.PATH, NODE_OPTIONS: preload + profile, BENCH_USAGE: file, ...env },
+    env: { PATH: process.env.PATH, NODE_OPTIONS: `${preload}${profile} ${nodeOptions}`, BENCH_USAGE: file, ...env },
     stdio,
   });
   const printed: string[] = [];

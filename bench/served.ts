@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { NODE_OPTIONS } from '../local/served-function.ts';
 import { BUILD } from './paths.ts';
 import { startMeasured, type Usage } from './processes.ts';
 import { NAMES } from './servers/names.ts';
@@ -57,6 +58,7 @@ export async function serve(
     command: process.execPath,
     args: [framework, `--target=${target}`, `--source=${source}`, `--port=${port}`],
     env: { ...functionEnv(stage), ...env },
+    nodeOptions: NODE_OPTIONS,
     profileFolder,
     onLine(line) {
       if (line.startsWith('URL: ')) listening.resolve();

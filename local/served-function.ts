@@ -85,10 +85,13 @@ export async function serveFunction(options: ServedFunctionOptions): Promise<Ser
   };
 }
 
+/** Options of Node with which the functions are deployed (terraform/functions.tf says why), and `npm run import` is started. */
+export const NODE_OPTIONS = '--max-semi-space-size=2';
+
 /** Starts a process and waits until it answers. */
 async function startInstance({ target, source = sources, env, onLine }: ServedFunctionOptions, port: number) {
   const child = spawn(process.execPath, [framework, `--target=${target}`, `--source=${source}`, `--port=${port}`], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, NODE_OPTIONS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];

@@ -13,7 +13,9 @@ locals {
   environment = merge(
     {
       MIXPANEL_REGION = var.mixpanel_region
-      STATE_BUCKET    = google_storage_bucket.state.name
+      # Buffers die young: a small young generation is cleared often, which costs less than collecting all of the heap.
+      NODE_OPTIONS = "--max-semi-space-size=2"
+      STATE_BUCKET = google_storage_bucket.state.name
     },
     var.mixpanel_project_id == null ? {} : { MIXPANEL_PROJECT_ID = var.mixpanel_project_id },
     local.has_token ? {} : { MIXPANEL_SERVICE_ACCOUNT_USERNAME = var.mixpanel_service_account_username },

@@ -72,7 +72,7 @@ export interface Place {
 /** About a mebibyte of a source, or one message, with its valid records in columns. */
 export interface Block {
   readonly origin: Origin;
-  /** What the records are slices of; emptied once every event of them is in a batch. */
+  /** What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were. */
   bytes: Buffer;
   /** Bytes of the decoded content that this block covers; its weight while it is unsettled. */
   readonly size: number;

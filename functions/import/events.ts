@@ -52,75 +52,95 @@ export function recordOf(event: Buffer, block: Block, record: number): Buffer {
 }
 
 /** An event that a transform made, serialised. */
-export interface TransformedEvent {
-  origin: EventOrigin;
+export interface TransformedEvent extends EventOrigin {
   text: string;
 }
 
+/** The events of a record, at once or later. */
+export type PendingEvents = TransformedEvent[] | Promise<TransformedEvent[]>;
+
 /**
- * Transforms all records of a block, side by side where the transform is asynchronous. Counts in the block what that
- * expands and drops, and adds to its rejections what fails.
+ * Transforms all records of a block, one after the other, and yields each event as it is made: what was parsed for it is
+ * gone before the next. Counts in the block what that expands and drops, and adds to its rejections what fails.
+ *
+ * @param pending receives, from the first record on whose transform is asynchronous, the events of each; never rejected
  */
-export async function transformBlock(
+export function* transformBlock(
   block: Block,
   transform: Transform,
   insertIdOf: InsertIdOf,
-): Promise<TransformedEvent[]> {
-  const results = block.starts.map((_, record) => attempt(() => transform(parseRecord(block, record))));
-  const { bytes } = block;
-  const events: TransformedEvent[] = [];
-  for (let record = 0; record < results.length; record++) {
-    const result = results[record]!;
-    const settled = result instanceof Promise ? await result : result;
-    if ('error' in settled) reject(record, undefined, settled.error);
-    else addAll(record, settled.value);
-  }
-  return events;
-
-  function addAll(record: number, result: TransformResult): void {
-    if (result === null || result === undefined) {
-      block.counts.dropped++;
-    } else if (!isList(result)) {
-      add(record, result);
-    } else if (result.length === 1) {
-      add(record, result[0]!);
+  pending: PendingEvents[],
+): Generator<TransformedEvent> {
+  for (let record = 0; record < block.starts.length; record++) {
+    let result: TransformResult | Promise<TransformResult>;
+    try {
+      result = transform(parseRecord(block, record));
+    } catch (error) {
+      reject(record, undefined, error);
+      continue;
+    }
+    if (isThenable(result)) {
+      pending.push(
+        Promise.resolve(result).then(
+          (settled) => eventsOf(record, settled),
+          (error: unknown) => reject(record, undefined, error),
+        ),
+      );
+    } else if (pending.length > 0) {
+      pending.push(eventsOf(record, result));
     } else {
-      if (result.length === 0) block.counts.dropped++;
-      else block.counts.expanded += result.length - 1;
-      for (let index = 0; index < result.length; index++) add(record, result[index]!, index);
+      yield* eventsOf(record, result);
     }
   }
 
-  function add(record: number, event: MixpanelEvent, eventIndex?: number): void {
+  function eventsOf(record: number, result: TransformResult): TransformedEvent[] {
+    const events: TransformedEvent[] = [];
+    if (result === null || result === undefined) {
+      block.counts.dropped++;
+    } else if (!isList(result)) {
+      add(events, record, result);
+    } else if (result.length === 1) {
+      add(events, record, result[0]!);
+    } else {
+      if (result.length === 0) block.counts.dropped++;
+      else block.counts.expanded += result.length - 1;
+      for (let index = 0; index < result.length; index++) add(events, record, result[index]!, index);
+    }
+    return events;
+  }
+
+  function add(events: TransformedEvent[], record: number, event: MixpanelEvent, eventIndex?: number): void {
     try {
       const text = serialize(event, () => makeId(record, eventIndex));
-      events.push({ origin: { block, record, eventIndex, kept: recordBytes(record) }, text });
+      events.push({ block, record, eventIndex, text });
     } catch (error) {
       reject(record, eventIndex, error);
     }
   }
 
-  function reject(record: number, eventIndex: number | undefined, error: unknown): void {
+  function reject(record: number, eventIndex: number | undefined, error: unknown): TransformedEvent[] {
     const source = sourceOf(block, record, eventIndex);
-    const kept = recordBytes(record);
+    const came = recordAsItCame(block, record);
     block.counts.rejected++;
     block.rejections.push({
       reason: { field: 'transform', message: messageOf(error) },
       source,
       insertId: makeId(record, eventIndex),
-      record: kept,
-      bytes: kept.length,
+      record: came,
+      bytes: came.length,
     });
+    return [];
   }
 
   function makeId(record: number, eventIndex: number | undefined): string {
     const offset = block.offset + block.starts[record]!;
-    return insertIdOf(recordBytes(record), block.origin, offset, block.ordinals[record]!, eventIndex);
+    return insertIdOf(recordAsItCame(block, record), block.origin, offset, block.ordinals[record]!, eventIndex);
   }
+}
 
-  function recordBytes(record: number): Buffer {
-    return bytes.subarray(block.starts[record]!, block.ends[record]!);
-  }
+/** The record's own bytes, while the block has them. */
+export function recordAsItCame(block: Block, record: number): Buffer {
+  return block.bytes.subarray(block.starts[record]!, block.ends[record]!);
 }
 
 /** Where a record stands, and which of its events is meant. */
@@ -142,22 +162,6 @@ function parseRecord(block: Block, record: number): MixpanelEvent {
 /** Array.isArray does not tell a read-only array. */
 function isList(result: NonNullable<TransformResult>): result is readonly MixpanelEvent[] {
   return Array.isArray(result);
-}
-
-type Attempt = { value: TransformResult } | { error: unknown };
-
-/** Calls the transform; neither what it throws nor what its promise is rejected with gets away. */
-function attempt(call: () => TransformResult | Promise<TransformResult>): Attempt | Promise<Attempt> {
-  try {
-    const result = call();
-    if (!isThenable(result)) return { value: result };
-    return Promise.resolve(result).then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
-  } catch (error) {
-    return { error };
-  }
 }
 
 /** A promise need not be the runtime's own. */

@@ -3,7 +3,7 @@
 import { BatchBuilder } from './batch.ts';
 import { type Block, isBalanced } from './block.ts';
 import { ImportError } from './errors.ts';
-import { addPassed, passedBytes, transformBlock } from './events.ts';
+import { addPassed, type PendingEvents, passedBytes, type TransformedEvent, transformBlock } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { recordOutcomes } from './outcomes.ts';
 import type { Run } from './run.ts';
@@ -123,7 +123,8 @@ class Pipeline {
     this.openBlocks++;
     await this.#add(block);
     if (this.#run.stopping.aborted) return;
-    block.bytes = EMPTY;
+    // Of what a transform made the record cannot be had back.
+    if (this.#options.transform === passThrough) block.bytes = EMPTY;
     this.#settleEvent(block);
   }
 
@@ -187,15 +188,22 @@ class Pipeline {
       }
       return;
     }
+    const pending: PendingEvents[] = [];
+    await this.#addTransformed(transformBlock(block, transform, insertIdOf, pending));
+    if (pending.length === 0) return;
     // Neither a transform that takes its time keeps a batch from being sent, nor one that never ends the run from stopping.
-    for (const { origin, text } of (await this.until(transformBlock(block, transform, insertIdOf))) ?? []) {
+    for (const events of (await this.until(Promise.all(pending))) ?? []) await this.#addTransformed(events);
+  }
+
+  async #addTransformed(events: Iterable<TransformedEvent>): Promise<void> {
+    const { limits } = this.#options.sender;
+    for (const event of events) {
+      if (this.#run.stopping.aborted) return;
       // UTF-8 takes three bytes for one of UTF-16's units at most.
-      const bytes = this.#builder.fits(3 * text.length, sender.limits) ? 0 : Buffer.byteLength(text);
-      if (!this.#builder.fits(bytes, sender.limits)) {
-        await this.dispatch();
-        if (this.#run.stopping.aborted) return;
-      }
-      this.#builder.addText(origin, text);
+      const bytes = this.#builder.fits(3 * event.text.length, limits) ? 0 : Buffer.byteLength(event.text);
+      if (!this.#builder.fits(bytes, limits)) await this.dispatch();
+      if (this.#run.stopping.aborted) return;
+      this.#builder.addText(event, event.text);
     }
   }
 

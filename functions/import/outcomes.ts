@@ -3,7 +3,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Batch } from './batch.ts';
-import { recordOf, sourceOf } from './events.ts';
+import { recordAsItCame, recordOf, sourceOf } from './events.ts';
 import type { Failure } from './response.ts';
 
 const gunzipAsync = promisify(gunzip);
@@ -23,7 +23,10 @@ export async function recordOutcomes(batch: Batch, failures: readonly Failure[])
     const event = body.subarray(at, body.indexOf(0x0a, at));
     const block = batch.blocks[index]!;
     const recordIndex = batch.records[index]!;
-    const record = batch.kept.get(index) ?? recordOf(event, block, recordIndex);
+    const isHeld = block.bytes.length > 0;
+    const record = isHeld
+      ? recordAsItCame(block, recordIndex)
+      : (batch.kept.get(index) ?? recordOf(event, block, recordIndex));
     block.counts.imported--;
     block.counts.rejected++;
     block.rejections.push({

@@ -1,7 +1,7 @@
 /** Checks one input without sending anything: its records, and by Mixpanel's documented rules the events made of them. */
 
 import { type Block, isBalanced } from '../../functions/import/block.ts';
-import { sourceOf, transformBlock } from '../../functions/import/events.ts';
+import { type PendingEvents, sourceOf, type TransformedEvent, transformBlock } from '../../functions/import/events.ts';
 import type { InsertIdOf } from '../../functions/import/insert-id.ts';
 import { Ledger } from '../../functions/import/ledger.ts';
 import transform from '../../functions/transform.ts';
@@ -51,22 +51,26 @@ export async function checkFile(input: Input, { config, meter, run }: FileContex
 /** Counts the block's events, those that Mixpanel would refuse among its rejections. */
 async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
   const { counts, rejections } = block;
-  for (const { origin, text } of await transformBlock(block, transform, insertIdOf)) {
+  const pending: PendingEvents[] = [];
+  for (const event of transformBlock(block, transform, insertIdOf, pending)) check(event);
+  for (const event of (await Promise.all(pending)).flat()) check(event);
+  if (!isBalanced(counts)) {
+    throw new Error(
+      `The accounts of a block do not balance: ${JSON.stringify(counts)}; this is a defect, please report it`,
+    );
+  }
+
+  function check({ record, eventIndex, text }: TransformedEvent): void {
     const reason =
       Buffer.byteLength(text) > MAX_EVENT_BYTES
         ? { field: 'event', message: `larger than ${MAX_EVENT_BYTES} bytes` }
         : validateEvent(JSON.parse(text), Date.now());
     if (reason === undefined) {
       counts.imported++;
-      continue;
+      return;
     }
     counts.rejected++;
-    const source = sourceOf(block, origin.record, origin.eventIndex);
+    const source = sourceOf(block, record, eventIndex);
     rejections.push({ reason, source, insertId: undefined, record: EMPTY, bytes: 0 });
-  }
-  if (!isBalanced(counts)) {
-    throw new Error(
-      `The accounts of a block do not balance: ${JSON.stringify(counts)}; this is a defect, please report it`,
-    );
   }
 }

@@ -130,10 +130,11 @@ run "the_environment_says_where_things_are" {
       MIXPANEL_PROJECT_ID               = "1"
       MIXPANEL_REGION                   = "eu"
       MIXPANEL_SERVICE_ACCOUNT_USERNAME = "user"
+      NODE_OPTIONS                      = "--max-semi-space-size=2"
       OBJECT_TOPIC                      = "projects/test-project/topics/mixpanel-objects"
       STATE_BUCKET                      = "test-project-mixpanel-state"
     })
-    error_message = "The environment of importObject is not what functions/config.ts reads."
+    error_message = "The environment of importObject is not what it is to be."
   }
 
   assert {
@@ -143,9 +144,10 @@ run "the_environment_says_where_things_are" {
       MIXPANEL_PROJECT_ID               = "1"
       MIXPANEL_REGION                   = "eu"
       MIXPANEL_SERVICE_ACCOUNT_USERNAME = "user"
+      NODE_OPTIONS                      = "--max-semi-space-size=2"
       STATE_BUCKET                      = "test-project-mixpanel-state"
     })
-    error_message = "The environment of drainSubscription is not what functions/config.ts reads."
+    error_message = "The environment of drainSubscription is not what it is to be."
   }
 }
 

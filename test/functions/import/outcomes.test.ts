@@ -113,8 +113,7 @@ describe('recordOutcomes', () => {
     const [block] = blocksOf(`${record}\n`) as [Block];
     const several = ({ properties }: MixpanelEvent) => ['a', 'b', 'c'].map((event) => ({ event, properties }));
     const builder = new BatchBuilder();
-    for (const { origin, text } of await transformBlock(block, several, insertIdByContent))
-      builder.addText(origin, text);
+    for (const event of transformBlock(block, several, insertIdByContent, [])) builder.addText(event, event.text);
     await recordOutcomes(await builder.seal(1), [failure(0), failure(2)]);
     assert.deepEqual(
       block.rejections.map(({ source }) => source.event),
@@ -151,8 +150,7 @@ describe('recordOutcomes', () => {
       const [block] = blocksOf(`${eventText('a')}\n`) as [Block];
       const transform = () => ({ event: 'e', properties: { $insert_id: 'x', toJSON: () => written } });
       const builder = new BatchBuilder();
-      for (const { origin, text } of await transformBlock(block, transform, insertIdByContent))
-        builder.addText(origin, text);
+      for (const event of transformBlock(block, transform, insertIdByContent, [])) builder.addText(event, event.text);
       await recordOutcomes(await builder.seal(1), [failure(0)]);
       assert.equal(block.rejections[0]!.insertId, undefined);
     }
