@@ -32,7 +32,9 @@ export type StorageFault =
   /** The byte of the object at this offset has all its bits flipped. */
   | { corruptByte: number }
   /** It is done so much later. */
-  | { delayMs: number };
+  | { delayMs: number }
+  /** It is done once that has happened. */
+  | { after: Promise<unknown> };
 
 /** The same, with each property in reach. */
 export interface AnyFault {
@@ -45,6 +47,7 @@ export interface AnyFault {
   stallAfterBytes?: number;
   corruptByte?: number;
   delayMs?: number;
+  after?: Promise<unknown>;
 }
 
 /**

@@ -135,6 +135,7 @@ export class StorageServer extends EventEmitter<{ request: [StorageRequest]; fin
       fault = this.fault?.(described) ?? {};
       if (fault.destroy === 'before') return void request.socket.destroy();
       if (fault.delayMs !== undefined) await setTimeout(fault.delayMs, undefined, { signal: closing(response) });
+      await fault.after;
       if (fault.status !== undefined && !fault.apply) throw injected(fault.status, fault.headers);
       const answer = await this.#apply(route, request);
       if (fault.destroy || fault.status !== undefined) answer.body?.destroy();

@@ -52,7 +52,7 @@ describe('readCheckpoint', { concurrency: true }, () => {
     server.fault = ({ kind }) => {
       if (kind !== 'read' || written !== undefined) return undefined;
       written = file.save(JSON.stringify({ ...checkpoint, offset: 813 }), { resumable: false });
-      return { delayMs: 200 };
+      return { after: written };
     };
     const found = await readCheckpoint(bucket, 'c.json');
     await written;
