@@ -24,7 +24,7 @@ describe("drainSubscription, between fake-gcs-server and Google's Pub/Sub emulat
 });
 
 describe("an object, from its upload to fake-gcs-server to the ack that Google's Pub/Sub emulator gets", () => {
-  const EVENTS = 600;
+  const EVENTS = 1_200;
   let cloud: CloudUnderTest;
 
   before(async () => {
