@@ -16,11 +16,11 @@ const INPUT_BYTES = 40_000_000;
  */
 const GATES = {
   /** CPU per event, to the floor's. */
-  core: 1.65,
-  'core, ids made': 1.95,
-  'core, transform': 2.4,
-  'import-object': 2,
-  'drain-subscription': 6,
+  core: 1.7,
+  'core, ids made': 2.05,
+  'core, transform': 2.6,
+  'import-object': 2.1,
+  'drain-subscription': 6.5,
   /** CPU of a start, to that of a function that only imports Google's client. */
   'cold start importObject': 1.6,
   'cold start drainSubscription': 1.6,
