@@ -1,9 +1,9 @@
 /** Brings a batch to Mixpanel: tries again what can succeed later, splits what is too large or refused as a whole. */
 
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { gunzip } from 'node:zlib';
 import pRetry from 'p-retry';
-import type { Batch, BatchLimits } from './batch.ts';
+import { type Batch, type BatchLimits, compress } from './batch.ts';
 import { ConnectionError, type MixpanelClient } from './client.ts';
 import { ImportError } from './errors.ts';
 import { Limiter } from './limiter.ts';
@@ -69,7 +69,6 @@ class RetryError extends Error {
 }
 
 const gunzipAsync = promisify(gunzip);
-const gzipAsync = promisify(gzip);
 
 /** A sender over `client`. */
 export function createSender(client: MixpanelClient, options: SenderOptions): Sender {
@@ -182,7 +181,7 @@ async function halve(part: Part, level: number): Promise<Part[]> {
   let middle = 0;
   for (let event = 0; event < events; event++) middle = text.indexOf(0x0a, middle) + 1;
   const halves = [text.subarray(0, middle), text.subarray(middle)] as const;
-  const [first, second] = await Promise.all(halves.map((half) => gzipAsync(half, { level })));
+  const [first, second] = await Promise.all(halves.map((half) => compress(half, level)));
   return [
     { body: first!, events, bytes: halves[0].length, first: part.first },
     { body: second!, events: part.events - events, bytes: halves[1].length, first: part.first + events },
