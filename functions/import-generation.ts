@@ -12,6 +12,7 @@ import { Ledger } from './import/ledger.ts';
 import { RecordParser } from './import/records.ts';
 import type { Run } from './import/run.ts';
 import type { Sender } from './import/sender.ts';
+import { passThrough } from './import/transform.ts';
 import { type Logger, loggedError } from './log.ts';
 import { noProgress, type Progress } from './storage/checkpoint.ts';
 import { inTime } from './storage/client.ts';
@@ -133,6 +134,7 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     insertIdOf: config.insertIdOf,
     ordinal: 'line',
     checksumOf: crc32c,
+    isTransformed: transform !== passThrough,
     resumeAt: begin.format === null ? undefined : { format: begin.format, offset, line, checksum },
   });
   const deadLetters = new DeadLetterWriter(

@@ -17,6 +17,7 @@ const READ_BYTES = 262_144;
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
 
 const { BENCH_FILE: file = '', BENCH_TRANSFORM: hasTransform } = process.env;
+const transform = hasTransform ? copy : passThrough;
 const config = readCoreConfig(process.env);
 const client = createMixpanelClient(config.mixpanel);
 const ledger = new Ledger();
@@ -27,7 +28,7 @@ const isComplete = await importBlocks(
   {
     ...config,
     sender: createSender(client, config),
-    transform: hasTransform ? copy : passThrough,
+    transform,
     unsettledBytes: () => ledger.aheadBytes,
     maxUnsettledBytes: MAX_UNSETTLED_BYTES,
     settle: (block) => ledger.settle(block),
@@ -41,7 +42,12 @@ if (!isComplete || ledger.counts.rejected > 0)
 
 async function* blocks(): AsyncGenerator<Block[]> {
   const origin = { sourceOf: (offset: number, line: number) => ({ file, line, offset }) };
-  const parser = new RecordParser({ origin, insertIdOf: config.insertIdOf, ordinal: 'line' });
+  const parser = new RecordParser({
+    origin,
+    insertIdOf: config.insertIdOf,
+    ordinal: 'line',
+    isTransformed: transform !== passThrough,
+  });
   const content: AsyncIterable<Buffer> = createReadStream(file, { highWaterMark: READ_BYTES });
   for await (const some of recordBlocks(content, { parser })) {
     ledger.open(some);

@@ -12,7 +12,9 @@ import {
   noCounts,
   type Origin,
   type Place,
+  type Reason,
   type Rejection,
+  UNSCANNED,
 } from './block.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { MAX_DEPTH, newScan, type Scan, type ScanStatus } from './scan.ts';
@@ -28,6 +30,8 @@ export interface BlockContext {
   ordinal: 'line' | 'index';
   /** Goes on from the checksum of what comes before `bytes`; no checksum is kept unless given. */
   checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
+  /** Whether a transform has every record parsed; then lines need not be scanned. */
+  isTransformed?: boolean;
 }
 
 /** A part of the source that is not held whole: its beginning, its place and its length so far. */
@@ -100,21 +104,27 @@ export class BlockBuilder {
     if (isTooLarge ? this.#bytes[from] === OPEN_OBJECT : scan.isObject && isValid) this.#noteObject();
     const fault = faultOf(scan, status, from, to, isValidUtf8 || isUtf8(this.#bytes.subarray(from, to)));
     if (fault !== undefined) {
-      this.reject(from, to, fault[0], fault[1]);
+      this.reject(from, to, fault.field, fault.message);
       return;
     }
-    const columns = this.#columns;
-    columns.starts.push(from);
-    columns.ends.push(to);
-    columns.ordinals.push(this.#nextOrdinal());
-    this.#records++;
-    columns.splices.push(scan.spliceAt - from);
-    columns.flags.push(
+    const flags =
       (scan.insertId === 'absent' ? NEEDS_ID : scan.insertId === 'empty' ? EMPTY_ID : 0) |
-        (scan.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
-        (scan.lineBreak ? LINE_BREAK : 0) |
-        (scan.longNumber ? LONG_NUMBER : 0),
-    );
+      (scan.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
+      (scan.lineBreak ? LINE_BREAK : 0) |
+      (scan.longNumber ? LONG_NUMBER : 0);
+    this.#add(from, to, scan.spliceAt - from, flags);
+  }
+
+  /**
+   * Takes the record `bytes[from, to)`, which is valid UTF-8, without knowing what it is.
+   *
+   * @returns false where that must be known
+   */
+  addUnscanned(from: number, to: number): boolean {
+    const isAllowed = this.#context.isTransformed && this.recordsBeforeObject !== undefined;
+    if (!isAllowed || to - from > MAX_RECORD_BYTES) return false;
+    this.#add(from, to, 0, UNSCANNED);
+    return true;
   }
 
   /** Takes the record `bytes[from, to)` as a rejection. */
@@ -185,6 +195,16 @@ export class BlockBuilder {
     return block;
   }
 
+  #add(from: number, to: number, splice: number, flags: number): void {
+    const columns = this.#columns;
+    columns.starts.push(from);
+    columns.ends.push(to);
+    columns.ordinals.push(this.#nextOrdinal());
+    this.#records++;
+    columns.splices.push(splice);
+    columns.flags.push(flags);
+  }
+
   #pass(bytes: Buffer): void {
     this.#offset += bytes.length;
     if (bytes.length > 0) this.#checksum = this.#context.checksumOf?.(bytes, this.#checksum) ?? 0;
@@ -198,7 +218,7 @@ export class BlockBuilder {
     this.recordsBeforeObject ??= this.#records;
   }
 
-  #reject(kept: Buffer, bytes: number, offset: number, ordinal: number, reason: Rejection['reason']): void {
+  #reject(kept: Buffer, bytes: number, offset: number, ordinal: number, reason: Reason): void {
     const { origin, insertIdOf } = this.#context;
     const record = kept.length < bytes ? wholeCharacters(kept.subarray(0, MAX_KEPT_BYTES)) : kept;
     const insertId = record.length < bytes ? undefined : insertIdOf(record, origin, offset, ordinal);
@@ -223,23 +243,24 @@ function newColumns() {
   return { starts: numbers(), ends: numbers(), ordinals: numbers(), flags: numbers(), splices: numbers(), rejections };
 }
 
-/** Field and message of what makes a record no event, if anything does; the first that applies. */
-function faultOf(
+/** What makes a record no event, if anything does; the first that applies. */
+export function faultOf(
   scan: Scan,
   status: ScanStatus,
   from: number,
   to: number,
   isValidUtf8: boolean,
-): [field: string, message: string] | undefined {
-  if (to - from > MAX_RECORD_BYTES) return ['record', `larger than ${MAX_RECORD_BYTES} bytes`];
-  if (!isValidUtf8) return ['record', 'not valid UTF-8'];
-  if (status === 'too-deep') return ['record', `nested more than ${MAX_DEPTH} levels deep`];
-  if (status === 'incomplete') return ['record', `not JSON: it ends in the middle, after ${to - from} bytes`];
-  if (status === 'invalid') return ['record', `not JSON: unexpected character at byte ${scan.end - from + 1}`];
-  if (!scan.isObject) return ['record', 'not an object'];
-  if (!scan.hasEvent) return ['event', 'missing'];
-  if (scan.properties === 'absent') return ['properties', 'missing'];
-  if (scan.properties === 'other') return ['properties', 'not an object'];
+): Reason | undefined {
+  const fault = (field: string, message: string) => ({ field, message });
+  if (to - from > MAX_RECORD_BYTES) return fault('record', `larger than ${MAX_RECORD_BYTES} bytes`);
+  if (!isValidUtf8) return fault('record', 'not valid UTF-8');
+  if (status === 'too-deep') return fault('record', `nested more than ${MAX_DEPTH} levels deep`);
+  if (status === 'incomplete') return fault('record', `not JSON: it ends in the middle, after ${to - from} bytes`);
+  if (status === 'invalid') return fault('record', `not JSON: unexpected character at byte ${scan.end - from + 1}`);
+  if (!scan.isObject) return fault('record', 'not an object');
+  if (!scan.hasEvent) return fault('event', 'missing');
+  if (scan.properties === 'absent') return fault('properties', 'missing');
+  if (scan.properties === 'other') return fault('properties', 'not an object');
   return undefined;
 }
 

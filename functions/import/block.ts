@@ -16,7 +16,7 @@ export interface Origin {
 }
 
 /** Why a record can never become an event in Mixpanel. */
-interface Reason {
+export interface Reason {
   /** The field at fault; `record` for what is no event, `transform` for an exception in the transform. */
   field: string;
   message: string;
@@ -58,6 +58,8 @@ export const EMPTY_PROPERTIES = 4;
 export const LINE_BREAK = 8;
 /** Set in `flags`: a number stands in it that a double may not carry. */
 export const LONG_NUMBER = 16;
+/** Set in `flags`, alone: a line that was not scanned, as a transform has it parsed. It may turn out to be no event. */
+export const UNSCANNED = 32;
 
 /** A place in the decoded content. */
 export interface Place {
@@ -69,7 +71,7 @@ export interface Place {
   checksum: number;
 }
 
-/** About a mebibyte of a source, or one message, with its valid records in columns. */
+/** About a mebibyte of a source, or one message, with its records in columns; those of which it is known that they are no events are not among them. */
 export interface Block {
   readonly origin: Origin;
   /** What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were. */

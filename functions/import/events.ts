@@ -1,15 +1,10 @@
 /** Turns the records of a block into events: as they came, or through the transform. */
 
 import type { BatchBuilder, EventOrigin } from './batch.ts';
-import { type Block, EMPTY_ID, EMPTY_PROPERTIES, LINE_BREAK, LONG_NUMBER, NEEDS_ID } from './block.ts';
+import { type Block, EMPTY_ID, EMPTY_PROPERTIES, LINE_BREAK, NEEDS_ID, type Reason, UNSCANNED } from './block.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import {
-  type MixpanelEvent,
-  parseKeepingDigits,
-  serialize,
-  type Transform,
-  type TransformResult,
-} from './transform.ts';
+import { parseRecord } from './parse.ts';
+import { type MixpanelEvent, serialize, type Transform, type TransformResult } from './transform.ts';
 
 /** `"$insert_id":"`, 24 characters, `",`. */
 const MAX_SPLICE_BYTES = 40;
@@ -19,19 +14,22 @@ export function passedBytes(block: Block, record: number): number {
   return block.ends[record]! - block.starts[record]! + MAX_SPLICE_BYTES;
 }
 
-/** Adds a record to a batch as it came, with a `$insert_id` where it has none. */
+/** Adds a record that was scanned to a batch as it came, with a `$insert_id` where it has none. */
 export function addPassed(builder: BatchBuilder, block: Block, record: number, insertIdOf: InsertIdOf): void {
   const from = block.starts[record]!;
   const to = block.ends[record]!;
   const flags = block.flags[record]!;
-  if ((flags & (NEEDS_ID | EMPTY_ID | LINE_BREAK)) === 0) {
+  if ((flags & (NEEDS_ID | EMPTY_ID | LINE_BREAK | UNSCANNED)) === 0) {
     builder.addUntouched(block, record);
     return;
+  }
+  if ((flags & UNSCANNED) !== 0) {
+    throw new Error('A line that was left to a transform is to be sent as it is; this is a defect, please report it');
   }
   const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
   const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
   if ((flags & EMPTY_ID) !== 0) {
-    builder.addText({ block, record, kept }, serialize(parseRecord(block, record), makeId));
+    builder.addText({ block, record, kept }, serialize(parseRecord(block, record)!, makeId));
     return;
   }
   const splice =
@@ -61,7 +59,8 @@ export type PendingEvents = TransformedEvent[] | Promise<TransformedEvent[]>;
 
 /**
  * Transforms all records of a block, one after the other, and yields each event as it is made: what was parsed for it is
- * gone before the next. Counts in the block what that expands and drops, and adds to its rejections what fails.
+ * gone before the next. Counts in the block what that expands and drops, and adds to its rejections what is no event and
+ * what fails.
  *
  * @param pending receives, from the first record on whose transform is asynchronous, the events of each; never rejected
  */
@@ -74,16 +73,18 @@ export function* transformBlock(
   for (let record = 0; record < block.starts.length; record++) {
     let result: TransformResult | Promise<TransformResult>;
     try {
-      result = transform(parseRecord(block, record));
+      const parsed = parseRecord(block, record, reject);
+      if (parsed === undefined) continue;
+      result = transform(parsed);
     } catch (error) {
-      reject(record, undefined, error);
+      fail(record, undefined, error);
       continue;
     }
     if (isThenable(result)) {
       pending.push(
         Promise.resolve(result).then(
           (settled) => eventsOf(record, settled),
-          (error: unknown) => reject(record, undefined, error),
+          (error: unknown) => fail(record, undefined, error),
         ),
       );
     } else if (pending.length > 0) {
@@ -114,22 +115,20 @@ export function* transformBlock(
       const text = serialize(event, () => makeId(record, eventIndex));
       events.push({ block, record, eventIndex, text });
     } catch (error) {
-      reject(record, eventIndex, error);
+      fail(record, eventIndex, error);
     }
   }
 
-  function reject(record: number, eventIndex: number | undefined, error: unknown): TransformedEvent[] {
+  function fail(record: number, eventIndex: number | undefined, error: unknown): TransformedEvent[] {
+    reject(record, { field: 'transform', message: messageOf(error) }, eventIndex);
+    return [];
+  }
+
+  function reject(record: number, reason: Reason, eventIndex?: number): void {
     const source = sourceOf(block, record, eventIndex);
     const came = recordAsItCame(block, record);
     block.counts.rejected++;
-    block.rejections.push({
-      reason: { field: 'transform', message: messageOf(error) },
-      source,
-      insertId: makeId(record, eventIndex),
-      record: came,
-      bytes: came.length,
-    });
-    return [];
+    block.rejections.push({ reason, source, insertId: makeId(record, eventIndex), record: came, bytes: came.length });
   }
 
   function makeId(record: number, eventIndex: number | undefined): string {
@@ -151,12 +150,6 @@ export function sourceOf(block: Block, record: number, eventIndex: number | unde
 
 function spliceOf(insertId: string, flags: number): string {
   return `"$insert_id":"${insertId}"${(flags & EMPTY_PROPERTIES) === 0 ? ',' : ''}`;
-}
-
-function parseRecord(block: Block, record: number): MixpanelEvent {
-  const text = block.bytes.toString('utf8', block.starts[record]!, block.ends[record]!);
-  const isLong = (block.flags[record]! & LONG_NUMBER) !== 0;
-  return (isLong ? parseKeepingDigits(text) : JSON.parse(text)) as MixpanelEvent;
 }
 
 /** Array.isArray does not tell a read-only array. */

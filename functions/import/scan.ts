@@ -267,6 +267,26 @@ function skipLiteral(bytes: Buffer, from: number, to: number): number {
 }
 
 /**
+ * Whether a number of more than 15 digits may stand in `bytes[from, to)`: at least 16 digits and points in a row, also
+ * such in a string. Of as many one always stands at a multiple of 16, so the others are hardly looked at.
+ */
+export function mayHoldLongNumber(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 16) {
+    if (!isDigitOrPoint(bytes[at])) continue;
+    let first = at;
+    while (first > from && isDigitOrPoint(bytes[first - 1])) first--;
+    let behind = at + 1;
+    while (behind < to && isDigitOrPoint(bytes[behind])) behind++;
+    if (behind - first > 15) return true;
+  }
+  return false;
+}
+
+function isDigitOrPoint(byte: number | undefined): boolean {
+  return isDigit(byte) || byte === 0x2e;
+}
+
+/**
  * Whether the string literal in `bytes[from, to)`, quotes included, means `name`. A letter of these names can only be
  * escaped as `\uXXXX`, so an escaped one is longer by a multiple of five.
  */

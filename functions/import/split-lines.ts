@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { type BlockBuilder, MAX_RECORD_BYTES } from './block-builder.ts';
-import { scan } from './scan.ts';
+import { type Scan, type ScanStatus, scan } from './scan.ts';
 
 /** Bytes after which no end of a line is waited for: a record as large as it may be, and white space behind it. */
 const MAX_LINE_BYTES = 1_048_576;
@@ -42,12 +42,16 @@ function takeLine(bytes: Buffer, lineStart: number, lineEnd: number, isValidUtf8
   // White space at the end of a longer line counts, as it does where the line comes in pieces.
   if (to - from <= MAX_LINE_BYTES) while (to > from && isBlank(bytes[to - 1]!)) to--;
   if (from === to) return;
-  let status = scan(bytes, from, to, out.scan);
-  if (status === 'value' && out.scan.end < to) {
-    status = 'invalid';
-    out.scan.end = skipBlanks(bytes, out.scan.end, to);
-  }
-  out.add(from, to, status, isValidUtf8);
+  if (isValidUtf8 && out.addUnscanned(from, to)) return;
+  out.add(from, to, scanLine(bytes, from, to, out.scan), isValidUtf8);
+}
+
+/** Scans the record `bytes[from, to)`, which is all that stands on its line. */
+export function scanLine(bytes: Buffer, from: number, to: number, out: Scan): ScanStatus {
+  const status = scan(bytes, from, to, out);
+  if (status !== 'value' || out.end === to) return status;
+  out.end = skipBlanks(bytes, out.end, to);
+  return 'invalid';
 }
 
 function skipBlanks(bytes: Buffer, from: number, to: number): number {

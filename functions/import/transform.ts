@@ -16,25 +16,6 @@ export type Transform = (record: MixpanelEvent) => TransformResult | Promise<Tra
 /** Leaves every record as it is: they then travel byte for byte, without being parsed. */
 export const passThrough: Transform = (record) => record;
 
-/** With the source text of a primitive, which TypeScript's library does not declare yet (https://github.com/tc39/proposal-json-parse-with-source). */
-const { parse, rawJSON } = JSON as unknown as {
-  parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
-  rawJSON(text: string): object;
-};
-
-/** Parses a record so that numbers which a double cannot carry keep all their digits when it is serialised again. */
-export function parseKeepingDigits(text: string): unknown {
-  return parse(text, (_key, value, { source }) => {
-    if (typeof value !== 'number' || source === undefined) return value;
-    const digits = source
-      .replace(/[eE].*$/, '')
-      .replace(/[-.]/g, '')
-      .replace(/^0+/, '');
-    const isKept = digits.length <= 15 && Number.isFinite(value) && (value !== 0 || digits === '');
-    return isKept ? value : rawJSON(source);
-  });
-}
-
 /**
  * The event as it is sent, with the id that `makeId` gives where it has none.
  *
@@ -56,10 +37,11 @@ function withId(event: MixpanelEvent, makeId: () => string): MixpanelEvent {
   return { ...event, properties: { $insert_id: makeId(), ...properties } };
 }
 
-function isEvent(event: MixpanelEvent): boolean {
-  return isObject(event) && isObject(event.properties);
+/** Whether it has the shape of an event; what it is called is not looked at. */
+export function isEvent(value: unknown): value is MixpanelEvent {
+  return isObject(value) && isObject(value.properties);
 }
 
-function isObject(value: unknown): boolean {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

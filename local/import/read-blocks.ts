@@ -6,6 +6,8 @@ import type { InsertIdOf } from '../../functions/import/insert-id.ts';
 import type { Ledger } from '../../functions/import/ledger.ts';
 import { RecordParser } from '../../functions/import/records.ts';
 import type { Run } from '../../functions/import/run.ts';
+import { passThrough } from '../../functions/import/transform.ts';
+import transform from '../../functions/transform.ts';
 import type { Input } from './inputs.ts';
 import type { FileMeter } from './meter.ts';
 
@@ -20,7 +22,8 @@ export interface BlockReader {
 /** @throws whatever reading the input throws */
 export async function* readBlocks(input: Input, reader: BlockReader): AsyncGenerator<Block[]> {
   const { insertIdOf, ledger, meter, run } = reader;
-  const parser = new RecordParser({ origin: input.origin, insertIdOf, ordinal: 'line' });
+  const isTransformed = transform !== passThrough;
+  const parser = new RecordParser({ origin: input.origin, insertIdOf, ordinal: 'line', isTransformed });
   const blocks = recordBlocks(measured(input.read(run), meter), {
     parser,
     verifyStored: async () => input.verifyStored?.(run),

@@ -19,8 +19,8 @@ import { insertIdByContent, insertIdByPosition } from '../../../functions/import
 import type { MixpanelEvent, Transform } from '../../../functions/import/transform.ts';
 import { eventText as anyEventText, parse } from './parsing.ts';
 
-function blockOf(content: string): Block {
-  const { blocks } = parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER });
+function blockOf(content: string, isTransformed = false): Block {
+  const { blocks } = parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER, isTransformed });
   assert.equal(blocks.length, 1);
   return blocks[0]!;
 }
@@ -164,7 +164,7 @@ async function transformOne(transform: unknown, record = '{"event":"e","properti
 }
 
 async function transformAll(transform: unknown, content: string) {
-  const block = blockOf(content);
+  const block = blockOf(content, true);
   const pending: PendingEvents[] = [];
   const events = [...transformBlock(block, transform as Transform, insertIdByContent, pending)];
   events.push(...(await Promise.all(pending)).flat());
@@ -363,8 +363,8 @@ describe('a transform', () => {
       `${good}\nno event\n${JSON.stringify(e('bad'))}\n${good}\n`,
     );
     assert.deepEqual(
-      events.map(({ record }) => record),
-      [0, 2],
+      events.map(({ record }) => block.ordinals[record]),
+      [1, 4],
     );
     assert.deepEqual(
       block.rejections.map(({ reason }) => reason.field),

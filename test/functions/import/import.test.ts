@@ -123,7 +123,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const kinds = ['none', 'one', 'three', 'half bad', 'other', 'none', 'three'];
       const content = kinds.map((kind, index) => `${eventText(`id-${index}`, { kind })}\n`).join('');
       const run = startRun();
-      assert.equal(await pipeline.import(blocksOf(`no event\n${content}`), run, { transform }), true);
+      const blocks = blocksOf(`no event\n${content}`, undefined, true);
+      assert.equal(await pipeline.import(blocks, run, { transform }), true);
       assert.deepEqual(pipeline.counts, { read: 8, expanded: 5, imported: 8, rejected: 3, dropped: 2 });
       assert.deepEqual(sorted(pipeline.server.events().map(({ event }) => event)), [
         'e',
@@ -230,7 +231,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
             const deadlineMs = deadlines[round];
             const run = startRun(deadlineMs);
             const ledger = new Ledger(position);
-            const blocks = resumedBlocks(content, position);
+            const blocks = resumedBlocks(content, position, isTransformed);
             const isComplete = await pipeline.import(
               blocks,
               run,
@@ -777,13 +778,14 @@ function lineOf(kind: string, index: number): string {
 }
 
 /** The blocks behind a place at which an earlier run has stopped. */
-function resumedBlocks(content: Buffer, position: Place): AsyncGenerator<Block[]> {
+function resumedBlocks(content: Buffer, position: Place, isTransformed: boolean): AsyncGenerator<Block[]> {
   const parser = new RecordParser({
     origin: objectOrigin,
     insertIdOf: insertIdByContent,
     ordinal: 'line',
     resumeAt: position.offset === 0 ? undefined : { format: 'ndjson', ...position },
     blockBytes: SMALL,
+    isTransformed,
   });
   const stored = chunksOf(pieces(content.subarray(position.offset), SMALL));
   return recordBlocks(stored, { parser, resume: { isGzip: false, ...position } });

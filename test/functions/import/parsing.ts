@@ -50,18 +50,23 @@ export interface ParseOptions {
   cuts?: number[];
   blockBytes?: number;
   resumeAt?: Position;
+  isTransformed?: boolean;
   /** Where given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
 }
 
 /** Parses `content` from `resumeAt` on, and checks what holds for all blocks of all contents. */
-export function parse(content: Buffer, { cuts = [], blockBytes, resumeAt, breakOff }: ParseOptions = {}) {
+export function parse(
+  content: Buffer,
+  { cuts = [], blockBytes, resumeAt, isTransformed = false, breakOff }: ParseOptions = {},
+) {
   const parser = new RecordParser({
     origin: objectOrigin,
     insertIdOf: insertIdByContent,
     ordinal: 'line',
     resumeAt,
     checksumOf: crc32,
+    isTransformed,
     ...(blockBytes === undefined ? {} : { blockBytes }),
   });
   const blocks: Block[] = [];

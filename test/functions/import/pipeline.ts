@@ -70,19 +70,26 @@ export function pieces(bytes: Buffer, size: number): Buffer[] {
 }
 
 /** A parser as importObject has it, with blocks of `blockBytes`. */
-export function newParser(blockBytes?: number): RecordParser {
+export function newParser(blockBytes?: number, isTransformed = false): RecordParser {
   return new RecordParser({
     origin: objectOrigin,
     insertIdOf: insertIdByContent,
     ordinal: 'line',
+    isTransformed,
     ...(blockBytes === undefined ? {} : { blockBytes }),
   });
 }
 
 /** The blocks of content that is no gzip, one array of them for each time that the source is pulled. */
-export function blocksOf(content: string | Buffer, blockBytes?: number): AsyncGenerator<Block[]> {
+export function blocksOf(
+  content: string | Buffer,
+  blockBytes?: number,
+  isTransformed?: boolean,
+): AsyncGenerator<Block[]> {
   const bytes = Buffer.from(content);
-  return recordBlocks(chunksOf(pieces(bytes, blockBytes ?? 65_536)), { parser: newParser(blockBytes) });
+  return recordBlocks(chunksOf(pieces(bytes, blockBytes ?? 65_536)), {
+    parser: newParser(blockBytes, isTransformed),
+  });
 }
 
 /** All blocks of a source. */
