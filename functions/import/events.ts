@@ -77,51 +77,52 @@ export function* transformBlock(
       if (parsed === undefined) continue;
       result = transform(parsed);
     } catch (error) {
-      fail(record, undefined, error);
+      fail(record, error);
       continue;
     }
     if (isThenable(result)) {
       pending.push(
         Promise.resolve(result).then(
           (settled) => eventsOf(record, settled),
-          (error: unknown) => fail(record, undefined, error),
+          (error: unknown) => {
+            fail(record, error);
+            return [];
+          },
         ),
       );
     } else if (pending.length > 0) {
       pending.push(eventsOf(record, result));
-    } else {
+    } else if (result === null || result === undefined || isList(result)) {
       yield* eventsOf(record, result);
+    } else {
+      const event = eventOf(record, result);
+      if (event !== undefined) yield event;
     }
   }
 
   function eventsOf(record: number, result: TransformResult): TransformedEvent[] {
+    const list = result === null || result === undefined ? [] : isList(result) ? result : [result];
+    if (list.length === 0) block.counts.dropped++;
+    else block.counts.expanded += list.length - 1;
     const events: TransformedEvent[] = [];
-    if (result === null || result === undefined) {
-      block.counts.dropped++;
-    } else if (!isList(result)) {
-      add(events, record, result);
-    } else if (result.length === 1) {
-      add(events, record, result[0]!);
-    } else {
-      if (result.length === 0) block.counts.dropped++;
-      else block.counts.expanded += result.length - 1;
-      for (let index = 0; index < result.length; index++) add(events, record, result[index]!, index);
+    for (let index = 0; index < list.length; index++) {
+      const event = eventOf(record, list[index]!, list.length === 1 ? undefined : index);
+      if (event !== undefined) events.push(event);
     }
     return events;
   }
 
-  function add(events: TransformedEvent[], record: number, event: MixpanelEvent, eventIndex?: number): void {
+  function eventOf(record: number, event: MixpanelEvent, eventIndex?: number): TransformedEvent | undefined {
     try {
-      const text = serialize(event, () => makeId(record, eventIndex));
-      events.push({ block, record, eventIndex, text });
+      return { block, record, eventIndex, text: serialize(event, () => makeId(record, eventIndex)) };
     } catch (error) {
-      fail(record, eventIndex, error);
+      fail(record, error, eventIndex);
+      return undefined;
     }
   }
 
-  function fail(record: number, eventIndex: number | undefined, error: unknown): TransformedEvent[] {
+  function fail(record: number, error: unknown, eventIndex?: number): void {
     reject(record, { field: 'transform', message: messageOf(error) }, eventIndex);
-    return [];
   }
 
   function reject(record: number, reason: Reason, eventIndex?: number): void {

@@ -55,6 +55,7 @@ const CLOSE_ARRAY = 0x5d;
 const INCOMPLETE = -1;
 const INVALID = -2;
 
+const DIGIT_OR_POINT = Uint8Array.from({ length: 256 }, (_, byte) => (isDigit(byte) || byte === 0x2e ? 1 : 0));
 /** 1 for every byte at which the inner loop over a string stops: quote, backslash, control characters. */
 const STRING_STOP = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
@@ -272,18 +273,14 @@ function skipLiteral(bytes: Buffer, from: number, to: number): number {
  */
 export function mayHoldLongNumber(bytes: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at += 16) {
-    if (!isDigitOrPoint(bytes[at])) continue;
+    if (DIGIT_OR_POINT[bytes[at]!] === 0) continue;
     let first = at;
-    while (first > from && isDigitOrPoint(bytes[first - 1])) first--;
+    while (first > from && DIGIT_OR_POINT[bytes[first - 1]!] === 1) first--;
     let behind = at + 1;
-    while (behind < to && isDigitOrPoint(bytes[behind])) behind++;
+    while (behind < to && DIGIT_OR_POINT[bytes[behind]!] === 1) behind++;
     if (behind - first > 15) return true;
   }
   return false;
-}
-
-function isDigitOrPoint(byte: number | undefined): boolean {
-  return isDigit(byte) || byte === 0x2e;
 }
 
 /**
