@@ -198,8 +198,9 @@ class Variables {
 
   url(name: string): string | undefined {
     const text = this.text(name);
-    if (text === undefined || (/^https?:\/\//.test(text) && URL.canParse(text))) return text;
-    this.fault(`${name} must be a URL that begins with http:// or https://`);
+    // What is put behind it must end up in its path.
+    if (text === undefined || (/^https?:\/\/[^@?#]+$/.test(text) && URL.canParse(text))) return text;
+    this.fault(`${name} must be a URL that begins with http:// or https://, without user name, query and fragment`);
     return undefined;
   }
 }

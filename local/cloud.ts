@@ -69,17 +69,22 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   const { folder, onLine = () => {}, ports = {} } = options;
   // No client looks for credentials or a metadata server here.
   process.env.METADATA_SERVER_DETECTION = 'none';
+  // What was started before something fails is stopped all the same.
+  await using starting = new AsyncDisposableStack();
   const mixpanel = await startMixpanel({ serviceAccount: CREDENTIALS, port: ports.mixpanel ?? 0, ...options.mixpanel });
+  starting.defer(() => mixpanel.close());
   const pubsub = await startPubSub({
     port: ports.pubsub ?? 0,
     minAckDeadlineSeconds: 1,
     maxOutstandingPushes: options.maxOutstandingPushes ?? 3,
   });
+  starting.defer(() => pubsub.close());
   const storage = await startStorage({
     folder,
     port: ports.storage ?? 0,
     onFinalize: (object) => notify(pubsub, object),
   });
+  starting.defer(() => storage.close());
   storage.createBucket(NAMES.importBucket);
   storage.createBucket(NAMES.stateBucket);
 
@@ -96,22 +101,26 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
     EVENT_SUBSCRIPTION: NAMES.eventSubscription,
     ...options.env,
   };
-  const [importObject, drainSubscription] = await Promise.all(
-    (['importObject', 'drainSubscription'] as const).map((target) =>
-      serveFunction({
-        target,
-        env,
-        source: options.source,
-        port: ports[target],
-        isKept: options.keepsFunctions,
-        onLine: (line) => onLine(target, line),
-      }),
-    ),
-  );
+  const served = (['importObject', 'drainSubscription'] as const).map(async (target) => {
+    const it = await serveFunction({
+      target,
+      env,
+      source: options.source,
+      port: ports[target],
+      isKept: options.keepsFunctions,
+      onLine: (line) => onLine(target, line),
+    });
+    starting.defer(() => it.stop());
+    return it;
+  });
+  await Promise.allSettled(served);
+  const [importObject, drainSubscription] = await Promise.all(served);
   const storageClient = createStorage(storage.url);
   const pubsubClient = new PubSub({ projectId: NAMES.project, apiEndpoint: pubsub.host, emulatorMode: true });
+  starting.defer(() => pubsubClient.close());
   await createTopology(pubsubClient, importObject!.url, options);
 
+  const running = starting.move();
   return {
     mixpanel,
     storage,
@@ -126,11 +135,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
       const text = await response.text();
       return { status: response.status, body: response.ok ? JSON.parse(text) : text };
     },
-    async close() {
-      await Promise.all([importObject!.stop(), drainSubscription!.stop()]);
-      await pubsubClient.close();
-      await Promise.all([pubsub.close(), storage.close(), mixpanel.close()]);
-    },
+    close: () => running.disposeAsync(),
   };
 }
 

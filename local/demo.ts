@@ -39,25 +39,37 @@ const folder = await mkdtemp(join(tmpdir(), 'mixpanel-demo-'));
 /** Emits `summary` with each summary line of a function. */
 const functions = new EventEmitter<{ summary: [Summary] }>();
 
-terminal.heading('Starting Mixpanel, Cloud Storage, Pub/Sub and both functions on this machine');
-const cloud = await startCloud({
-  folder,
-  env: { DRAIN_IDLE_SECONDS: '1' },
-  onLine(target, line) {
-    terminal.functionLine(target, line);
-    if (line.startsWith('{"') && 'durationMs' in JSON.parse(line)) functions.emit('summary', JSON.parse(line));
-  },
-});
-cloud.mixpanel.on('request', ({ status, events }) =>
-  terminal.line('mixpanel', `answered ${status} to a batch of ${events} events`),
-);
 try {
-  const rows = [...(await importFiles(cloud)), await importMessages(cloud)];
-  const deadLetters = await showDeadLetters(cloud);
-  process.exitCode = report(cloud, rows, deadLetters) ? 0 : 1;
+  process.exitCode = (await runDemo()) ? 0 : 1;
+} catch (error) {
+  // A function that does not start has printed the rest of it.
+  terminal.failure(String(error instanceof Error ? error.message : error).split('\n', 1)[0]!);
+  process.exitCode = 1;
 } finally {
-  await cloud.close();
   await rm(folder, { recursive: true });
+}
+
+/** Resolves with whether all that was sent has arrived. */
+async function runDemo(): Promise<boolean> {
+  terminal.heading('Starting Mixpanel, Cloud Storage, Pub/Sub and both functions on this machine');
+  const cloud = await startCloud({
+    folder,
+    env: { DRAIN_IDLE_SECONDS: '1' },
+    onLine(target, line) {
+      terminal.functionLine(target, line);
+      if (line.startsWith('{"') && 'durationMs' in JSON.parse(line)) functions.emit('summary', JSON.parse(line));
+    },
+  });
+  cloud.mixpanel.on('request', ({ status, events }) =>
+    terminal.line('mixpanel', `answered ${status} to a batch of ${events} events`),
+  );
+  try {
+    const rows = [...(await importFiles(cloud)), await importMessages(cloud)];
+    const deadLetters = await showDeadLetters(cloud);
+    return report(cloud, rows, deadLetters);
+  } finally {
+    await cloud.close();
+  }
 }
 
 async function importFiles({ storageClient }: LocalCloud): Promise<Row[]> {

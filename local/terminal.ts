@@ -12,6 +12,8 @@ const STYLES: Record<string, Style> = {
   mixpanel: 'green',
   'dead letters': 'yellow',
 };
+/** What the functions framework prints when it starts. */
+const GREETING = /^(Serving function\.\.\.|Function: |Signature type: |URL: )/;
 const WIDTH = Math.max(...Object.keys(STYLES).map((name) => name.length));
 
 /** A line of a function's log, as far as it is of interest here. */
@@ -39,10 +41,13 @@ export function createTerminal(stream: NodeJS.WriteStream) {
     line: (station: string, text: string) =>
       print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${text}`),
 
-    /** A line that a function printed: its log lines in short, all else as it is. */
+    /** A line that a function printed: its log lines in short; all else as it is, but for the framework's greeting. */
     functionLine(target: string, line: string): void {
       const log = parse(line);
-      if (log === undefined) return;
+      if (log === undefined) {
+        if (!GREETING.test(line)) this.line(target, line);
+        return;
+      }
       const { severity, message, error, reason, read, imported, rejected, batches, durationMs } = log;
       const details =
         read === undefined
@@ -68,10 +73,11 @@ export function createTerminal(stream: NodeJS.WriteStream) {
   };
 }
 
-/** A structured log line; undefined for what the functions framework prints of itself. */
+/** A structured log line; undefined for anything else. */
 function parse(line: string): LogLine | undefined {
   try {
-    return JSON.parse(line) as LogLine;
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

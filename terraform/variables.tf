@@ -214,8 +214,8 @@ variable "settings" {
   }
 
   validation {
-    condition     = can(regex("^https?://[^[:space:]]+$", lookup(var.settings, "MIXPANEL_API_URL", "https://default")))
-    error_message = "settings.MIXPANEL_API_URL must be a URL that begins with http:// or https://."
+    condition     = can(regex("^https?://[^[:space:]@?#]+$", lookup(var.settings, "MIXPANEL_API_URL", "https://default")))
+    error_message = "settings.MIXPANEL_API_URL must be a URL that begins with http:// or https://, without user name, query and fragment."
   }
 
   validation {

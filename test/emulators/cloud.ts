@@ -90,7 +90,10 @@ export async function startEmulatedCloud(tools: Tools, env: Record<string, strin
       return { status: response.status, body: response.ok ? JSON.parse(text) : text };
     },
     backlog: (subscription = NAMES.eventSubscription) => countBacklog(pubsubClient, subscriber, subscription),
-    close: () => running.disposeAsync(),
+    async close() {
+      await running.disposeAsync();
+      lines.assertNothingLeaked();
+    },
   };
 }
 

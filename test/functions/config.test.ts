@@ -191,7 +191,19 @@ describe('a variable', () => {
   const invalid: { name: string; bad: string[] }[] = [
     { name: 'MIXPANEL_REGION', bad: ['fr', 'EU', 'constructor', '__proto__'] },
     { name: 'INSERT_ID', bad: ['Content', 'toString'] },
-    { name: 'MIXPANEL_API_URL', bad: ['api.mixpanel.com', 'ftp://a', 'http://', 'https://a b', 'javascript:1'] },
+    {
+      name: 'MIXPANEL_API_URL',
+      bad: [
+        'api.mixpanel.com',
+        'ftp://a',
+        'http://',
+        'https://a b',
+        'javascript:1',
+        'http://u:p@a',
+        'http://a/?b',
+        'http://a/#b',
+      ],
+    },
     { name: 'STORAGE_API_ENDPOINT', bad: ['127.0.0.1:80', 'gs://b', 'http:/a'] },
     { name: 'STATE_BUCKET', bad: ['B', 'ab', 'gs://bucket', 'a/b', '-bucket', 'bucket.', 'x'.repeat(300)] },
     {

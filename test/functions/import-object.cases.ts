@@ -145,7 +145,26 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
   check('skips objects outside OBJECT_PREFIX with a summary', async () => {
     assert.equal(await cloud.upload('elsewhere/a', lines(eventJson(1))), 204);
     assert.equal(cloud.mixpanel.received, 0);
-    assert.equal((await summary()).message, 'object skipped');
+    const { message, reason, read, imported, rejected, dropped, batches } = await summary();
+    assert.deepEqual([message, reason], ['object skipped', 'prefix']);
+    assert.deepEqual([read, imported, rejected, dropped, batches], [0, 0, 0, 0, 0]);
+  });
+
+  check('settles what Mixpanel counts wrong again and again, with a WARNING', async () => {
+    cloud.mixpanel.fault = () => ({ report: 1 });
+    assert.equal(await cloud.upload('events/a', lines(eventJson(1), eventJson(2))), 204);
+    const logged = await cloud.loggedUntil('object imported');
+    const told = logged.map(({ severity, kind, sent, imported, attempts }) => [
+      severity,
+      kind,
+      sent,
+      imported,
+      attempts,
+    ]);
+    assert.deepEqual(told, [
+      ['WARNING', 'miscounted', 2, 1, undefined],
+      ['INFO', undefined, undefined, 2, 4],
+    ]);
   });
 
   check('refuses to import its own state bucket, with an ERROR, and acknowledges', async () => {

@@ -11,6 +11,8 @@ test('the demo shows what happens and ends well, with every event at the server'
   });
   const [output, errors, [code]] = await Promise.all([text(demo.stdout), text(demo.stderr), once(demo, 'close')]);
   assert.equal(errors, '');
+  // What stands in the events, and the credentials of the local Mixpanel.
+  assert.doesNotMatch(output, /sensor-\d|celsius|distinct_id|local-secret|this is no JSON/);
   assert.match(output, /mixpanel +answered 200 to a batch of 1005 events/);
   assert.match(output, /line 7: record: not JSON: it ends in the middle/);
   assert.match(output, /dead letters +gs:\/\/local-mixpanel-state\/dead-letters\/objects\//);
