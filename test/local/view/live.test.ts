@@ -12,15 +12,22 @@ import type { State } from '../../../local/view/page/frames.ts';
 
 let live: Live;
 let folder: string;
+const printed: string[] = [];
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixpanel-live-'));
-  live = await startLive({ folder, port: 0 });
+  live = await startLive({ folder, port: 0, onLine: (_target, line) => printed.push(line) });
 });
 
 after(async () => {
   await live.close();
   await rm(folder, { recursive: true });
+  assert.ok(printed.some((line) => line.includes('object imported')));
+  // It stands in every event here.
+  assert.deepEqual(
+    printed.filter((line) => line.includes('distinct_id')),
+    [],
+  );
 });
 
 /** Looks at the state as the stream does, until it is as wanted. */
