@@ -18,7 +18,7 @@ const GATES = {
   /** CPU per event, to the floor's. */
   core: 1.6,
   'core, ids made': 2.05,
-  'core, transform': 2.4,
+  'core, transform': 2.1,
   'import-object': 2.1,
   'drain-subscription': 6.5,
   /** CPU of a start, to that of a function that only imports Google's client. */

@@ -1,7 +1,7 @@
 """The loop of the published guides, in words of our own, with Python's standard library alone.
 
-Read a line at a time, parse it, gather 2,000 events, write them as JSON, compress with the library's defaults, post,
-wait for the answer, go on.
+Read a line at a time, parse it, gather 2,000 events or 2 MiB, write them as JSON, compress with the library's
+defaults, post, wait for the answer, go on.
 """
 
 import atexit
@@ -14,6 +14,7 @@ import time
 from urllib.parse import urlsplit
 
 MAX_EVENTS = 2000
+MAX_BYTES = 2 << 20
 
 
 def report_usage():
@@ -51,12 +52,15 @@ def main():
     path = os.environ["BENCH_FILE"]
     connection = http.client.HTTPConnection(urlsplit(os.environ["BENCH_URL"]).netloc)
     events = []
+    size = 0
     with (gzip.open if path.endswith(".gz") else open)(path, "rb") as lines:
         for line in lines:
             events.append(json.loads(line))
-            if len(events) == MAX_EVENTS:
+            size += len(line)
+            if len(events) == MAX_EVENTS or size >= MAX_BYTES:
                 post(connection, events)
                 events = []
+                size = 0
     if events:
         post(connection, events)
 
