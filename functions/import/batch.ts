@@ -2,11 +2,19 @@
 
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { Block } from './block.ts';
+import { type Block, TOUCHED } from './block.ts';
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
+
+/** Events that stand one behind the other in a batch, of as many consecutive records of a block. */
+export interface Stretch {
+  readonly block: Block;
+  /** Index in the block of the first record. */
+  readonly record: number;
+  events: number;
+}
 
 /** Events on their way to Mixpanel as one body. */
 export interface Batch {
@@ -15,9 +23,8 @@ export interface Batch {
   readonly events: number;
   /** Bytes of the uncompressed body. */
   readonly bytes: number;
-  /** Per event: the block of its record, and the record's index in it. */
-  readonly blocks: readonly Block[];
-  readonly records: readonly number[];
+  /** What the events were made of, in their order. */
+  readonly stretches: readonly Readonly<Stretch>[];
   /** Events that are one of several of their record: the index among them. */
   readonly eventIndexes: ReadonlyMap<number, number>;
   /** Events whose record cannot be had back from the body: the record as it came. */
@@ -57,14 +64,14 @@ export class BatchBuilder {
   #buffer = Buffer.allocUnsafeSlow(1 << 16);
   #length = 0;
   #keptBytes = 0;
-  #blocks: Block[] = [];
-  #records: number[] = [];
+  #events = 0;
+  #stretches: Stretch[] = [];
   #eventIndexes = new Map<number, number>();
   #kept = new Map<number, Buffer>();
 
   /** Events in the batch so far. */
   get events(): number {
-    return this.#blocks.length;
+    return this.#events;
   }
 
   /** Bytes of the body so far, and of the records kept beside it. */
@@ -74,20 +81,34 @@ export class BatchBuilder {
 
   /** Whether an event of so many bytes, line end not counted, fits without passing a limit; an empty batch takes any. */
   fits(bytes: number, limits: BatchLimits): boolean {
-    if (this.#blocks.length === 0) return true;
-    return this.#blocks.length < limits.maxEvents && this.#length + bytes + 1 <= limits.maxBytes;
+    if (this.#events === 0) return true;
+    return this.#events < limits.maxEvents && this.#length + bytes + 1 <= limits.maxBytes;
   }
 
-  /** Adds a record as it is. */
-  addUntouched(block: Block, record: number): void {
-    const from = block.starts[record]!;
-    const to = block.ends[record]!;
+  /**
+   * Adds records as they are, from `record` on: those that fit and follow each other line by line, up to one that must
+   * be touched. An empty batch takes the first, whatever its size.
+   *
+   * @returns how many
+   */
+  addUntouched(block: Block, record: number, limits: BatchLimits): number {
+    const { bytes, starts, ends, flags } = block;
+    const from = starts[record]!;
+    if (!this.fits(ends[record]! - from, limits)) return 0;
+    const maxEnd = from + limits.maxBytes - this.#length - 1;
+    const last = Math.min(starts.length, record + limits.maxEvents - this.#events) - 1;
+    let at = record;
+    let to = ends[at]!;
+    while (at < last && starts[at + 1] === to + 1 && bytes[to] === NEWLINE && (flags[at + 1]! & TOUCHED) === 0) {
+      if (ends[at + 1]! > maxEnd) break;
+      to = ends[++at]!;
+    }
     this.#reserve(to - from + 1);
-    this.#length += block.bytes.copy(this.#buffer, this.#length, from, to);
+    this.#length += bytes.copy(this.#buffer, this.#length, from, to);
     this.#buffer[this.#length++] = NEWLINE;
-    block.pending++;
-    this.#blocks.push(block);
-    this.#records.push(record);
+    const events = at + 1 - record;
+    this.#note(block, record, events);
+    return events;
   }
 
   /**
@@ -117,7 +138,7 @@ export class BatchBuilder {
       }
     }
     buffer[this.#length++] = NEWLINE;
-    this.#note(origin);
+    this.#noteOne(origin);
   }
 
   /** Adds an event that was serialised. */
@@ -125,7 +146,7 @@ export class BatchBuilder {
     this.#reserve(3 * text.length + 1);
     this.#length += this.#buffer.write(text, this.#length, 'utf8');
     this.#buffer[this.#length++] = NEWLINE;
-    this.#note(origin);
+    this.#noteOne(origin);
   }
 
   /**
@@ -136,31 +157,34 @@ export class BatchBuilder {
   async seal(level: number): Promise<Batch> {
     const batch = {
       body: await compress(this.#buffer.subarray(0, this.#length), level),
-      events: this.#blocks.length,
+      events: this.#events,
       bytes: this.#length,
-      blocks: this.#blocks,
-      records: this.#records,
+      stretches: this.#stretches,
       eventIndexes: this.#eventIndexes,
       kept: this.#kept,
     };
-    this.#length = this.#keptBytes = 0;
-    this.#blocks = [];
-    this.#records = [];
+    this.#length = this.#keptBytes = this.#events = 0;
+    this.#stretches = [];
     this.#eventIndexes = new Map();
     this.#kept = new Map();
     return batch;
   }
 
-  #note(origin: EventOrigin): void {
-    const index = this.#blocks.length;
-    origin.block.pending++;
-    this.#blocks.push(origin.block);
-    this.#records.push(origin.record);
-    if (origin.eventIndex !== undefined) this.#eventIndexes.set(index, origin.eventIndex);
-    if (origin.kept !== undefined) {
-      this.#kept.set(index, origin.kept);
-      this.#keptBytes += origin.kept.length;
+  #noteOne({ block, record, eventIndex, kept }: EventOrigin): void {
+    if (eventIndex !== undefined) this.#eventIndexes.set(this.#events, eventIndex);
+    if (kept !== undefined) {
+      this.#kept.set(this.#events, kept);
+      this.#keptBytes += kept.length;
     }
+    this.#note(block, record, 1);
+  }
+
+  #note(block: Block, record: number, events: number): void {
+    const last = this.#stretches.at(-1);
+    if (last?.block === block && last.record + last.events === record) last.events += events;
+    else this.#stretches.push({ block, record, events });
+    block.pending += events;
+    this.#events += events;
   }
 
   #reserve(bytes: number): void {

@@ -60,6 +60,8 @@ export const LINE_BREAK = 8;
 export const LONG_NUMBER = 16;
 /** Set in `flags`, alone: a line that was not scanned, as a transform has it parsed. It may turn out to be no event. */
 export const UNSCANNED = 32;
+/** Those with which a record cannot be sent as it came. */
+export const TOUCHED = NEEDS_ID | EMPTY_ID | LINE_BREAK | UNSCANNED;
 
 /** A place in the decoded content. */
 export interface Place {

@@ -1,7 +1,16 @@
 /** Turns the records of a block into events: as they came, or through the transform. */
 
-import type { BatchBuilder, EventOrigin } from './batch.ts';
-import { type Block, EMPTY_ID, EMPTY_PROPERTIES, LINE_BREAK, NEEDS_ID, type Reason, UNSCANNED } from './block.ts';
+import type { BatchBuilder, BatchLimits, EventOrigin } from './batch.ts';
+import {
+  type Block,
+  EMPTY_ID,
+  EMPTY_PROPERTIES,
+  LINE_BREAK,
+  NEEDS_ID,
+  type Reason,
+  TOUCHED,
+  UNSCANNED,
+} from './block.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { parseRecord } from './parse.ts';
 import { type MixpanelEvent, serialize, type Transform, type TransformResult } from './transform.ts';
@@ -9,32 +18,36 @@ import { type MixpanelEvent, serialize, type Transform, type TransformResult } f
 /** `"$insert_id":"`, 24 characters, `",`. */
 const MAX_SPLICE_BYTES = 40;
 
-/** The most bytes that a record takes in a batch when it is passed through. */
-export function passedBytes(block: Block, record: number): number {
-  return block.ends[record]! - block.starts[record]! + MAX_SPLICE_BYTES;
-}
-
-/** Adds a record that was scanned to a batch as it came, with a `$insert_id` where it has none. */
-export function addPassed(builder: BatchBuilder, block: Block, record: number, insertIdOf: InsertIdOf): void {
-  const from = block.starts[record]!;
-  const to = block.ends[record]!;
+/**
+ * Adds records that were scanned to a batch as they came, from `record` on, with a `$insert_id` where one has none.
+ *
+ * @returns how many, one of those that must be touched at most; 0 where the batch has no room for another
+ */
+export function addPassed(
+  builder: BatchBuilder,
+  block: Block,
+  record: number,
+  limits: BatchLimits,
+  insertIdOf: InsertIdOf,
+): number {
   const flags = block.flags[record]!;
-  if ((flags & (NEEDS_ID | EMPTY_ID | LINE_BREAK | UNSCANNED)) === 0) {
-    builder.addUntouched(block, record);
-    return;
-  }
+  if ((flags & TOUCHED) === 0) return builder.addUntouched(block, record, limits);
   if ((flags & UNSCANNED) !== 0) {
     throw new Error('A line that was left to a transform is to be sent as it is; this is a defect, please report it');
   }
+  const from = block.starts[record]!;
+  const to = block.ends[record]!;
+  if (!builder.fits(to - from + MAX_SPLICE_BYTES, limits)) return 0;
   const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
   const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
   if ((flags & EMPTY_ID) !== 0) {
     builder.addText({ block, record, kept }, serialize(parseRecord(block, record)!, makeId));
-    return;
+    return 1;
   }
   const splice =
     (flags & NEEDS_ID) === 0 ? undefined : { at: from + block.splices[record]!, text: spliceOf(makeId(), flags) };
   builder.add({ block, record, kept }, block.bytes, [from, to], { splice, lineBreaks: (flags & LINE_BREAK) !== 0 });
+  return 1;
 
   function makeId(): string {
     return insertIdOf(block.bytes.subarray(from, to), block.origin, block.offset + from, block.ordinals[record]!);

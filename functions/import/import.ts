@@ -3,7 +3,7 @@
 import { BatchBuilder } from './batch.ts';
 import { type Block, isBalanced } from './block.ts';
 import { ImportError } from './errors.ts';
-import { addPassed, type PendingEvents, passedBytes, type TransformedEvent, transformBlock } from './events.ts';
+import { addPassed, type PendingEvents, type TransformedEvent, transformBlock } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { recordOutcomes } from './outcomes.ts';
 import type { Run } from './run.ts';
@@ -125,7 +125,7 @@ class Pipeline {
     if (this.#run.stopping.aborted) return;
     // Of what a transform made the record cannot be had back.
     if (this.#options.transform === passThrough) block.bytes = EMPTY;
-    this.#settleEvent(block);
+    this.#settleEvents(block, 1);
   }
 
   /** Sends the batch under construction as soon as there is room for it. */
@@ -179,12 +179,12 @@ class Pipeline {
   async #add(block: Block): Promise<void> {
     const { transform, insertIdOf, sender } = this.#options;
     if (transform === passThrough) {
-      for (let record = 0; record < block.starts.length; record++) {
-        if (!this.#builder.fits(passedBytes(block, record), sender.limits)) {
-          await this.dispatch();
-          if (this.#run.stopping.aborted) return;
-        }
-        addPassed(this.#builder, block, record, insertIdOf);
+      for (let record = 0; record < block.starts.length; ) {
+        const added = addPassed(this.#builder, block, record, sender.limits, insertIdOf);
+        record += added;
+        if (added > 0) continue;
+        await this.dispatch();
+        if (this.#run.stopping.aborted) return;
       }
       return;
     }
@@ -214,7 +214,7 @@ class Pipeline {
       this.#spare.push(builder);
       this.#changed();
       await recordOutcomes(batch, await this.#options.sender.send(batch, this.#run));
-      for (const block of batch.blocks) this.#settleEvent(block);
+      for (const { block, events } of batch.stretches) this.#settleEvents(block, events);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -224,9 +224,10 @@ class Pipeline {
     }
   }
 
-  /** One event of the block has its outcome, or its records have all been turned into events. */
-  #settleEvent(block: Block): void {
-    if (--block.pending > 0) return;
+  /** So many events of the block have their outcomes; one more is settled when its records have all been turned into events. */
+  #settleEvents(block: Block, events: number): void {
+    block.pending -= events;
+    if (block.pending > 0) return;
     if (!isBalanced(block.counts)) {
       const message = `The accounts of a block do not balance: ${JSON.stringify(block.counts)}; this is a defect, please report it`;
       this.fail(new ImportError('accounts_unbalanced', message));

@@ -13,16 +13,19 @@ const gunzipAsync = promisify(gunzip);
  * become rejections of their blocks, with the record as it came.
  */
 export async function recordOutcomes(batch: Batch, failures: readonly Failure[]): Promise<void> {
-  for (const block of batch.blocks) block.counts.imported++;
+  for (const { block, events } of batch.stretches) block.counts.imported += events;
   if (failures.length === 0) return;
   const body: Buffer = await gunzipAsync(batch.body);
   let at = 0;
   let index = 0;
+  let stretch = 0;
+  let first = 0;
   for (const failure of failures) {
     for (; index < failure.index; index++) at = body.indexOf(0x0a, at) + 1;
     const event = body.subarray(at, body.indexOf(0x0a, at));
-    const block = batch.blocks[index]!;
-    const recordIndex = batch.records[index]!;
+    while (index >= first + batch.stretches[stretch]!.events) first += batch.stretches[stretch++]!.events;
+    const { block, record: firstRecord } = batch.stretches[stretch]!;
+    const recordIndex = firstRecord + index - first;
     const isHeld = block.bytes.length > 0;
     const record = isHeld
       ? recordAsItCame(block, recordIndex)

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { type Batch, BatchBuilder } from '../../../functions/import/batch.ts';
+import type { Block } from '../../../functions/import/block.ts';
 import { addPassed } from '../../../functions/import/events.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
-import { blockOf, eventLine, eventLines } from './sending.ts';
+import { parse } from './parsing.ts';
+import { addAllPassed, blockOf, eventLine, eventLines } from './sending.ts';
 
 const limits = { maxEvents: 3, maxBytes: 100 };
 const block = blockOf([eventLine('a')]);
@@ -12,6 +14,11 @@ const asItCame = { lineBreaks: false };
 
 function textOf(batch: Batch): string {
   return gunzipSync(batch.body).toString();
+}
+
+/** Per stretch: which of the blocks, the first record and how many events. */
+function stretchesOf(batch: Batch, blocks: Block[]): string[] {
+  return batch.stretches.map((it) => `${blocks.indexOf(it.block)}: ${it.record}+${it.events}`);
 }
 
 /** Adds text as an event of its own. */
@@ -67,12 +74,91 @@ describe('what fits', () => {
   });
 });
 
+describe('records that are added as they are', () => {
+  const lines = ['{"event":"a","properties":{"$insert_id":"1"}}', '{"event":"b","properties":{"$insert_id":"2"}}'];
+  const LINE_BYTES = lines[0]!.length + 1;
+
+  function added(content: string, atMost: Partial<typeof limits>, before = 0) {
+    const { blocks } = parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER });
+    const builder = new BatchBuilder();
+    for (let event = 0; event < before; event++) addLine(builder, lines[0]!);
+    const all = { maxEvents: 1_000, maxBytes: 1_000_000, ...atMost };
+    return { count: addPassed(builder, blocks[0]!, 0, all, insertIdByContent), builder, block: blocks[0]! };
+  }
+
+  test('go in together up to the number of events', () => {
+    const content = `${lines.join('\n')}\n`.repeat(5);
+    assert.equal(added(content, {}).count, 10);
+    assert.equal(added(content, { maxEvents: 7 }).count, 7);
+    assert.equal(added(content, { maxEvents: 7 }, 3).count, 4);
+    assert.equal(added(content, { maxEvents: 3 }, 3).count, 0);
+  });
+
+  test('go in together up to the last byte, with their line ends', () => {
+    const content = `${lines[0]}\n`.repeat(5);
+    for (const before of [0, 1]) {
+      const maxBytes = (3 + before) * LINE_BYTES;
+      assert.equal(added(content, { maxBytes }, before).count, 3);
+      assert.equal(added(content, { maxBytes: maxBytes - 1 }, before).count, 2);
+      assert.equal(added(content, { maxBytes }, before).builder.bytes, maxBytes);
+    }
+  });
+
+  test('an empty batch takes one that is larger than the limit, and no other with it', () => {
+    assert.equal(added(`${lines[0]}\n`.repeat(5), { maxBytes: 10 }).count, 1);
+  });
+
+  const untilTouched = [
+    ['a record without an id', `${lines[0]}\n{"event":"c","properties":{}}\n${lines[1]}\n`],
+    ['a record with an empty id', `${lines[0]}\n{"event":"c","properties":{"$insert_id":""}}\n${lines[1]}\n`],
+    ['a carriage return', `${lines[0]}\r\n${lines[1]}\r\n`],
+    ['a line break in a record', `${lines[0]}\n{"event":"c",\r"properties":{"$insert_id":"3"}}\n${lines[1]}\n`],
+    ['white space', `${lines[0]}\n ${lines[1]}\n`],
+    ['a blank line', `${lines[0]}\n\n${lines[1]}\n`],
+    ['a bad line', `${lines[0]}\nx\n${lines[1]}\n`],
+    ['a comma', `[${lines.join(',')}]`],
+    ['another byte than a newline between them', `[${lines.join('\n,')}]`],
+  ] as const;
+  for (const [what, content] of untilTouched) {
+    test(`only those before ${what} go in together, and all of them in the end, as lines`, async () => {
+      const { count, builder, block: source } = added(content, {});
+      assert.equal(count, 1);
+      for (let record = 1; record < source.starts.length; record++) {
+        assert.equal(addPassed(builder, source, record, { maxEvents: 9, maxBytes: 9_999 }, insertIdByContent), 1);
+      }
+      const batch = await builder.seal(1);
+      assert.deepEqual(stretchesOf(batch, [source]), [`0: 0+${source.starts.length}`]);
+      const text = textOf(batch);
+      assert.ok(text.startsWith(`${lines[0]}\n`) && text.endsWith(`${lines[1]}\n`), text);
+      assert.equal(text.split('\n').length, source.starts.length + 1);
+    });
+  }
+
+  test('leave room for ids that are put in: no batch of several passes the limit', () => {
+    const needsId = '{"event":"c","properties":{}}\n{"event":"c","properties":{"a":1}}\n';
+    const content = `${`${lines[0]}\n`.repeat(3)}${needsId}`.repeat(20);
+    const { blocks } = parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER });
+    for (let maxBytes = 150; maxBytes < 600; maxBytes++) {
+      const builder = new BatchBuilder();
+      for (let record = 0, count = 1; count > 0; record += count) {
+        count = addPassed(builder, blocks[0]!, record, { maxEvents: 100, maxBytes }, insertIdByContent);
+        assert.ok(builder.bytes <= maxBytes, `${builder.bytes} of ${maxBytes}`);
+      }
+      assert.ok(builder.bytes > maxBytes - 110, `${builder.bytes} of ${maxBytes}`);
+    }
+  });
+
+  test('keep their block from being settled, each of them', () => {
+    assert.equal(added(`${lines[0]}\n`.repeat(5), { maxEvents: 3 }).block.pending, 1 + 3);
+  });
+});
+
 describe('the body', () => {
   test('holds the events as they came, a line each, and no byte more', async () => {
     const lines = eventLines(1_000);
     const source = blockOf(lines);
     const builder = new BatchBuilder();
-    for (const record of source.starts.keys()) addPassed(builder, source, record, insertIdByContent);
+    addAllPassed(builder, source);
     const batch = await builder.seal(6);
     const expected = `${lines.join('\n')}\n`;
     assert.equal(textOf(batch), expected);
@@ -132,11 +218,7 @@ describe('what a batch knows of its events', () => {
     builder.addText({ block: one, record: 1, eventIndex: 1 }, '{}');
     builder.addText({ block: other, record: 0 }, '{}');
     const batch = await builder.seal(6);
-    assert.deepEqual(
-      batch.blocks.map((it) => it === one),
-      [true, true, true, false],
-    );
-    assert.deepEqual(batch.records, [0, 1, 1, 0]);
+    assert.deepEqual(stretchesOf(batch, [one, other]), ['0: 0+2', '0: 1+1', '1: 0+1']);
     assert.deepEqual(
       [...batch.eventIndexes],
       [
@@ -167,9 +249,9 @@ test('a builder begins anew once it is sealed, and the batch before stays what i
   const second = await builder.seal(6);
 
   assert.equal(textOf(first), '{"first":true}\n');
-  assert.deepEqual([first.events, first.bytes, first.blocks.length, first.records.length], [1, 15, 1, 1]);
+  assert.deepEqual([first.events, first.bytes, stretchesOf(first, [block])], [1, 15, ['0: 0+1']]);
   assert.deepEqual([first.eventIndexes.size, first.kept.size], [1, 1]);
   assert.equal(textOf(second), '{"next":1}\n{}\n');
-  assert.deepEqual([second.events, second.bytes, second.blocks.length, second.records.length], [2, 14, 2, 2]);
+  assert.deepEqual([second.events, second.bytes, stretchesOf(second, [block])], [2, 14, ['0: 0+1', '0: 0+1']]);
   assert.deepEqual([second.eventIndexes.size, second.kept.size], [0, 0]);
 });

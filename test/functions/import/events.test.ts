@@ -5,11 +5,9 @@ import { runInNewContext } from 'node:vm';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { BatchBuilder } from '../../../functions/import/batch.ts';
-import { type Block, EMPTY_ID, isBalanced, LINE_BREAK } from '../../../functions/import/block.ts';
+import { type Block, isBalanced } from '../../../functions/import/block.ts';
 import {
-  addPassed,
   type PendingEvents,
-  passedBytes,
   recordAsItCame,
   recordOf,
   sourceOf,
@@ -18,6 +16,7 @@ import {
 import { insertIdByContent, insertIdByPosition } from '../../../functions/import/insert-id.ts';
 import type { MixpanelEvent, Transform } from '../../../functions/import/transform.ts';
 import { eventText as anyEventText, parse } from './parsing.ts';
+import { addAllPassed } from './sending.ts';
 
 function blockOf(content: string, isTransformed = false): Block {
   const { blocks } = parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER, isTransformed });
@@ -34,13 +33,7 @@ function contentId(record: string, event?: number): string {
 async function pass(content: string, insertIdOf = insertIdByContent) {
   const block = blockOf(content);
   const builder = new BatchBuilder();
-  for (const record of block.starts.keys()) {
-    const before = builder.bytes;
-    addPassed(builder, block, record, insertIdOf);
-    if ((block.flags[record]! & (EMPTY_ID | LINE_BREAK)) === 0) {
-      assert.ok(builder.bytes - before - 1 <= passedBytes(block, record), 'no more bytes than were announced');
-    }
-  }
+  addAllPassed(builder, block, insertIdOf);
   assert.equal(builder.events, block.starts.length);
   assert.equal(block.pending, 1 + block.starts.length);
   const batch = await builder.seal(1);

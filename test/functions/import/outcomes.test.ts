@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { type Batch, BatchBuilder } from '../../../functions/import/batch.ts';
 import type { Block } from '../../../functions/import/block.ts';
-import { addPassed, transformBlock } from '../../../functions/import/events.ts';
+import { transformBlock } from '../../../functions/import/events.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
 import { recordOutcomes } from '../../../functions/import/outcomes.ts';
 import type { Failure } from '../../../functions/import/response.ts';
 import type { MixpanelEvent } from '../../../functions/import/transform.ts';
 import { parse } from './parsing.ts';
 import { eventText } from './pipeline.ts';
+import { addAllPassed } from './sending.ts';
 
 function blocksOf(...contents: string[]): Block[] {
   return contents.flatMap((content) => parse(Buffer.from(content), { blockBytes: Number.MAX_SAFE_INTEGER }).blocks);
@@ -19,7 +20,7 @@ function blocksOf(...contents: string[]): Block[] {
 async function batchOf(blocks: Block[]): Promise<Batch> {
   const builder = new BatchBuilder();
   for (const block of blocks) {
-    for (const record of block.starts.keys()) addPassed(builder, block, record, insertIdByContent);
+    addAllPassed(builder, block);
     block.bytes = Buffer.alloc(0);
   }
   return builder.seal(1);

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { type Batch, BatchBuilder } from '../../../functions/import/batch.ts';
+import { type Batch, BatchBuilder, type BatchLimits } from '../../../functions/import/batch.ts';
 import type { Block } from '../../../functions/import/block.ts';
 import { createMixpanelClient, type MixpanelClient } from '../../../functions/import/client.ts';
 import { addPassed } from '../../../functions/import/events.ts';
-import { insertIdByContent } from '../../../functions/import/insert-id.ts';
+import { type InsertIdOf, insertIdByContent } from '../../../functions/import/insert-id.ts';
 import type { Failure } from '../../../functions/import/response.ts';
 import { type Clock, type Run, startRun } from '../../../functions/import/run.ts';
 import { createSender, type SenderNotice, type SenderOptions } from '../../../functions/import/sender.ts';
@@ -33,6 +33,18 @@ export function eventLines(count: number, prefix = 'id-'): string[] {
   return Array.from({ length: count }, (_, index) => eventLine(`${prefix}${index}`));
 }
 
+/** Limits that no batch of a test meets. */
+const NO_LIMITS: BatchLimits = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
+
+/** Adds all records of a block to one batch, as they go through an import without a transform. */
+export function addAllPassed(builder: BatchBuilder, block: Block, insertIdOf: InsertIdOf = insertIdByContent): void {
+  for (let record = 0; record < block.starts.length; ) {
+    const added = addPassed(builder, block, record, NO_LIMITS, insertIdOf);
+    assert.ok(added > 0);
+    record += added;
+  }
+}
+
 /** The one block that a parser makes of these lines. */
 export function blockOf(lines: readonly string[]): Block {
   const { blocks } = parse(Buffer.from(`${lines.join('\n')}\n`));
@@ -44,7 +56,7 @@ export function blockOf(lines: readonly string[]): Block {
 export async function batchOf(lines: readonly string[]): Promise<Batch> {
   const block = blockOf(lines);
   const builder = new BatchBuilder();
-  for (const record of block.starts.keys()) addPassed(builder, block, record, insertIdByContent);
+  addAllPassed(builder, block);
   assert.equal(builder.events, lines.length, 'every line is an event');
   return builder.seal(6);
 }
