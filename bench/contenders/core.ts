@@ -12,7 +12,7 @@ import { startRun } from '../../functions/import/run.ts';
 import { createSender } from '../../functions/import/sender.ts';
 import { passThrough, type Transform } from '../../functions/import/transform.ts';
 
-const READ_BYTES = 262_144;
+const READ_BYTES = 1_048_576;
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
 

@@ -8,7 +8,7 @@ import { gzip } from 'node:zlib';
 const MAX_EVENTS = 2_000;
 const MAX_BYTES = 10_000_000;
 const CONCURRENCY = 10;
-const READ_BYTES = 262_144;
+const READ_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
 const { BENCH_FILE: file = '', BENCH_URL: base = '' } = process.env;

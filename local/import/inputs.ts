@@ -40,7 +40,7 @@ export interface Inputs {
 
 /** What standard input is called. */
 const STDIN = 'stdin';
-const READ_BYTES = 262_144;
+const READ_BYTES = 1_048_576;
 const DEAD_LETTERS = '.dead-letters.ndjson';
 const DEAD_LETTER_FILE = /\.dead-letters\.ndjson(\.partial)?$/;
 

@@ -29,7 +29,7 @@ export interface LetterFile {
 
 /** How the files are named that the functions and `npm run import` write: the others in a folder are left alone. */
 const LETTER_FILE = /(\.dead-letters|(^|[-/])[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\.ndjson$/;
-const READ_BYTES = 262_144;
+const READ_BYTES = 1_048_576;
 
 /** Whether that is what a file of dead letters is called. */
 export function isLetterFile(name: string): boolean {
