@@ -2,6 +2,7 @@
 
 import { cloudEvent, http } from '@google-cloud/functions-framework';
 import { type CoreConfig, readDrainSubscriptionConfig, readImportObjectConfig, readTarget } from './config.ts';
+import { leaveDomain } from './domain.ts';
 import { createMixpanelClient } from './import/client.ts';
 import { ConfigError } from './import/errors.ts';
 import { createSender, type Sender } from './import/sender.ts';
@@ -26,7 +27,10 @@ async function registerImportObject(): Promise<void> {
   const { createImportObject } = await import('./import-object.ts');
   const importObject = createImportObject(config, newSender(config), logger);
   // One declared parameter: with two the framework would wait for a callback.
-  cloudEvent('importObject', (event: CloudEvent) => importObject(event));
+  cloudEvent('importObject', (event: CloudEvent) => {
+    leaveDomain();
+    return importObject(event);
+  });
 }
 
 async function registerDrainSubscription(): Promise<void> {
@@ -37,6 +41,7 @@ async function registerDrainSubscription(): Promise<void> {
   const drainSubscription = createDrainSubscription(config, newSender(config), subscriber);
   const projectId = config.eventSubscription.split('/')[1]!;
   http('drainSubscription', async (request, response) => {
+    leaveDomain();
     response.json(await drainSubscription(withTrace(logger, projectId, request.header('traceparent'))));
   });
 }
