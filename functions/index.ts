@@ -1,5 +1,6 @@
 /** Registers the function that is the functions framework's target, and loads no more than it needs. */
 
+import './heap.ts';
 import { cloudEvent, http } from '@google-cloud/functions-framework';
 import { type CoreConfig, readDrainSubscriptionConfig, readImportObjectConfig, readTarget } from './config.ts';
 import { leaveDomain } from './domain.ts';

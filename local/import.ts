@@ -1,5 +1,6 @@
 /** `npm run import -- FILE…`: imports files from the terminal; see `--help`. */
 
+import '../functions/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { createMixpanelClient } from '../functions/import/client.ts';
 import { ConfigError, ImportError } from '../functions/import/errors.ts';

@@ -1,5 +1,6 @@
 /** Our core on a file, as `npm run import` runs it, without its display. */
 
+import '../../functions/heap.ts';
 import { createReadStream } from 'node:fs';
 import { readCoreConfig } from '../../functions/config.ts';
 import type { Block } from '../../functions/import/block.ts';
