@@ -45,6 +45,16 @@ interface Cut {
   findEnd: ((bytes: Buffer) => number) | undefined;
 }
 
+/**
+ * The columns of the block under construction, the same arrays for every block: to grow new ones would leave twice their
+ * size behind. A block is filled in one go, so that no two builders are at it at once.
+ */
+const starts: number[] = [];
+const ends: number[] = [];
+const ordinals: number[] = [];
+const flags: number[] = [];
+const splices: number[] = [];
+
 /** The block under construction, over `bytes`, and where in the source its records stand. */
 export class BlockBuilder {
   readonly scan: Scan = newScan();
@@ -63,7 +73,9 @@ export class BlockBuilder {
   #start: number;
   #end: Place;
   #bytes: Buffer = EMPTY;
-  #columns = newColumns();
+  /** Records in the columns. */
+  #length = 0;
+  #rejections: Rejection[] = [];
 
   /** @param start where in the decoded content the first block begins */
   constructor(context: BlockContext, start: Place) {
@@ -82,7 +94,8 @@ export class BlockBuilder {
   /** Goes on with a block over `bytes`. */
   begin(bytes: Buffer): void {
     this.#bytes = bytes;
-    this.#columns = newColumns();
+    this.#length = 0;
+    this.#rejections = [];
   }
 
   /** Reading can go on at `bytes[at]` without what came before it: a block may end there. */
@@ -107,12 +120,12 @@ export class BlockBuilder {
       this.reject(from, to, fault.field, fault.message);
       return;
     }
-    const flags =
+    const flag =
       (scan.insertId === 'absent' ? NEEDS_ID : scan.insertId === 'empty' ? EMPTY_ID : 0) |
       (scan.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
       (scan.lineBreak ? LINE_BREAK : 0) |
       (scan.longNumber ? LONG_NUMBER : 0);
-    this.#add(from, to, scan.spliceAt - from, flags);
+    this.#add(from, to, scan.spliceAt - from, flag);
   }
 
   /**
@@ -172,8 +185,8 @@ export class BlockBuilder {
 
   /** Ends the block at the last {@link mark}; the next one goes on at `bytes[consumed]`. */
   finish(consumed: number): Block {
-    const columns = this.#columns;
-    const rejected = columns.rejections.length;
+    const length = this.#length;
+    const rejections = this.#rejections;
     const offset = this.#offset;
     const marked = this.#end.offset - offset;
     if (marked >= 0) {
@@ -183,26 +196,31 @@ export class BlockBuilder {
     this.#pass(this.#bytes.subarray(this.#offset - offset, consumed));
     const block: Block = {
       origin: this.#context.origin,
-      bytes: columns.starts.length > 0 ? this.#bytes : EMPTY,
+      bytes: length > 0 ? this.#bytes : EMPTY,
       size: this.#end.offset - this.#start,
       offset,
       end: this.#end,
-      ...columns,
-      counts: { ...noCounts(), read: columns.starts.length + rejected, rejected },
+      starts: starts.slice(0, length),
+      ends: ends.slice(0, length),
+      ordinals: ordinals.slice(0, length),
+      flags: flags.slice(0, length),
+      splices: splices.slice(0, length),
+      rejections,
+      counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
       pending: 1,
     };
     this.#start = this.#end.offset;
     return block;
   }
 
-  #add(from: number, to: number, splice: number, flags: number): void {
-    const columns = this.#columns;
-    columns.starts.push(from);
-    columns.ends.push(to);
-    columns.ordinals.push(this.#nextOrdinal());
+  #add(from: number, to: number, splice: number, flag: number): void {
+    const row = this.#length++;
+    starts[row] = from;
+    ends[row] = to;
+    ordinals[row] = this.#nextOrdinal();
+    flags[row] = flag;
+    splices[row] = splice;
     this.#records++;
-    columns.splices.push(splice);
-    columns.flags.push(flags);
   }
 
   #pass(bytes: Buffer): void {
@@ -223,7 +241,7 @@ export class BlockBuilder {
     const record = kept.length < bytes ? wholeCharacters(kept.subarray(0, MAX_KEPT_BYTES)) : kept;
     const insertId = record.length < bytes ? undefined : insertIdOf(record, origin, offset, ordinal);
     this.#records++;
-    this.#columns.rejections.push({ reason, source: origin.sourceOf(offset, ordinal), insertId, record, bytes });
+    this.#rejections.push({ reason, source: origin.sourceOf(offset, ordinal), insertId, record, bytes });
   }
 }
 
@@ -236,12 +254,6 @@ export function extendKept(kept: Buffer, bytes: Buffer): Buffer {
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
 const OPEN_OBJECT = 0x7b;
-
-function newColumns() {
-  const rejections: Rejection[] = [];
-  const numbers = (): number[] => [];
-  return { starts: numbers(), ends: numbers(), ordinals: numbers(), flags: numbers(), splices: numbers(), rejections };
-}
 
 /** What makes a record no event, if anything does; the first that applies. */
 export function faultOf(

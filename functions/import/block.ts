@@ -76,7 +76,10 @@ export interface Place {
 /** About a mebibyte of a source, or one message, with its records in columns; those of which it is known that they are no events are not among them. */
 export interface Block {
   readonly origin: Origin;
-  /** What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were. */
+  /**
+   * What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were.
+   * Of an object or a file they are gone when more of it is read, unless a transform is to have them.
+   */
   bytes: Buffer;
   /** Bytes of the decoded content that this block covers; its weight while it is unsettled. */
   readonly size: number;

@@ -28,7 +28,7 @@ export async function recordOutcomes(batch: Batch, failures: readonly Failure[])
     const recordIndex = firstRecord + index - first;
     const isHeld = block.bytes.length > 0;
     const record = isHeld
-      ? recordAsItCame(block, recordIndex)
+      ? Buffer.from(recordAsItCame(block, recordIndex))
       : (batch.kept.get(index) ?? recordOf(event, block, recordIndex));
     block.counts.imported--;
     block.counts.rejected++;

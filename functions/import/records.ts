@@ -41,16 +41,20 @@ export class RecordParser {
   readonly #builder: BlockBuilder;
   #splitter: LineSplitter | ArraySplitter | undefined;
   #format: Format | undefined;
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  readonly #isTransformed: boolean;
+  /** Holds the bytes of one block after the other. */
+  #buffer: Buffer = EMPTY;
+  /** The part of it that is not parsed yet. */
+  #waiting: Buffer = EMPTY;
   /** Blocks that are given out once it is clear that the content holds JSON objects at all; undefined from then on. */
   #undecided: Block[] | undefined = [];
   /** The beginning of the content, while that is not clear. */
   #head: Buffer = EMPTY;
 
   constructor(options: RecordParserOptions) {
-    const { resumeAt, blockBytes = BLOCK_BYTES } = options;
+    const { resumeAt, blockBytes = BLOCK_BYTES, isTransformed = false } = options;
     this.#blockBytes = blockBytes;
+    this.#isTransformed = isTransformed;
     this.#builder = new BlockBuilder(options, resumeAt ?? START);
     if (resumeAt !== undefined && resumeAt.offset > 0) {
       this.#undecided = undefined;
@@ -63,13 +67,14 @@ export class RecordParser {
     return this.#format;
   }
 
-  /** Takes the next bytes of the decoded content and returns the blocks that they completed, if any. */
+  /**
+   * Takes the next bytes of the decoded content and returns the blocks that they completed, if any. The bytes of these
+   * are overwritten by the next that are pushed, unless a transform is to have them.
+   */
   push(chunk: Buffer): Block[] {
-    if (chunk.length === 0) return []; // A slice of nothing would still hold the buffer that it is a slice of.
     if (this.#undecided !== undefined) this.#head = extendKept(this.#head, chunk);
-    this.#waiting.push(chunk);
-    this.#waitingBytes += chunk.length;
-    return this.#waitingBytes < this.#blockBytes ? [] : this.#parse(false);
+    this.#append(chunk);
+    return this.#waiting.length < this.#blockBytes ? [] : this.#parse(false);
   }
 
   /** Returns what is complete of the bytes so far, without waiting for enough to make a block. */
@@ -107,7 +112,7 @@ export class RecordParser {
       if (end === -1 && !isLast) return [];
       bytes = end === -1 ? EMPTY : bytes.subarray(end);
     }
-    builder.begin(bytes);
+    builder.begin(this.#isTransformed ? Buffer.from(bytes) : bytes);
     if (cut !== undefined) builder.rejectCut();
     if (cut !== undefined && cut.findEnd === undefined) return this.#giveOut(builder.finish(0), true);
     const consumed = this.#splitter.split(bytes, isLast, builder);
@@ -164,15 +169,26 @@ export class RecordParser {
     this.#splitter = format === 'array' ? new ArraySplitter(isResumed) : new LineSplitter();
   }
 
+  /** Copies what came: chunks that wait for others would be old, and only collecting all of the heap frees what is. */
+  #append(chunk: Buffer): void {
+    const waiting = this.#waiting;
+    const bytes = waiting.length + chunk.length;
+    const isAtStart = waiting.byteOffset === this.#buffer.byteOffset;
+    const hasRoom = bytes <= this.#buffer.length;
+    if (!hasRoom) this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#buffer.length));
+    if (!hasRoom || !isAtStart) waiting.copy(this.#buffer);
+    chunk.copy(this.#buffer, waiting.length);
+    this.#waiting = this.#buffer.subarray(0, bytes);
+  }
+
   #putBack(bytes: Buffer): Block[] {
-    this.#waiting = bytes.length > 0 ? [bytes] : [];
-    this.#waitingBytes = bytes.length;
+    this.#waiting = bytes;
     return [];
   }
 
   #take(): Buffer {
-    const bytes = this.#waiting.length === 1 ? this.#waiting[0]! : Buffer.concat(this.#waiting);
-    this.#putBack(EMPTY);
+    const bytes = this.#waiting;
+    this.#waiting = EMPTY;
     return bytes;
   }
 }

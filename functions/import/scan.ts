@@ -56,10 +56,6 @@ const INCOMPLETE = -1;
 const INVALID = -2;
 
 const DIGIT_OR_POINT = Uint8Array.from({ length: 256 }, (_, byte) => (isDigit(byte) || byte === 0x2e ? 1 : 0));
-/** 1 for every byte at which the inner loop over a string stops: quote, backslash, control characters. */
-const STRING_STOP = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
-);
 const LITERALS = new Map(['true', 'false', 'null'].map((word) => [word.charCodeAt(0), Buffer.from(word)]));
 const EVENT = Buffer.from('event');
 const PROPERTIES = Buffer.from('properties');
@@ -193,15 +189,14 @@ function skipWhiteSpace(bytes: Buffer, from: number, to: number, out: Scan): num
 /** From the opening quote to behind the closing one. */
 function skipString(bytes: Buffer, from: number, to: number): number {
   let at = from + 1;
-  for (;;) {
-    while (at < to && STRING_STOP[bytes[at]!] === 0) at++;
-    if (at >= to) return fail(at, to);
+  while (at < to) {
     const byte = bytes[at]!;
     if (byte === QUOTE) return at + 1;
-    if (byte !== BACKSLASH) return fail(at, to);
-    at = skipEscape(bytes, at + 1, to);
+    if (byte < 0x20) return fail(at, to);
+    at = byte === BACKSLASH ? skipEscape(bytes, at + 1, to) : at + 1;
     if (at < 0) return at;
   }
+  return fail(at, to);
 }
 
 function skipEscape(bytes: Buffer, from: number, to: number): number {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32, gzipSync } from 'node:zlib';
+import type { Block } from '../../../functions/import/block.ts';
 import { type ContentOptions, recordBlocks } from '../../../functions/import/content.ts';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
 import { RecordParser } from '../../../functions/import/records.ts';
-import { contentsOf, objectOrigin } from './parsing.ts';
+import { contentsOf, kept, objectOrigin } from './parsing.ts';
 import { chunksOf, eventLines, gather, newParser, pieces } from './pipeline.ts';
 
 /** More than one chunk when it is decompressed. */
@@ -46,9 +47,9 @@ describe('recordBlocks', { timeout: 10_000 }, () => {
       const formats: boolean[] = [];
       const source = chunksOf(pieces(stored, 1_000));
       const blocks = recordBlocks(source, { parser: newParser(4_096), onFormat: (it) => formats.push(it) });
-      const first = await blocks.next();
+      const first: Block[] = (await blocks.next()).value ?? [];
       assert.deepEqual(formats, [isGzip]);
-      const { records, rejections } = contentsOf([first.value ?? [], await gather(blocks)].flat());
+      const { records, rejections } = contentsOf([...first.map(kept), ...(await gather(blocks))]);
       assert.deepEqual(
         records.map((record) => record.text),
         lines,

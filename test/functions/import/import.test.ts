@@ -106,6 +106,20 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       }
     });
 
+    test('that is refused while others of its block still wait, and is overwritten by those of the next', async (t) => {
+      const pipeline = await startPipeline(t, {
+        sender: { maxEvents: 2, maxBytes: 10_000_000 },
+        import: { maxConcurrency: 1 },
+      });
+      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000)), true);
+      assert.ok(pipeline.settled.length > 3, 'there is a next block');
+      assert.equal(pipeline.rejections.length, 20);
+      for (const { source, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      }
+    });
+
     test('of which a transform makes none, one, several, or rubbish', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const transform = async ({ event, properties }: MixpanelEvent) => {

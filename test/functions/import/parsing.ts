@@ -73,12 +73,18 @@ export function parse(
   let at = resumeAt?.offset ?? 0;
   for (const cut of [...cuts, content.length]) {
     if (cut < at) continue;
-    blocks.push(...parser.push(Buffer.from(content.subarray(at, cut))));
+    blocks.push(...parser.push(Buffer.from(content.subarray(at, cut))).map(kept));
     at = cut;
   }
-  blocks.push(...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff)));
+  blocks.push(...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff)).map(kept));
   assertTiling(blocks, resumeAt?.offset ?? 0, content);
   return { blocks, format: parser.format as Format, ...contentsOf(blocks) };
+}
+
+/** The block with bytes of its own, which do not change when the parser goes on. */
+export function kept(block: Block): Block {
+  block.bytes = Buffer.from(block.bytes);
+  return block;
 }
 
 function assertTiling(blocks: Block[], from: number, content: Buffer): void {

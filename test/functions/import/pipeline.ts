@@ -20,7 +20,7 @@ import { type Run, startRun } from '../../../functions/import/run.ts';
 import { createSender, type Sender, type SenderOptions } from '../../../functions/import/sender.ts';
 import { passThrough } from '../../../functions/import/transform.ts';
 import { type MixpanelOptions, type MixpanelServer, startMixpanel } from '../../../local/mixpanel/server.ts';
-import { objectOrigin } from './parsing.ts';
+import { kept, objectOrigin } from './parsing.ts';
 
 /** The text of an event that Mixpanel takes. */
 export function eventText(id: string | undefined, properties: object = {}): string {
@@ -92,9 +92,9 @@ export function blocksOf(
   });
 }
 
-/** All blocks of a source. */
-export async function gather(blocks: AsyncIterable<Block[]>): Promise<Block[]> {
-  return (await Array.fromAsync(blocks)).flat();
+/** All blocks of a source, each with bytes of its own. */
+export async function gather(source: AsyncIterable<Block[]>): Promise<Block[]> {
+  return (await Array.fromAsync(source, (blocks) => blocks.map(kept))).flat();
 }
 
 /** How a pipeline differs from one with room for everything and short back-offs. */
