@@ -1,7 +1,6 @@
 /** Our core on a file, as `npm run import` runs it, without its display. */
 
 import '../../functions/heap.ts';
-import { createReadStream } from 'node:fs';
 import { readCoreConfig } from '../../functions/config.ts';
 import type { Block } from '../../functions/import/block.ts';
 import { createMixpanelClient } from '../../functions/import/client.ts';
@@ -12,8 +11,8 @@ import { RecordParser } from '../../functions/import/records.ts';
 import { startRun } from '../../functions/import/run.ts';
 import { createSender } from '../../functions/import/sender.ts';
 import { passThrough, type Transform } from '../../functions/import/transform.ts';
+import { readFile } from '../../local/import/read-file.ts';
 
-const READ_BYTES = 1_048_576;
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
 
@@ -49,8 +48,7 @@ async function* blocks(): AsyncGenerator<Block[]> {
     ordinal: 'line',
     isTransformed: transform !== passThrough,
   });
-  const content: AsyncIterable<Buffer> = createReadStream(file, { highWaterMark: READ_BYTES });
-  for await (const some of recordBlocks(content, { parser })) {
+  for await (const some of recordBlocks(readFile(file), { parser })) {
     ledger.open(some);
     yield some;
   }

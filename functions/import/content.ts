@@ -26,7 +26,7 @@ export interface ContentOptions {
  * Decompresses where the first bytes are gzip's. Where the data are corrupt, what could be decoded is kept and the rest
  * becomes one rejection.
  *
- * @param stored the bytes as they are stored
+ * @param stored the bytes as they are stored; each chunk may be overwritten by the next
  * @throws {@link ImportError} `checksum_mismatch` when the bytes that an earlier run settled were others; whatever
  *   `stored` and `verifyStored` throw
  */

@@ -27,6 +27,7 @@ const CUT_SHORT = 'unexpected end of file';
 /**
  * Looks at the first bytes of `stored` and decompresses where they are gzip's, twice where what comes out is gzip too.
  *
+ * @param stored of which each chunk may be overwritten by the next; so may each of what this yields
  * @throws whatever `stored` throws before its first bytes
  */
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
@@ -146,14 +147,13 @@ class Input {
 
   /** The bytes that come next, at least so many; fewer only when the chunks are over. */
   async peek(atLeast = 1): Promise<Buffer> {
-    const parts = this.#chunk.length > 0 ? [this.#chunk] : [];
-    for (let bytes = this.#chunk.length; bytes < atLeast; ) {
+    while (this.#chunk.length < atLeast) {
+      const rest = Buffer.from(this.#chunk); // The next chunk may be read to where this one is.
       const next = await this.#iterator.next();
+      this.#chunk = rest;
       if (next.done) break;
-      parts.push(next.value);
-      bytes += next.value.length;
+      this.#chunk = rest.length === 0 ? next.value : Buffer.concat([rest, next.value]);
     }
-    if (parts.length > 0) this.#chunk = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
     return this.#chunk;
   }
 

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import type { Origin } from '../../functions/import/block.ts';
 import type { Run } from '../../functions/import/run.ts';
 import { UsageError } from './arguments.ts';
+import { readFile } from './read-file.ts';
 
 /** Something to import. */
 export interface Input {
@@ -40,7 +41,6 @@ export interface Inputs {
 
 /** What standard input is called. */
 const STDIN = 'stdin';
-const READ_BYTES = 1_048_576;
 const DEAD_LETTERS = '.dead-letters.ndjson';
 const DEAD_LETTER_FILE = /\.dead-letters\.ndjson(\.partial)?$/;
 
@@ -118,7 +118,8 @@ function localFile(name: string, stats: Stats): FoundInput {
     // Beside a pipe such as /dev/fd/63 nothing can be written.
     deadLetterStem: isRegular ? name : basename(name),
     origin: { sourceOf: (offset, line) => ({ file: name, line, offset }) },
-    read: (run) => readStream(createReadStream(name, { highWaterMark: READ_BYTES }), run),
+    // What waits for a writer, as a pipe does, must be given up when the run winds down.
+    read: (run) => (isRegular ? readFile(name) : readStream(createReadStream(name), run)),
   };
 }
 

@@ -43,7 +43,7 @@ export interface Chunks extends AsyncIterable<Buffer> {
 }
 
 /**
- * @param chunks what it yields
+ * @param chunks what it yields, each overwritten when the next is pulled
  * @param failure what it throws behind them, where given
  */
 export function chunksOf(chunks: Iterable<Buffer>, failure?: { error: unknown }): Chunks {
@@ -51,7 +51,9 @@ export function chunksOf(chunks: Iterable<Buffer>, failure?: { error: unknown })
     try {
       for (const chunk of chunks) {
         source.pulled++;
-        yield chunk;
+        const own = Buffer.from(chunk);
+        yield own;
+        own.fill('#');
       }
       if (failure !== undefined) throw failure.error;
     } finally {
