@@ -19,6 +19,7 @@ What is run
   --only NAME,…     floor, core, core-transform, import-object, drain-subscription, mixpanel-import, guide;
                     all of them but core-transform unless given
   --runs N          runs of each, of which the medians are shown; 5 unless given
+  --one-core        gives each contender one core, which nothing else runs on; Linux
   --profile FOLDER  has Node write CPU profiles of the contenders there
 
 Instead
@@ -47,6 +48,7 @@ export interface Arguments {
   bytes: number | undefined;
   runs: number;
   only: readonly string[];
+  hasOneCore: boolean;
   profileFolder: string | undefined;
   isJson: boolean;
   isHelp: boolean;
@@ -81,6 +83,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     bytes: values.size === undefined ? undefined : parseSize(values.size),
     runs,
     only,
+    hasOneCore: values['one-core'] ?? false,
     profileFolder: values.profile,
     isJson: values.json ?? false,
     isHelp: values.help ?? false,
@@ -96,7 +99,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowNegative: true,
-      options: { ...given, ...flags, 'cold-start': flag },
+      options: { ...given, ...flags, 'cold-start': flag, 'one-core': flag },
     });
   } catch (error) {
     throw new UsageError((error as Error).message);

@@ -1,8 +1,9 @@
 /** Starts processes: servers that answer calls, and contenders that tell at their end what they used. */
 
-import { type ChildProcess, fork, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, fork, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { BENCH, WORK } from './paths.ts';
 
@@ -79,6 +80,21 @@ export async function startServer<Hello>(file: string): Promise<ServerProcess<He
   };
 }
 
+/** What contenders are started by, if anything. */
+let starter: string[] = [];
+
+/**
+ * Leaves the first core to the contenders: this process, and the servers that it will start, move to the others.
+ *
+ * @throws where that cannot be done
+ */
+export function reserveCore(): void {
+  const others = `1-${availableParallelism() - 1}`;
+  const moved = spawnSync('taskset', ['--all-tasks', '--cpu-list', '--pid', others, String(process.pid)]);
+  if (moved.status !== 0) throw new Error('--one-core needs two cores, Linux and its command taskset');
+  starter = ['taskset', '--cpu-list', '0'];
+}
+
 let started = 0;
 
 /** Starts a contender whose usage is measured from outside its code. */
@@ -91,13 +107,19 @@ export function startMeasured({
   profileFolder,
 }: StartOptions): MeasuredProcess {
   mkdirSync(`${WORK}usage`, { recursive: true });
-  const file = `${WORK}usage/${process.pid}-${++started}.json`;
+  const usageFile = `${WORK}usage/${process.pid}-${++started}.json`;
   const preload = `--import=${pathToFileURL(`${BENCH}usage.mjs`)}`;
   const profile = profileFolder === undefined ? '' : ` --cpu-prof --cpu-prof-dir=${profileFolder}`;
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
   const startedAt = performance.now();
-  const child = spawn(command, args, {
-    env: { PATH: process.env.PATH, NODE_OPTIONS: `${preload}${profile} ${nodeOptions}`, BENCH_USAGE: file, ...env },
+  const [file, ...rest] = [...starter, command, ...args] as [string, ...string[]];
+  const child = spawn(file, rest, {
+    env: {
+      PATH: process.env.PATH,
+      NODE_OPTIONS: `${preload}${profile} ${nodeOptions}`,
+      BENCH_USAGE: usageFile,
+      ...env,
+    },
     stdio,
   });
   const printed: string[] = [];
@@ -115,8 +137,8 @@ export function startMeasured({
   const usage = once(child, 'close').then(([code]) => {
     process.off('exit', kill);
     if (code !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${code}:\n${printed.join('\n')}`);
-    const used: Usage = JSON.parse(readFileSync(file, 'utf8'));
-    rmSync(file);
+    const used: Usage = JSON.parse(readFileSync(usageFile, 'utf8'));
+    rmSync(usageFile);
     return used;
   });
   usage.catch(() => {});

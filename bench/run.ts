@@ -9,6 +9,7 @@ import type { EventKind } from './events.ts';
 import { guard } from './guard.ts';
 import { type InputOptions, makeInput } from './inputs.ts';
 import { measureMemory } from './memory.ts';
+import { reserveCore } from './processes.ts';
 import { type Stage, startStage } from './stage.ts';
 import { medianRow, megabytes, type Row, renderRows, renderTable } from './table.ts';
 
@@ -27,6 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (options.mode === 'compare' && options.only.includes('mixpanel-import')) installPeers();
   build();
+  if (options.hasOneCore) reserveCore();
   const stage = await startStage();
   try {
     return await run(options, stage);
