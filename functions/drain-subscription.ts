@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
+import type { Bucket } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
 import { addCounts, type Block, noCounts } from './import/block.ts';
 import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
@@ -12,7 +13,6 @@ import { Acks } from './pubsub/acks.ts';
 import { toBlock } from './pubsub/message-block.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
 import { register, unregister } from './shutdown.ts';
-import { createStorage } from './storage/client.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { messageDeadLetterName } from './storage/names.ts';
 import { failure, workOf } from './summary.ts';
@@ -34,8 +34,8 @@ export function createDrainSubscription(
   sender: Sender,
   subscriber: v1.SubscriberClient,
 ): DrainSubscription {
-  const stateBucket = createStorage(config.storageEndpoint).bucket(config.stateBucket);
   const subscription = config.eventSubscription;
+  let stateBucket: Promise<Bucket> | undefined;
 
   return async (logger) => {
     const run = startRun(config.deadlineMs);
@@ -47,6 +47,14 @@ export function createDrainSubscription(
       run.end();
     }
   };
+
+  /** Loads the storage client only now: most drains have no dead letters, and an instance starts sooner without. */
+  function findStateBucket(): Promise<Bucket> {
+    stateBucket ??= import('./storage/client.ts').then(({ createStorage }) =>
+      createStorage(config.storageEndpoint).bucket(config.stateBucket),
+    );
+    return stateBucket;
+  }
 
   async function drain(run: Run, logger: Logger): Promise<object> {
     const counts = noCounts();
@@ -60,7 +68,7 @@ export function createDrainSubscription(
     );
     const giveBack = (messages: ReceivedMessage[]) => acks.giveBack(messages.map(({ ackId }) => ackId ?? ''));
     const deadLetters = new DeadLetterWriter(
-      stateBucket,
+      findStateBucket,
       () => messageDeadLetterName(subscription, new Date(), randomUUID()),
       run,
     );

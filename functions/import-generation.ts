@@ -15,11 +15,11 @@ import type { Sender } from './import/sender.ts';
 import { passThrough } from './import/transform.ts';
 import { type Logger, loggedError } from './log.ts';
 import { noProgress, type Progress } from './storage/checkpoint.ts';
-import { inTime } from './storage/client.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
 import { createObjectReader, getMetadata, ObjectGoneError, type ObjectReader } from './storage/read-object.ts';
+import { inTime } from './storage/requests.ts';
 import { failure, workOf } from './summary.ts';
 import transform from './transform.ts';
 
@@ -138,7 +138,7 @@ function startWork(object: ObjectGeneration, lease: Lease, holder: string, conte
     resumeAt: begin.format === null ? undefined : { format: begin.format, offset, line, checksum },
   });
   const deadLetters = new DeadLetterWriter(
-    context.writing.bucket(config.stateBucket),
+    async () => context.writing.bucket(config.stateBucket),
     (rejections) => objectDeadLetterName(object, firstOffset(rejections), holder),
     run,
   );

@@ -2,7 +2,7 @@
 
 import type { protos, v1 } from '@google-cloud/pubsub';
 import type { Run } from '../import/run.ts';
-import { inTime } from '../storage/client.ts';
+import { inTime } from '../storage/requests.ts';
 
 /** A message with the id by which this delivery of it is acknowledged. */
 export type ReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;

@@ -4,7 +4,7 @@ import type { Bucket } from '@google-cloud/storage';
 import { type Counts, isBalanced, noCounts, type Place, START } from '../import/block.ts';
 import { ImportError } from '../import/errors.ts';
 import type { Format } from '../import/records.ts';
-import { statusOf } from './client.ts';
+import { statusOf } from './requests.ts';
 
 /** `running` while an import is under way or is to go on; `done`, or `gone` with the object, when it is over. */
 export type State = 'running' | 'done' | 'gone';

@@ -5,7 +5,7 @@ import { crc32c } from '@node-rs/crc32';
 import type { Rejection } from '../import/block.ts';
 import { formatDeadLetter } from '../import/dead-letter.ts';
 import type { Run } from '../import/run.ts';
-import { encodeChecksum, inTime, statusOf } from './client.ts';
+import { encodeChecksum, inTime, statusOf } from './requests.ts';
 
 /** How long rejections wait for company, in milliseconds. */
 const LINGER_MS = 1_000;
@@ -29,7 +29,7 @@ interface Group {
 export class DeadLetterWriter {
   /** Bytes of dead letters that are not durable, about. */
   waitingBytes = 0;
-  readonly #bucket: Bucket;
+  readonly #bucketOf: () => Promise<Bucket>;
   readonly #nameOf: (rejections: readonly Rejection[]) => string;
   readonly #run: Run;
   #group: Group | undefined;
@@ -37,12 +37,12 @@ export class DeadLetterWriter {
   #previous: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param bucket the state bucket
-   * @param nameOf the name of the object for these rejections; never the same twice
-   * @param run    nothing is written any more once it is aborted
+   * @param bucketOf resolves with the state bucket; called when something is to be written
+   * @param nameOf   the name of the object for these rejections; never the same twice
+   * @param run      nothing is written any more once it is aborted
    */
-  constructor(bucket: Bucket, nameOf: (rejections: readonly Rejection[]) => string, run: Run) {
-    this.#bucket = bucket;
+  constructor(bucketOf: () => Promise<Bucket>, nameOf: (rejections: readonly Rejection[]) => string, run: Run) {
+    this.#bucketOf = bucketOf;
     this.#nameOf = nameOf;
     this.#run = run;
   }
@@ -91,7 +91,7 @@ export class DeadLetterWriter {
     const name = this.#nameOf(rejections);
     const now = new Date();
     const content = rejections.map((rejection) => formatDeadLetter(rejection, now)).join('');
-    const file = this.#bucket.file(name);
+    const file = (await this.#bucketOf()).file(name);
     try {
       const saved = file.save(content, {
         resumable: false,

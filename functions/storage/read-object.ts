@@ -7,7 +7,7 @@ import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../import/errors.ts';
 import type { Run } from '../import/run.ts';
-import { encodeChecksum, inTime, isTransient, statusOf } from './client.ts';
+import { encodeChecksum, inTime, isTransient, statusOf } from './requests.ts';
 
 /** What a read is held to. */
 export interface StoredContent {

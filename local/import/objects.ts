@@ -2,8 +2,9 @@
 
 import { posix } from 'node:path';
 import type { Bucket, File } from '@google-cloud/storage';
-import { createReadingStorage, createStorage, statusOf } from '../../functions/storage/client.ts';
+import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { createObjectReader, type ObjectReader } from '../../functions/storage/read-object.ts';
+import { statusOf } from '../../functions/storage/requests.ts';
 import { UsageError } from './arguments.ts';
 import type { FoundInput } from './inputs.ts';
 

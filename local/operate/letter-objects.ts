@@ -1,8 +1,9 @@
 /** Files of dead letters in Cloud Storage. It loads Google's client: import it only where there is a `gs://` address. */
 
 import type { File } from '@google-cloud/storage';
-import { createReadingStorage, createStorage, statusOf } from '../../functions/storage/client.ts';
+import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { readObject } from '../../functions/storage/read-object.ts';
+import { statusOf } from '../../functions/storage/requests.ts';
 import { formatAddress, parseAddress } from './address.ts';
 import { isLetterFile, type LetterFile } from './letter-files.ts';
 import { type ListedObject, listObjects } from './listing.ts';

@@ -2,8 +2,9 @@
 
 import type { Bucket } from '@google-cloud/storage';
 import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpoint.ts';
-import { createStorage, statusOf } from '../../functions/storage/client.ts';
+import { createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
+import { statusOf } from '../../functions/storage/requests.ts';
 import { formatAddress } from './address.ts';
 import { findLetterFiles } from './letter-files.ts';
 import { listObjects } from './listing.ts';

@@ -31,7 +31,7 @@ async function start(t: TestContext, nameOf?: () => string) {
     bucket,
     clock,
     run,
-    writer: new DeadLetterWriter(bucket, nameOf ?? (() => `${next++}`), run),
+    writer: new DeadLetterWriter(async () => bucket, nameOf ?? (() => `${next++}`), run),
     writes: () => requests.filter(({ kind }) => kind === 'upload').length,
     /** The lines of the dead letters in each object. */
     async written(): Promise<number[][]> {
