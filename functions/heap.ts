@@ -1,4 +1,4 @@
-/** Sets when the heap is collected, in the functions and wherever else the core imports; to be imported first. */
+/** Sets when the heap is collected, in the functions and in the commands that import; to be imported first. */
 
 import { setFlagsFromString } from 'node:v8';
 

@@ -1,5 +1,6 @@
 /** `npm run replay -- gs://STATE`: dead letters are sent again; see `--help`. */
 
+import '../functions/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { createMixpanelClient } from '../functions/import/client.ts';
 import { startRun } from '../functions/import/run.ts';

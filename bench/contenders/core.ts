@@ -48,7 +48,7 @@ async function* blocks(): AsyncGenerator<Block[]> {
     ordinal: 'line',
     isTransformed: transform !== passThrough,
   });
-  for await (const some of recordBlocks(readFile(file), { parser })) {
+  for await (const some of recordBlocks(readFile(file, run), { parser })) {
     ledger.open(some);
     yield some;
   }

@@ -45,15 +45,14 @@ interface Cut {
   findEnd: ((bytes: Buffer) => number) | undefined;
 }
 
+/** Records of a block for which the columns are kept; one with more, such as a message of 100 MB, takes them with it. */
+const MAX_KEPT_ROWS = 100_000;
+
 /**
- * The columns of the block under construction, the same arrays for every block: to grow new ones would leave twice their
- * size behind. A block is filled in one go, so that no two builders are at it at once.
+ * The columns of the block under construction, the same arrays for one block after the other: arrays that grow leave twice
+ * their size to be collected. A block is filled in one go, so that no two builders are at it at once.
  */
-const starts: number[] = [];
-const ends: number[] = [];
-const ordinals: number[] = [];
-const flags: number[] = [];
-const splices: number[] = [];
+let columns = newColumns();
 
 /** The block under construction, over `bytes`, and where in the source its records stand. */
 export class BlockBuilder {
@@ -200,11 +199,7 @@ export class BlockBuilder {
       size: this.#end.offset - this.#start,
       offset,
       end: this.#end,
-      starts: starts.slice(0, length),
-      ends: ends.slice(0, length),
-      ordinals: ordinals.slice(0, length),
-      flags: flags.slice(0, length),
-      splices: splices.slice(0, length),
+      ...takeColumns(length),
       rejections,
       counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
       pending: 1,
@@ -215,11 +210,11 @@ export class BlockBuilder {
 
   #add(from: number, to: number, splice: number, flag: number): void {
     const row = this.#length++;
-    starts[row] = from;
-    ends[row] = to;
-    ordinals[row] = this.#nextOrdinal();
-    flags[row] = flag;
-    splices[row] = splice;
+    columns.starts[row] = from;
+    columns.ends[row] = to;
+    columns.ordinals[row] = this.#nextOrdinal();
+    columns.flags[row] = flag;
+    columns.splices[row] = splice;
     this.#records++;
   }
 
@@ -254,6 +249,29 @@ export function extendKept(kept: Buffer, bytes: Buffer): Buffer {
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
 const OPEN_OBJECT = 0x7b;
+
+function newColumns() {
+  const numbers = (): number[] => [];
+  return { starts: numbers(), ends: numbers(), ordinals: numbers(), flags: numbers(), splices: numbers() };
+}
+
+/** The first `length` rows of the columns. */
+function takeColumns(length: number): ReturnType<typeof newColumns> {
+  const { starts, ends, ordinals, flags, splices } = columns;
+  if (length <= MAX_KEPT_ROWS) {
+    return {
+      starts: starts.slice(0, length),
+      ends: ends.slice(0, length),
+      ordinals: ordinals.slice(0, length),
+      flags: flags.slice(0, length),
+      splices: splices.slice(0, length),
+    };
+  }
+  const taken = columns;
+  columns = newColumns();
+  for (const column of Object.values(taken)) column.length = length;
+  return taken;
+}
 
 /** What makes a record no event, if anything does; the first that applies. */
 export function faultOf(

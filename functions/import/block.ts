@@ -78,7 +78,8 @@ export interface Block {
   readonly origin: Origin;
   /**
    * What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were.
-   * Of an object or a file they are gone when more of it is read, unless a transform is to have them.
+   * An object's or a file's are overwritten as soon as more of it is parsed, so that who keeps some copies them; where a
+   * transform is to have them, a block has its own.
    */
   bytes: Buffer;
   /** Bytes of the decoded content that this block covers; its weight while it is unsettled. */

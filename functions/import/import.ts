@@ -39,6 +39,7 @@ export const MAX_UNSETTLED_BYTES = 64_000_000;
 /**
  * Imports what `source` yields until it ends or the run winds down.
  *
+ * @param source whose blocks' bytes need only last until the next are asked for; with a transform they must be their own
  * @returns whether all of it is settled; where it is not, `run.stopReason` tells why
  * @throws {@link ImportError} when Mixpanel refuses the configuration; whatever `source` and `settle` throw
  */

@@ -69,7 +69,7 @@ export class RecordParser {
 
   /**
    * Takes the next bytes of the decoded content and returns the blocks that they completed, if any. The bytes of these
-   * are overwritten by the next that are pushed, unless a transform is to have them.
+   * are overwritten by the next push, unless a transform is to have them.
    */
   push(chunk: Buffer): Block[] {
     if (this.#undecided !== undefined) this.#head = extendKept(this.#head, chunk);
@@ -169,7 +169,7 @@ export class RecordParser {
     this.#splitter = format === 'array' ? new ArraySplitter(isResumed) : new LineSplitter();
   }
 
-  /** Copies what came: chunks that wait for others would be old, and only collecting all of the heap frees what is. */
+  /** Copies what came: V8 would take chunks that wait for their block to be complete for old, and clears what is old seldom. */
   #append(chunk: Buffer): void {
     const waiting = this.#waiting;
     const bytes = waiting.length + chunk.length;

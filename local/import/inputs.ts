@@ -118,8 +118,8 @@ function localFile(name: string, stats: Stats): FoundInput {
     // Beside a pipe such as /dev/fd/63 nothing can be written.
     deadLetterStem: isRegular ? name : basename(name),
     origin: { sourceOf: (offset, line) => ({ file: name, line, offset }) },
-    // What waits for a writer, as a pipe does, must be given up when the run winds down.
-    read: (run) => (isRegular ? readFile(name) : readStream(createReadStream(name), run)),
+    // A pipe may have nothing to read for as long as it likes.
+    read: (run) => (isRegular ? readFile(name, run) : readStream(createReadStream(name), run)),
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -58,6 +58,8 @@ async function run(args: string[], { env = credentials(), stdin = '', preload, o
   const nodeArgs = preload === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`];
   const child = spawn(process.execPath, [...nodeArgs, command, ...args], {
     cwd: folder,
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
     // Whoever looks for Google's credentials fails.
     env: { PATH: process.env.PATH, GOOGLE_APPLICATION_CREDENTIALS: '/nonexistent/credentials.json', ...env },
   });
@@ -463,14 +465,24 @@ describe('Ctrl-C', () => {
     assert.equal(mixpanel.events().length, 16_001);
   });
 
+  const soonInterrupted = `process.on('newListener', (event) => {
+    if (event === 'SIGINT') setTimeout(() => process.kill(process.pid, 'SIGINT'), 50);
+  });`;
+
   for (const args of [['-'], ['--dry-run', '-']]) {
     it(`does not wait for standard input: ${args.join(' ')}`, async () => {
-      const preload = `process.on('newListener', (event) => {
-        if (event === 'SIGINT') setTimeout(() => process.kill(process.pid, 'SIGINT'), 50);
-      });`;
-      const { code, stdout } = await run(args, { stdin: null, preload });
+      const { code, stdout } = await run(args, { stdin: null, preload: soonInterrupted });
       assert.equal(code, 130);
       assert.match(stdout, /^stdin: interrupted; nothing of it is (settled|checked)$/m);
+    });
+  }
+
+  for (const args of [['zeros'], ['--dry-run', 'zeros']]) {
+    it(`does not read on where no record ends: ${args.join(' ')}`, async () => {
+      truncateSync(join(folder, write('zeros', '')), 1_000_000_000_000);
+      const { code, stdout } = await run(args, { preload: soonInterrupted });
+      assert.equal(code, 130);
+      assert.match(stdout, /^zeros: interrupted; nothing of it is (settled|checked)$/m);
     });
   }
 

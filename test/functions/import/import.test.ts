@@ -120,6 +120,18 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       }
     });
 
+    test('that a transform gets and Mixpanel refuses once the next blocks were read', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 1_000, maxBytes: 10_000_000 } });
+      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
+      const transform = ({ event, properties }: MixpanelEvent) => ({ event, properties });
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000, true), startRun(), { transform }), true);
+      assert.ok(pipeline.settled.length > 3, 'there is a next block');
+      assert.equal(pipeline.rejections.length, 20);
+      for (const { source, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      }
+    });
+
     test('of which a transform makes none, one, several, or rubbish', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const transform = async ({ event, properties }: MixpanelEvent) => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { insertIdByContent } from '../../../functions/import/insert-id.ts';
 import { messageBlock } from '../../../functions/import/message.ts';
 import { contentsOf, messageOrigin } from './parsing.ts';
@@ -133,6 +136,32 @@ describe('the data of a message', () => {
       messageBlock(Buffer.concat([Buffer.from('{}\n'), data.subarray(0, 4_000)]), context).counts.rejected,
       2_001,
     );
+  });
+
+  test('that are a million events leave nothing behind, and mix with no other message', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: () => void = runInNewContext('gc');
+    const context = { origin: messageOrigin, insertIdOf: insertIdByContent };
+    const heldBytes = async () => {
+      collectGarbage();
+      await setImmediate();
+      return process.memoryUsage().heapUsed;
+    };
+    const recordsOf = (data: string) => contentsOf([messageBlock(Buffer.from(data), context)]).records;
+    const before = await heldBytes();
+    const { starts, ends, ordinals } = messageBlock(Buffer.from(`${good}\n`.repeat(1_000_000)), context);
+    assert.deepEqual(
+      recordsOf(`${good}\n {"event":"b","properties":{}}`).map(({ text }) => text),
+      [good, '{"event":"b","properties":{}}'],
+    );
+    for (const column of [starts, ends, ordinals]) assert.equal(column.length, 1_000_000);
+    for (const index of [0, 1, 999_999]) {
+      const start = index * (good.length + 1);
+      assert.deepEqual([starts[index], ends[index], ordinals[index]], [start, start + good.length, index]);
+    }
+    starts.length = ends.length = ordinals.length = 0;
+    const kept = (await heldBytes()) - before;
+    assert.ok(kept < 5_000_000, `${kept} bytes are kept`);
   });
 
   test('that are too large are kept in their first 64 KiB, with their length', () => {
