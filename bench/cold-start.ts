@@ -1,6 +1,7 @@
 /** Measures cold starts: from the start of a process to its first answer, ours beside a function that only imports Google's client. */
 
-import { BENCH } from './paths.ts';
+import { cpSync } from 'node:fs';
+import { BENCH, BUILD } from './paths.ts';
 import { postObject, serve } from './served.ts';
 import type { Stage } from './stage.ts';
 import { median } from './table.ts';
@@ -21,12 +22,15 @@ const TARGETS = { importObject: 'storage.mjs', drainSubscription: 'pubsub.mjs' }
 /** Starts either function, and what it is compared with, so many times, in turn. */
 export async function measureColdStarts(stage: Stage, runs: number): Promise<ColdStart[]> {
   const results: ColdStart[] = [];
+  // Beside our own: where they are written they would find the peers' packages, of other versions.
+  const baselines = `${BUILD}bench/cold-start/`;
+  cpSync(`${BENCH}cold-start`, baselines, { recursive: true });
   for (const [target, source] of Object.entries(TARGETS)) {
     const ours: Start[] = [];
     const baseline: Start[] = [];
     for (let run = 0; run < runs; run++) {
       ours.push(await start(target, stage));
-      baseline.push(await start(target, stage, `${BENCH}cold-start/${source}`));
+      baseline.push(await start(target, stage, `${baselines}${source}`));
     }
     const of = (starts: Start[], column: keyof Start) => median(starts.map((start) => start[column]));
     const ratio = (column: keyof Start) => of(ours, column) / of(baseline, column);

@@ -24,7 +24,7 @@ const GATES = {
   'import-object': 1.7,
   'drain-subscription': 4.5,
   /** CPU of a start, to that of a function that only imports Google's client. */
-  'cold start importObject': 1.4,
+  'cold start importObject': 1.55,
   'cold start drainSubscription': 1.35,
   /** Peak memory for a file four times as large; the smaller one is over before it is level. */
   'import-object, memory': 1.35,
