@@ -7,7 +7,7 @@ import type { Stage } from './stage.ts';
 import { median, renderTable } from './table.ts';
 
 const ROUNDS = 5;
-const COLD_STARTS = 9;
+const COLD_STARTS = 15;
 const LARGER = 'import-object, larger file';
 const INPUT_BYTES = 40_000_000;
 const LARGER_BYTES = 4 * INPUT_BYTES;
@@ -24,8 +24,8 @@ const GATES = {
   'import-object': 1.7,
   'drain-subscription': 4.5,
   /** CPU of a start, to that of a function that only imports Google's client. */
-  'cold start importObject': 1.6,
-  'cold start drainSubscription': 1.45,
+  'cold start importObject': 1.4,
+  'cold start drainSubscription': 1.4,
   /** Peak memory for a file four times as large; the smaller one is over before it is level. */
   'import-object, memory': 1.35,
 } as const;

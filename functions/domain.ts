@@ -2,8 +2,8 @@
 
 /**
  * To be called first in an invocation. In a domain Node follows every promise, timer and socket, which takes a twentieth of
- * an import's CPU and a fifth of a drain's; and after an exception thrown where nobody awaits it the framework answers 500 while the
- * invocation goes on. Outside of it that ends the process, and the delivery comes again.
+ * an import's CPU and a fifth of a drain's; and after an exception thrown where nobody awaits it the framework answers
+ * 500 while the invocation goes on. Outside of it that ends the process, and the delivery comes again.
  */
 export function leaveDomain(): void {
   (process as { domain?: { exit(): void } | null }).domain?.exit();
