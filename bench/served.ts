@@ -49,7 +49,7 @@ export async function serve(
   {
     env = {},
     profileFolder,
-    source = `${BUILD}functions/index.js`,
+    source = `${BUILD}functions/main.mjs`,
   }: { env?: Record<string, string> | undefined; profileFolder?: string | undefined; source?: string },
 ): Promise<Served> {
   const port = await freePort();

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const framework = join(dirname(createRequire(import.meta.url).resolve('@google-cloud/functions-framework')), 'main.js');
-const sources = new URL('../functions/index.ts', import.meta.url).pathname;
+const sources = new URL('../functions/main.mts', import.meta.url).pathname;
 /** How long a function that cannot be started is left alone before it is tried again. */
 const RESTART_DELAY_MS = 1_000;
 

@@ -4,7 +4,7 @@ locals {
   root = "${path.module}/.."
   source_files = sort(concat(
     ["package.json", "package-lock.json", "tsconfig.json"],
-    tolist(fileset(local.root, "functions/**/*.ts")),
+    tolist(fileset(local.root, "functions/**/*.{ts,mts}")),
   ))
   import_object_url      = google_cloudfunctions2_function.import_object.service_config[0].uri
   drain_subscription_url = google_cloudfunctions2_function.drain_subscription.service_config[0].uri

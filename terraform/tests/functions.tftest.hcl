@@ -36,13 +36,13 @@ run "both_functions_are_built_and_run_as_designed" {
   assert {
     condition = alltrue([
       for file in data.archive_file.source.source :
-      contains(["package.json", "package-lock.json", "tsconfig.json"], file.filename) || can(regex("^functions/.*\\.ts$", file.filename))
+      contains(["package.json", "package-lock.json", "tsconfig.json"], file.filename) || can(regex("^functions/.*\\.m?ts$", file.filename))
     ])
     error_message = "The archive must hold the package's files and the sources of the functions alone."
   }
 
   assert {
-    condition     = length(setsubtract(["package.json", "package-lock.json", "tsconfig.json", "functions/index.ts"], data.archive_file.source.source[*].filename)) == 0
+    condition     = length(setsubtract(["package.json", "package-lock.json", "tsconfig.json", "functions/main.mts", "functions/index.ts"], data.archive_file.source.source[*].filename)) == 0
     error_message = "The archive must hold what npm ci, tsc and the functions framework need."
   }
 

@@ -109,7 +109,7 @@ async function archivedFiles(): Promise<string[]> {
     /source_files = .*?\[(.*?)\].*?fileset\(local\.root, "(.*?)"\)/s.exec(module) ?? [];
   const names: string[] = JSON.parse(`[${named}]`);
   const sources = await Array.fromAsync(glob(pattern, { cwd: root }));
-  assert.ok(names.includes('package.json') && sources.includes('functions/index.ts'), 'the list was found');
+  assert.ok(names.includes('package.json') && sources.includes('functions/main.mts'), 'the list was found');
   return [...names, ...sources];
 }
 
