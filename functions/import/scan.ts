@@ -174,7 +174,12 @@ function fail(at: number, to: number): number {
   return at >= to ? INCOMPLETE : INVALID;
 }
 
-function skipWhiteSpace(bytes: Buffer, from: number, to: number, out: Scan): number {
+function skipWhiteSpace(bytes: Buffer, at: number, to: number, out: Scan): number {
+  return bytes[at]! > 0x20 ? at : skipSomeWhiteSpace(bytes, at, to, out);
+}
+
+/** By itself, so that the above is small enough to be inlined: hardly ever there is any. */
+function skipSomeWhiteSpace(bytes: Buffer, from: number, to: number, out: Scan): number {
   let at = from;
   while (at < to) {
     const byte = bytes[at]!;
@@ -189,14 +194,16 @@ function skipWhiteSpace(bytes: Buffer, from: number, to: number, out: Scan): num
 /** From the opening quote to behind the closing one. */
 function skipString(bytes: Buffer, from: number, to: number): number {
   let at = from + 1;
-  while (at < to) {
-    const byte = bytes[at]!;
+  for (;;) {
+    let byte = bytes[at]!;
+    // Not held to `to`: it stops at the end of a line too, and is undefined behind the last byte.
+    while (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at]!;
+    if (at >= to) return fail(to, to);
     if (byte === QUOTE) return at + 1;
-    if (byte < 0x20) return fail(at, to);
-    at = byte === BACKSLASH ? skipEscape(bytes, at + 1, to) : at + 1;
+    if (byte !== BACKSLASH) return fail(at, to);
+    at = skipEscape(bytes, at + 1, to);
     if (at < 0) return at;
   }
-  return fail(at, to);
 }
 
 function skipEscape(bytes: Buffer, from: number, to: number): number {
