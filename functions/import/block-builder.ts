@@ -48,11 +48,14 @@ interface Cut {
 /** Records of a block for which the columns are kept; one with more, such as a message of 100 MB, takes them with it. */
 const MAX_KEPT_ROWS = 100_000;
 
+/** Records that the columns have room for at first: more than a mebibyte has of small events. */
+const ROWS = 8_192;
+
 /**
  * The columns of the block under construction, the same arrays for one block after the other: arrays that grow leave twice
  * their size to be collected. A block is filled in one go, so that no two builders are at it at once.
  */
-let columns = newColumns();
+let columns = newColumns(ROWS);
 
 /** The block under construction, over `bytes`, and where in the source its records stand. */
 export class BlockBuilder {
@@ -210,6 +213,7 @@ export class BlockBuilder {
 
   #add(from: number, to: number, splice: number, flag: number): void {
     const row = this.#length++;
+    if (row === columns.starts.length) columns = extend(columns);
     columns.starts[row] = from;
     columns.ends[row] = to;
     columns.ordinals[row] = this.#nextOrdinal();
@@ -250,13 +254,28 @@ const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
 const OPEN_OBJECT = 0x7b;
 
-function newColumns() {
-  const numbers = (): number[] => [];
-  return { starts: numbers(), ends: numbers(), ordinals: numbers(), flags: numbers(), splices: numbers() };
+type Columns = Pick<Block, 'starts' | 'ends' | 'ordinals' | 'flags' | 'splices'>;
+
+/** Typed arrays: of ordinary ones those that wait for their outcomes would make the heap grow. */
+function newColumns(rows: number): Columns {
+  return {
+    starts: new Uint32Array(rows),
+    ends: new Uint32Array(rows),
+    ordinals: new Float64Array(rows),
+    flags: new Uint8Array(rows),
+    splices: new Uint32Array(rows),
+  };
+}
+
+/** The same with twice the room. */
+function extend(columns: Columns): Columns {
+  const extended = newColumns(2 * columns.starts.length);
+  for (const name of Object.keys(columns) as (keyof Columns)[]) extended[name].set(columns[name]);
+  return extended;
 }
 
 /** The first `length` rows of the columns. */
-function takeColumns(length: number): ReturnType<typeof newColumns> {
+function takeColumns(length: number): Columns {
   const { starts, ends, ordinals, flags, splices } = columns;
   if (length <= MAX_KEPT_ROWS) {
     return {
@@ -267,10 +286,14 @@ function takeColumns(length: number): ReturnType<typeof newColumns> {
       splices: splices.slice(0, length),
     };
   }
-  const taken = columns;
-  columns = newColumns();
-  for (const column of Object.values(taken)) column.length = length;
-  return taken;
+  columns = newColumns(ROWS);
+  return {
+    starts: starts.subarray(0, length),
+    ends: ends.subarray(0, length),
+    ordinals: ordinals.subarray(0, length),
+    flags: flags.subarray(0, length),
+    splices: splices.subarray(0, length),
+  };
 }
 
 /** What makes a record no event, if anything does; the first that applies. */

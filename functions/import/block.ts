@@ -89,14 +89,14 @@ export interface Block {
   /** Up to where the source is covered once this block and all before it are settled. */
   readonly end: Place;
   /** Per record: index of its first byte in `bytes`, and of the one behind its last; no white space around it. */
-  readonly starts: number[];
-  readonly ends: number[];
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
   /** Per record: line (from 1) or index in the message (from 0). */
-  readonly ordinals: number[];
+  readonly ordinals: Float64Array;
   /** Per record: the flags above. */
-  readonly flags: number[];
+  readonly flags: Uint8Array;
   /** Per record: where an id would go, counted from its first byte. */
-  readonly splices: number[];
+  readonly splices: Uint32Array;
   /** What is no event, and later what could not be transformed or was refused. */
   readonly rejections: Rejection[];
   readonly counts: Counts;

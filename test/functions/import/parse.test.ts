@@ -132,7 +132,7 @@ describe('a line that is parsed without being scanned', () => {
     );
     const { blocks } = parse(Buffer.from(`1\n${FIRST.repeat(3)}`), { isTransformed: true });
     assert.deepEqual(
-      blocks.flatMap(({ flags }) => flags).map((flags) => (flags & UNSCANNED) !== 0),
+      blocks.flatMap(({ flags }) => [...flags]).map((flags) => (flags & UNSCANNED) !== 0),
       [false, true, true],
     );
   });

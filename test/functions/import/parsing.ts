@@ -36,7 +36,7 @@ export function contentsOf(blocks: Block[]): Parsed {
 }
 
 function recordsOf({ bytes, offset, starts, ends, ordinals, flags, splices }: Block): ParsedRecord[] {
-  return starts.map((start, index) => ({
+  return Array.from(starts, (start, index) => ({
     ordinal: ordinals[index]!,
     offset: offset + start,
     text: bytes.toString('latin1', start, ends[index]!),
