@@ -30,6 +30,8 @@ export interface ImportObjectConfig extends FunctionConfig {
   /** `projects/P/topics/T` */
   objectTopic: string;
   objectPrefix: string;
+  /** `host:port` of another Pub/Sub to publish to; Google's unless given. */
+  pubsubEmulatorHost: string | undefined;
   leaseMs: number;
 }
 
@@ -76,6 +78,7 @@ export function readImportObjectConfig(env: Environment): ImportObjectConfig {
     ...readFunction(variables),
     objectTopic: variables.required('OBJECT_TOPIC', /^projects\/[^/\s]+\/topics\/[^/\s]+$/, 'projects/P/topics/T'),
     objectPrefix: variables.text('OBJECT_PREFIX') ?? '',
+    pubsubEmulatorHost: variables.text('PUBSUB_EMULATOR_HOST'),
     leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 2, 600),
   }));
 }

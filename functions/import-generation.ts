@@ -38,7 +38,7 @@ export interface GenerationContext {
   reading: Storage;
   writing: Storage;
   /** Has the import gone on with in another invocation. */
-  publishContinuation(object: ObjectGeneration): Promise<void>;
+  publishContinuation(): Promise<void>;
 }
 
 /**
@@ -78,7 +78,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   const work = startWork(object, lease, holder, context);
   try {
     const end = await endOf(work, lease, run);
-    if (end === 'continued') await context.publishContinuation(object);
+    if (end === 'continued') await context.publishContinuation();
     const fields = { ...summary(work.ledger.counts), ...(end === 'continued' ? { reason: run.stopReason } : {}) };
     if (end === 'refused') throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
     if (end !== 'gone') logger.info(fields, `object ${end}`);

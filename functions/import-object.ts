@@ -1,6 +1,5 @@
 /** importObject: a notification comes, the object generation that it names is imported, or goes on being imported. */
 
-import type { Topic } from '@google-cloud/pubsub';
 import type { ImportObjectConfig } from './config.ts';
 import { noCounts } from './import/block.ts';
 import { startRun } from './import/run.ts';
@@ -8,9 +7,9 @@ import type { Sender } from './import/sender.ts';
 import { importGeneration } from './import-generation.ts';
 import { type Logger, withTrace } from './log.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
+import { createPublisher } from './pubsub/publisher.ts';
 import { register, unregister } from './shutdown.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
-import type { ObjectGeneration } from './storage/names.ts';
 import { workOf } from './summary.ts';
 
 /** Handles one CloudEvent; what it throws makes the delivery be refused, and tried again later. */
@@ -20,8 +19,12 @@ export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
 export function createImportObject(config: ImportObjectConfig, sender: Sender, processLogger: Logger): ImportObject {
   const reading = createReadingStorage(config.storageEndpoint);
   const writing = createStorage(config.storageEndpoint);
+  const publish = createPublisher({
+    topic: config.objectTopic,
+    auth: writing.authClient,
+    emulatorHost: config.pubsubEmulatorHost,
+  });
   const projectId = config.objectTopic.split('/')[1]!;
-  let topic: Promise<Topic> | undefined;
 
   return async (cloudEvent) => {
     const logger = withTrace(processLogger, projectId, cloudEvent.traceparent);
@@ -46,16 +49,18 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     const run = startRun(config.deadlineMs);
     register(run);
     try {
-      await importGeneration(object, { config, sender, logger, run, reading, writing, publishContinuation });
+      await importGeneration(object, {
+        config,
+        sender,
+        logger,
+        run,
+        reading,
+        writing,
+        publishContinuation: () => publish(notificationOf(object)),
+      });
     } finally {
       unregister(run);
       run.end();
     }
   };
-
-  /** Loads the Pub/Sub client only now: most invocations need no continuation, and start sooner without. */
-  async function publishContinuation(object: ObjectGeneration): Promise<void> {
-    topic ??= import('./pubsub/publisher.ts').then(({ createPublisher }) => createPublisher(config.objectTopic));
-    await (await topic).publishMessage(notificationOf(object));
-  }
 }

@@ -72,7 +72,8 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const maxPending = parsePending(options.pending);
   const since = options.since === undefined ? 0 : parseSince(options.since, Date.now());
   const topic = isDryRun ? 'unused' : options.topic;
-  const { stateBucket, storageEndpoint, objectTopic, objectPrefix } = readDeployment(env, { ...options, topic });
+  const deployment = readDeployment(env, { ...options, topic });
+  const { stateBucket, storageEndpoint, objectPrefix } = deployment;
   if (under.bucket === stateBucket) {
     throw new UsageError(`${arg}: the state bucket, whose objects are no events. Name the bucket that they came to`);
   }
@@ -88,12 +89,16 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
     return EXIT.done;
   }
   const { createPublisher } = await import('../functions/pubsub/publisher.ts');
-  const publisher = createPublisher(objectTopic);
+  const publish = createPublisher({
+    topic: deployment.objectTopic,
+    auth: storage.authClient,
+    emulatorHost: deployment.pubsubEmulatorHost,
+  });
   const state = storage.bucket(stateBucket);
   const deadLetters = { bucket: stateBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
   return untilDone(found.candidates, deadLetters, {
     maxPending,
-    publish: (candidate) => publisher.publishMessage(notificationOf(candidate)),
+    publish: (candidate) => publish(notificationOf(candidate)),
     findOver: (pending) => findOver(state, pending),
   });
 }

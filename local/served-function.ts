@@ -86,7 +86,7 @@ export async function serveFunction(options: ServedFunctionOptions): Promise<Ser
 }
 
 /** Options of Node with which the functions are deployed (terraform/functions.tf says why), and `npm run import` is started. */
-export const NODE_OPTIONS = '--max-semi-space-size=2';
+export const NODE_OPTIONS = '--max-semi-space-size=1';
 
 /** Starts a process and waits until it answers. */
 async function startInstance({ target, source = sources, env, onLine }: ServedFunctionOptions, port: number) {

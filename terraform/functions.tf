@@ -14,7 +14,7 @@ locals {
     {
       MIXPANEL_REGION = var.mixpanel_region
       # Buffers die young: a small young generation is cleared often, which costs less than collecting all of the heap.
-      NODE_OPTIONS = "--max-semi-space-size=2"
+      NODE_OPTIONS = "--max-semi-space-size=1"
       STATE_BUCKET = google_storage_bucket.state.name
     },
     var.mixpanel_project_id == null ? {} : { MIXPANEL_PROJECT_ID = var.mixpanel_project_id },

@@ -1,9 +1,58 @@
-/** Publishes notifications. */
+/** Publishes messages, one a request, through Pub/Sub's REST API (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish). */
 
-import { PubSub, type Topic } from '@google-cloud/pubsub';
-import { CALL_OPTIONS } from './client.ts';
+import type { Storage } from '@google-cloud/storage';
+import { Gaxios } from 'gaxios';
+import pRetry from 'p-retry';
+import { inTime, isTransient, statusOf } from '../storage/requests.ts';
 
-/** @param topic `projects/P/topics/T` */
-export function createPublisher(topic: string): Topic {
-  return new PubSub({ projectId: topic.split('/')[1]! }).topic(topic, { gaxOpts: CALL_OPTIONS });
+/** A message to be published. */
+export interface PubSubMessage {
+  data: Buffer;
+  attributes: Record<string, string>;
+}
+
+/** Where messages go, and as whom. */
+export interface PublisherOptions {
+  /** `projects/P/topics/T` */
+  topic: string;
+  /** Of a client for Cloud Storage, whose credentials are good for Pub/Sub too. */
+  auth: Storage['authClient'];
+  /** `host:port` of another Pub/Sub, which wants no credentials; Google's unless given. */
+  emulatorHost: string | undefined;
+}
+
+/** Resolves once the message is published, maybe more than once. */
+export type Publish = (message: PubSubMessage) => Promise<void>;
+
+/** Time for one attempt, in milliseconds, and how long new ones are made: together short enough for an invocation to end in time. */
+const TIMEOUT_MS = 5_000;
+const MAX_RETRY_MS = 5_000;
+const MIN_DELAY_MS = 100;
+
+/**
+ * A publisher with the credentials that the instance has anyway. Google's client for Pub/Sub would take 22 MB, and with what
+ * loading it leaves behind the heap of a large import would grow by a further 30 MB.
+ */
+export function createPublisher({ topic, auth, emulatorHost }: PublisherOptions): Publish {
+  const url = `${emulatorHost === undefined ? 'https://pubsub.googleapis.com' : `http://${emulatorHost}`}/v1/${topic}:publish`;
+  const gaxios = new Gaxios();
+  return async ({ data, attributes }) => {
+    const attempt = async () => {
+      const headers = emulatorHost === undefined ? await inTime(auth.getRequestHeaders(url), TIMEOUT_MS) : {};
+      const messages = [{ data: data.toString('base64'), attributes }];
+      await gaxios.request({ url, method: 'POST', headers, data: { messages }, timeout: TIMEOUT_MS, retry: false });
+    };
+    try {
+      await pRetry(attempt, {
+        minTimeout: MIN_DELAY_MS,
+        maxRetryTime: MAX_RETRY_MS,
+        shouldRetry: ({ error }) => isTransient(error),
+      });
+    } catch (error) {
+      // What the HTTP client throws carries the credentials.
+      const status = statusOf(error);
+      const what = status === undefined ? 'there was no answer' : `Pub/Sub answered ${status}`;
+      throw new Error(`The notification was not published to ${topic}: ${what}`);
+    }
+  };
 }

@@ -1,11 +1,13 @@
-/** A Pub/Sub for tests and laptops: the gRPC service that official clients reach through PUBSUB_EMULATOR_HOST. */
-import { EventEmitter } from 'node:events';
+/** A Pub/Sub for tests and laptops: the gRPC service that official clients reach through PUBSUB_EMULATOR_HOST, and publishing by REST. */
+import { EventEmitter, once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { publisherService, StatusError, subscriberService } from './protocol.ts';
 import { type Caller, createPullMethods } from './pull.ts';
 import { createResources, type Observers, type Resources } from './resources.ts';
+import { createFront, createRestServer } from './rest.ts';
 import { type Backlog, type Clock, type Message, systemClock } from './subscription.ts';
 
 /** Settings of a local Pub/Sub. */
@@ -70,6 +72,8 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
   port = 0;
   readonly #resources: Resources;
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
+  readonly #rest = createRestServer((request) => this.#call('Publish', request, this.#resources.Publish));
+  readonly #front = createFront(this.#grpc.createConnectionInjector(ServerCredentials.createInsecure()), this.#rest);
   readonly #closing = new AbortController();
   readonly #calls = new Map<string, number>();
 
@@ -97,8 +101,9 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
 
   /** @param port - to listen on; 0 for any that is free */
   async listen(port: number): Promise<void> {
-    const bind = promisify(this.#grpc.bindAsync.bind(this.#grpc));
-    this.port = await bind(`127.0.0.1:${port}`, ServerCredentials.createInsecure());
+    this.#front.listen(port, '127.0.0.1');
+    await once(this.#front, 'listening');
+    this.port = (this.#front.address() as AddressInfo).port;
   }
 
   /**
@@ -137,9 +142,10 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#resources.close(new StatusError(status.UNAVAILABLE, 'The local Pub/Sub is closing.'));
-    const closed = promisify(this.#grpc.tryShutdown.bind(this.#grpc))();
+    const closed = [promisify(this.#grpc.tryShutdown.bind(this.#grpc))(), once(this.#front.close(), 'close')];
     this.#grpc.forceShutdown();
-    await closed;
+    this.#rest.closeAllConnections();
+    await Promise.all(closed);
   }
 
   #observers(): Observers {
@@ -170,18 +176,23 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
 
   #unary(method: string, handle: (request: unknown, caller: Caller) => unknown) {
     return async (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => {
-      const sequence = (this.#calls.get(method) ?? 0) + 1;
-      this.#calls.set(method, sequence);
       try {
-        const fault = this.fault?.({ method, sequence, request: call.request });
-        if (fault && 'code' in fault) throw new StatusError(fault.code, fault.message ?? 'A fault on request.');
-        if (fault && 'delayMs' in fault) await sleep(fault.delayMs, undefined, { signal: this.#closing.signal });
-        const response = await handle(call.request, call);
-        if (fault && 'applyThen' in fault) throw new StatusError(fault.applyThen, 'A fault after the fact.');
-        callback(null, response);
+        callback(null, await this.#call(method, call.request, (request) => handle(request, call)));
       } catch (error) {
         callback(error as Error);
       }
     };
+  }
+
+  /** Carries a call out, or has go wrong with it what is asked for. */
+  async #call<Request>(method: string, request: Request, handle: (request: Request) => unknown): Promise<unknown> {
+    const sequence = (this.#calls.get(method) ?? 0) + 1;
+    this.#calls.set(method, sequence);
+    const fault = this.fault?.({ method, sequence, request });
+    if (fault && 'code' in fault) throw new StatusError(fault.code, fault.message ?? 'A fault on request.');
+    if (fault && 'delayMs' in fault) await sleep(fault.delayMs, undefined, { signal: this.#closing.signal });
+    const response = await handle(request);
+    if (fault && 'applyThen' in fault) throw new StatusError(fault.applyThen, 'A fault after the fact.');
+    return response;
   }
 }

@@ -130,7 +130,7 @@ run "the_environment_says_where_things_are" {
       MIXPANEL_PROJECT_ID               = "1"
       MIXPANEL_REGION                   = "eu"
       MIXPANEL_SERVICE_ACCOUNT_USERNAME = "user"
-      NODE_OPTIONS                      = "--max-semi-space-size=2"
+      NODE_OPTIONS                      = "--max-semi-space-size=1"
       OBJECT_TOPIC                      = "projects/test-project/topics/mixpanel-objects"
       STATE_BUCKET                      = "test-project-mixpanel-state"
     })
@@ -144,7 +144,7 @@ run "the_environment_says_where_things_are" {
       MIXPANEL_PROJECT_ID               = "1"
       MIXPANEL_REGION                   = "eu"
       MIXPANEL_SERVICE_ACCOUNT_USERNAME = "user"
-      NODE_OPTIONS                      = "--max-semi-space-size=2"
+      NODE_OPTIONS                      = "--max-semi-space-size=1"
       STATE_BUCKET                      = "test-project-mixpanel-state"
     })
     error_message = "The environment of drainSubscription is not what it is to be."

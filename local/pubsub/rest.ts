@@ -1,0 +1,59 @@
+/** The one method of Pub/Sub's REST API that the functions call, on the port on which the gRPC service is too. */
+
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer, type Server } from 'node:net';
+import { json } from 'node:stream/consumers';
+import protos from '@google-cloud/pubsub/build/protos/protos.js';
+import { type ConnectionInjector, status } from '@grpc/grpc-js';
+import { invalidArgument, StatusError } from './protocol.ts';
+
+const { PublishRequest } = protos.google.pubsub.v1;
+
+/** HTTP statuses of gRPC's (https://cloud.google.com/apis/design/errors#handling_errors). */
+const HTTP_STATUSES: Record<number, number> = {
+  [status.INVALID_ARGUMENT]: 400,
+  [status.PERMISSION_DENIED]: 403,
+  [status.NOT_FOUND]: 404,
+  [status.RESOURCE_EXHAUSTED]: 429,
+  [status.UNAVAILABLE]: 503,
+  [status.DEADLINE_EXCEEDED]: 504,
+};
+/** How every connection of HTTP/2 begins, and none of HTTP/1.1. */
+const PREFACE = 'PRI';
+
+/**
+ * Serves `POST /v1/projects/P/topics/T:publish`.
+ *
+ * @param publish does what the gRPC method of that name does
+ */
+export function createRestServer(publish: (request: protos.google.pubsub.v1.PublishRequest) => unknown): HttpServer {
+  return createHttpServer(async (request, response) => {
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    try {
+      const topic = /^\/v1\/(projects\/[^/]+\/topics\/[^/]+):publish$/.exec(decodeURI(request.url!))?.[1];
+      if (topic === undefined || request.method !== 'POST') {
+        throw new StatusError(status.NOT_FOUND, 'Of the REST API only publishing is here.');
+      }
+      const body = await json(request).catch(() => {
+        throw invalidArgument('The body is not JSON.');
+      });
+      answer(200, await publish(PublishRequest.fromObject({ ...(body as object), topic })));
+    } catch (error) {
+      const code = HTTP_STATUSES[(error as StatusError).code] ?? 500;
+      answer(code, { error: { code, message: (error as Error).message } });
+    }
+  });
+}
+
+/** Listens for both: hands each connection to that of the two whose protocol it begins with. */
+export function createFront(grpc: ConnectionInjector, rest: HttpServer): Server {
+  return createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', (beginning) => {
+      socket.pause().unshift(beginning);
+      if (beginning.toString('latin1').startsWith(PREFACE)) grpc.injectConnection(socket);
+      else rest.emit('connection', socket.resume());
+    });
+  });
+}
