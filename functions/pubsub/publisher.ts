@@ -19,6 +19,8 @@ export interface PublisherOptions {
   auth: Storage['authClient'];
   /** `host:port` of another Pub/Sub, which wants no credentials; Google's unless given. */
   emulatorHost: string | undefined;
+  /** Base URL of Google's; tests give their own. */
+  googleUrl?: string;
 }
 
 /** Resolves once the message is published, maybe more than once. */
@@ -33,8 +35,13 @@ const MIN_DELAY_MS = 100;
  * A publisher with the credentials that the instance has anyway. Google's client for Pub/Sub would take 22 MB, and with what
  * loading it leaves behind the heap of a large import would grow by a further 30 MB.
  */
-export function createPublisher({ topic, auth, emulatorHost }: PublisherOptions): Publish {
-  const url = `${emulatorHost === undefined ? 'https://pubsub.googleapis.com' : `http://${emulatorHost}`}/v1/${topic}:publish`;
+export function createPublisher({
+  topic,
+  auth,
+  emulatorHost,
+  googleUrl = 'https://pubsub.googleapis.com',
+}: PublisherOptions): Publish {
+  const url = `${emulatorHost === undefined ? googleUrl : `http://${emulatorHost}`}/v1/${topic}:publish`;
   const gaxios = new Gaxios();
   return async ({ data, attributes }) => {
     const attempt = async () => {
