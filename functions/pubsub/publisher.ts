@@ -6,7 +6,7 @@ import pRetry from 'p-retry';
 import { inTime, isTransient, statusOf } from '../storage/requests.ts';
 
 /** A message to be published. */
-export interface PubSubMessage {
+interface PubSubMessage {
   data: Buffer;
   attributes: Record<string, string>;
 }
