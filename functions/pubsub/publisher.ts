@@ -56,9 +56,9 @@ export function createPublisher({
         shouldRetry: ({ error }) => isTransient(error),
       });
     } catch (error) {
-      // What the HTTP client throws carries the credentials.
+      // What the HTTP client throws carries the credentials, but for its text.
       const status = statusOf(error);
-      const what = status === undefined ? 'there was no answer' : `Pub/Sub answered ${status}`;
+      const what = `${status === undefined ? '' : `${status}: `}${(error as Error).message}`;
       throw new Error(`The notification was not published to ${topic}: ${what}`);
     }
   };

@@ -36,7 +36,7 @@ function failFirst(...statuses: (number | undefined)[]): void {
     if (statuses.length === 0) return response.end('{"messageIds":["1"]}');
     const status = statuses.shift();
     if (status === undefined) return request.socket.destroy();
-    response.writeHead(status).end('{"error":{"message":"no"}}');
+    response.writeHead(status, { 'content-type': 'application/json' }).end('{"error":{"message":"no"}}');
   };
 }
 
@@ -98,16 +98,22 @@ describe('a message is published', () => {
     test(`once where it is refused with ${status}, and says so`, async () => {
       failFirst(status, status);
       await assert.rejects(publisher()(MESSAGE), {
-        message: `The notification was not published to ${TOPIC}: Pub/Sub answered ${status}`,
+        message: `The notification was not published to ${TOPIC}: ${status}: no`,
       });
       assert.equal(requests.length, 1);
     });
   }
 
+  test('nowhere, and says why, where nothing listens', { timeout: 25_000 }, async () => {
+    const publish = publisher();
+    server.close();
+    await assert.rejects(publish(MESSAGE), /ECONNREFUSED/);
+  });
+
   test('for some seconds and no longer', { timeout: 25_000 }, async () => {
     failFirst(...Array(100).fill(503));
     const startedAt = performance.now();
-    await assert.rejects(publisher()(MESSAGE), /Pub\/Sub answered 503$/);
+    await assert.rejects(publisher()(MESSAGE), / 503: no$/);
     assert.ok(performance.now() - startedAt < 12_000);
     assert.ok(requests.length > 2);
   });
