@@ -175,7 +175,7 @@ function fail(at: number, to: number): number {
 }
 
 function skipWhiteSpace(bytes: Buffer, at: number, to: number, out: Scan): number {
-  return bytes[at]! > 0x20 ? at : skipSomeWhiteSpace(bytes, at, to, out);
+  return at < to && bytes[at]! > 0x20 ? at : skipSomeWhiteSpace(bytes, at, to, out);
 }
 
 /** By itself, so that the above is small enough to be inlined: hardly ever there is any. */
@@ -193,17 +193,27 @@ function skipSomeWhiteSpace(bytes: Buffer, from: number, to: number, out: Scan):
 
 /** From the opening quote to behind the closing one. */
 function skipString(bytes: Buffer, from: number, to: number): number {
+  // What stands behind a line ends every string; then it need not be asked at each byte whether it is the last.
+  const hasStop = to < bytes.length && bytes[to]! < 0x20;
   let at = from + 1;
   for (;;) {
-    let byte = bytes[at]!;
-    // Not held to `to`: it stops at the end of a line too, and is undefined behind the last byte.
-    while (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at]!;
+    if (hasStop) {
+      let byte = bytes[at]!;
+      while (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at]!;
+    } else {
+      while (at < to && isPlain(bytes[at]!)) at++;
+    }
     if (at >= to) return fail(to, to);
-    if (byte === QUOTE) return at + 1;
-    if (byte !== BACKSLASH) return fail(at, to);
+    if (bytes[at] === QUOTE) return at + 1;
+    if (bytes[at] !== BACKSLASH) return fail(at, to);
     at = skipEscape(bytes, at + 1, to);
     if (at < 0) return at;
   }
+}
+
+/** Whether a byte stands for itself in a string. */
+function isPlain(byte: number): boolean {
+  return byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH;
 }
 
 function skipEscape(bytes: Buffer, from: number, to: number): number {

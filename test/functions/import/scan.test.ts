@@ -139,6 +139,28 @@ describe('what is JSON', () => {
     assert.equal(out.end, bytes.length - 1);
     assert.equal(scan(bytes, 1, bytes.length - 2, out), 'incomplete');
   });
+
+  test('is the same whatever stands around it', () => {
+    const around = fc
+      .array(fc.constantFrom(...'"\\ \n\r\t\0{}[],:1eau'), { maxLength: 6 })
+      .map((bytes) => bytes.join(''));
+    fc.assert(
+      fc.property(fc.oneof(jsonText, eventText), edits, around, around, (text, changes, before, behind) => {
+        const alone = edit(Buffer.from(text), changes);
+        const among = newScan();
+        const status = scan(
+          Buffer.concat([Buffer.from(before), alone, Buffer.from(behind)]),
+          before.length,
+          before.length + alone.length,
+          among,
+        );
+        const { end, spliceAt } = among;
+        const shift = spliceAt > 0 ? before.length : 0;
+        assert.deepEqual({ status, ...among, end: end - before.length, spliceAt: spliceAt - shift }, scanBytes(alone));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 });
 
 describe('depth', () => {
