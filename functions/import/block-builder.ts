@@ -277,6 +277,8 @@ function extend(columns: Columns): Columns {
 /** The first `length` rows of the columns. */
 function takeColumns(length: number): Columns {
   const { starts, ends, ordinals, flags, splices } = columns;
+  // They may also have grown for a block that was never finished.
+  if (starts.length > 2 * MAX_KEPT_ROWS) columns = newColumns(ROWS);
   if (length <= MAX_KEPT_ROWS) {
     return {
       starts: starts.slice(0, length),

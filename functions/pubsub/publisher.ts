@@ -26,10 +26,13 @@ export interface PublisherOptions {
 /** Resolves once the message is published, maybe more than once. */
 export type Publish = (message: PubSubMessage) => Promise<void>;
 
-/** Time for one attempt, in milliseconds, and how long new ones are made: together short enough for an invocation to end in time. */
-const TIMEOUT_MS = 5_000;
+/** Time for the credentials and for the request of one attempt, in milliseconds. */
+const TIMEOUT_MS = 2_000;
+/** How long new attempts are begun: the last one ends in time for an invocation to do so too. */
 const MAX_RETRY_MS = 5_000;
 const MIN_DELAY_MS = 100;
+/** Characters that are told of what the server said. */
+const MAX_TEXT = 500;
 
 /**
  * A publisher with the credentials that the instance has anyway. Google's client for Pub/Sub would take 22 MB, and with what
@@ -41,13 +44,26 @@ export function createPublisher({
   emulatorHost,
   googleUrl = 'https://pubsub.googleapis.com',
 }: PublisherOptions): Publish {
-  const url = `${emulatorHost === undefined ? googleUrl : `http://${emulatorHost}`}/v1/${topic}:publish`;
+  const [, projectId, , topicId] = topic.split('/');
+  // With a scheme it is taken too, as Google's clients do.
+  const base = emulatorHost === undefined ? googleUrl : `http://${emulatorHost.replace(/^https?:\/\/|\/+$/g, '')}`;
+  const url = `${base}/v1/projects/${projectId}/topics/${encodeURIComponent(topicId!)}:publish`;
   const gaxios = new Gaxios();
   return async ({ data, attributes }) => {
     const attempt = async () => {
       const headers = emulatorHost === undefined ? await inTime(auth.getRequestHeaders(url), TIMEOUT_MS) : {};
       const messages = [{ data: data.toString('base64'), attributes }];
-      await gaxios.request({ url, method: 'POST', headers, data: { messages }, timeout: TIMEOUT_MS, retry: false });
+      const response = await gaxios.request<{ messageIds?: unknown[] } | undefined>({
+        url,
+        method: 'POST',
+        headers,
+        data: { messages },
+        responseType: 'json',
+        redirect: 'error',
+        timeout: TIMEOUT_MS,
+        retry: false,
+      });
+      if (response.data?.messageIds?.length !== 1) throw new Error('what answered is not Pub/Sub');
     };
     try {
       await pRetry(attempt, {
@@ -58,7 +74,7 @@ export function createPublisher({
     } catch (error) {
       // What the HTTP client throws carries the credentials, but for its text.
       const status = statusOf(error);
-      const what = `${status === undefined ? '' : `${status}: `}${(error as Error).message}`;
+      const what = `${status === undefined ? '' : `${status}: `}${(error as Error).message.slice(0, MAX_TEXT)}`;
       throw new Error(`The notification was not published to ${topic}: ${what}`);
     }
   };

@@ -1,7 +1,7 @@
 /** The one method of Pub/Sub's REST API that the functions call, on the port on which the gRPC service is too. */
 
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { json } from 'node:stream/consumers';
 import protos from '@google-cloud/pubsub/build/protos/protos.js';
 import { type ConnectionInjector, status } from '@grpc/grpc-js';
@@ -31,14 +31,18 @@ export function createRestServer(publish: (request: protos.google.pubsub.v1.Publ
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     try {
-      const topic = /^\/v1\/(projects\/[^/]+\/topics\/[^/]+):publish$/.exec(decodeURI(request.url!))?.[1];
-      if (topic === undefined || request.method !== 'POST') {
+      const path = /^\/v1\/projects\/([^/]+)\/topics\/([^/]+):publish$/.exec(request.url!)?.slice(1);
+      if (path === undefined || request.method !== 'POST') {
         throw new StatusError(status.NOT_FOUND, 'Of the REST API only publishing is here.');
       }
+      const [project, id] = path.map(decodeURIComponent);
       const body = await json(request).catch(() => {
         throw invalidArgument('The body is not JSON.');
       });
-      answer(200, await publish(PublishRequest.fromObject({ ...(body as object), topic })));
+      answer(
+        200,
+        await publish(PublishRequest.fromObject({ ...(body as object), topic: `projects/${project}/topics/${id}` })),
+      );
     } catch (error) {
       const code = HTTP_STATUSES[(error as StatusError).code] ?? 500;
       answer(code, { error: { code, message: (error as Error).message } });
@@ -46,9 +50,15 @@ export function createRestServer(publish: (request: protos.google.pubsub.v1.Publ
   });
 }
 
-/** Listens for both: hands each connection to that of the two whose protocol it begins with. */
-export function createFront(grpc: ConnectionInjector, rest: HttpServer): Server {
+/**
+ * Listens for both: hands each connection to that of the two whose protocol it begins with.
+ *
+ * @param sockets receives the connections that are open
+ */
+export function createFront(grpc: ConnectionInjector, rest: HttpServer, sockets: Set<Socket>): Server {
   return createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.once('data', (beginning) => {
       socket.pause().unshift(beginning);

@@ -1,6 +1,6 @@
 /** A Pub/Sub for tests and laptops: the gRPC service that official clients reach through PUBSUB_EMULATOR_HOST, and publishing by REST. */
 import { EventEmitter, once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
@@ -73,7 +73,12 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
   readonly #resources: Resources;
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
   readonly #rest = createRestServer((request) => this.#call('Publish', request, this.#resources.Publish));
-  readonly #front = createFront(this.#grpc.createConnectionInjector(ServerCredentials.createInsecure()), this.#rest);
+  readonly #sockets = new Set<Socket>();
+  readonly #front = createFront(
+    this.#grpc.createConnectionInjector(ServerCredentials.createInsecure()),
+    this.#rest,
+    this.#sockets,
+  );
   readonly #closing = new AbortController();
   readonly #calls = new Map<string, number>();
 
@@ -144,7 +149,7 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
     this.#resources.close(new StatusError(status.UNAVAILABLE, 'The local Pub/Sub is closing.'));
     const closed = [promisify(this.#grpc.tryShutdown.bind(this.#grpc))(), once(this.#front.close(), 'close')];
     this.#grpc.forceShutdown();
-    this.#rest.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await Promise.all(closed);
   }
 

@@ -8,6 +8,7 @@ import { createPublisher } from '../../../functions/pubsub/publisher.ts';
 import { createStorage } from '../../../functions/storage/client.ts';
 
 const TOPIC = 'projects/p/topics/notifications';
+const PUBLISHED = '{"messageIds":["1"]}';
 const MESSAGE = { data: Buffer.from('{"name":"ü"}'), attributes: { eventType: 'OBJECT_FINALIZE' } };
 
 let server: ReturnType<typeof createServer>;
@@ -17,7 +18,7 @@ let requests: { path: string; headers: IncomingMessage['headers']; body: string 
 
 beforeEach(async () => {
   requests = [];
-  answer = (_, response) => response.end('{"messageIds":["1"]}');
+  answer = (_, response) => response.end(PUBLISHED);
   server = createServer(async (request, response) => {
     requests.push({ path: request.url!, headers: request.headers, body: await text(request) });
     answer(request, response);
@@ -33,10 +34,12 @@ afterEach(() => {
 /** Answers the first requests with these statuses, `undefined` for a broken connection, and those behind them with 200. */
 function failFirst(...statuses: (number | undefined)[]): void {
   answer = (request, response) => {
-    if (statuses.length === 0) return response.end('{"messageIds":["1"]}');
+    if (statuses.length === 0) return response.end(PUBLISHED);
     const status = statuses.shift();
     if (status === undefined) return request.socket.destroy();
-    response.writeHead(status, { 'content-type': 'application/json' }).end('{"error":{"message":"no"}}');
+    response
+      .writeHead(status, { 'content-type': 'application/json' })
+      .end(`{"error":{"message":"no${' '.repeat(1_000)}"}}`);
   };
 }
 
@@ -69,7 +72,7 @@ describe('a message is published', () => {
     };
     answer = ({ url }, response) => {
       const [path] = url!.replace('/computeMetadata/v1/', '').split('?');
-      response.setHeader('metadata-flavor', 'Google').end(metadata[path!] ?? '{"messageIds":["1"]}');
+      response.setHeader('metadata-flavor', 'Google').end(metadata[path!] ?? PUBLISHED);
     };
     try {
       const { authClient: auth } = createStorage(undefined);
@@ -98,11 +101,41 @@ describe('a message is published', () => {
     test(`once where it is refused with ${status}, and says so`, async () => {
       failFirst(status, status);
       await assert.rejects(publisher()(MESSAGE), {
-        message: `The notification was not published to ${TOPIC}: ${status}: no`,
+        message: `The notification was not published to ${TOPIC}: ${status}: no${' '.repeat(498)}`,
       });
       assert.equal(requests.length, 1);
     });
   }
+
+  const strangers: [what: string, answer: (response: ServerResponse) => void][] = [
+    ['a page', (response) => response.end('<html></html>')],
+    ['nothing', (response) => response.writeHead(204).end()],
+    ['no id', (response) => response.setHeader('content-type', 'application/json').end('{"messageIds":[]}')],
+    ['another address', (response) => response.writeHead(302, { location: '/elsewhere' }).end()],
+  ];
+  for (const [what, stranger] of strangers) {
+    test(`again where the answer is ${what}`, async () => {
+      const answers = [stranger];
+      answer = (_, response) => (answers.shift() ?? ((last) => last.end(PUBLISHED)))(response);
+      await publisher()(MESSAGE);
+      assert.deepEqual(
+        requests.map(({ path }) => path),
+        Array(2).fill(`/v1/${TOPIC}:publish`),
+      );
+    });
+  }
+
+  test('to a topic whose name has a meaning in URLs, and to a host that is written as a URL', async () => {
+    const { authClient: auth } = createStorage('unused');
+    await createPublisher({ topic: `${TOPIC}%41+~`, auth, emulatorHost: `http://${host}/` })(MESSAGE);
+    assert.equal(requests[0]!.path, `/v1/${TOPIC}%2541%2B~:publish`);
+  });
+
+  test('again where no answer comes, and says no more of a refusal than it must', { timeout: 25_000 }, async () => {
+    answer = () => failFirst(403);
+    await assert.rejects(publisher()(MESSAGE), ({ message }: Error) => message.length < 700);
+    assert.equal(requests.length, 2);
+  });
 
   test('nowhere, and says why, where nothing listens', { timeout: 25_000 }, async () => {
     const publish = publisher();
@@ -113,7 +146,7 @@ describe('a message is published', () => {
   test('for some seconds and no longer', { timeout: 25_000 }, async () => {
     failFirst(...Array(100).fill(503));
     const startedAt = performance.now();
-    await assert.rejects(publisher()(MESSAGE), / 503: no$/);
+    await assert.rejects(publisher()(MESSAGE), / 503: no +$/);
     assert.ok(performance.now() - startedAt < 12_000);
     assert.ok(requests.length > 2);
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -57,7 +58,7 @@ describe('a message is published by REST', () => {
     ['without a message', `${TOPIC}:publish`, { messages: [] }, 400],
     ['as something other than JSON', `${TOPIC}:publish`, '{', 400],
     ['where something else is', `${TOPIC}:pull`, {}, 404],
-    ['at no address', '%', {}, 500],
+    ['at no address', '%', {}, 404],
   ];
   for (const [what, path, body, expected] of refusals) {
     test(`not ${what}`, async () => {
@@ -69,6 +70,26 @@ describe('a message is published by REST', () => {
   test('with the faults that the gRPC method has', async () => {
     server.fault = ({ method }) => (method === 'Publish' ? { code: status.UNAVAILABLE } : undefined);
     assert.equal((await post(`${TOPIC}:publish`, { messages: [MESSAGE] })).status, 503);
+  });
+
+  test('to a topic whose name has a meaning in URLs', async () => {
+    await pubsub.createTopic(`${TOPIC}%41`);
+    assert.equal((await post(`${TOPIC}%2541:publish`, { messages: [MESSAGE] })).status, 200);
+  });
+
+  test('until the server closes, whatever connections are open', async () => {
+    const other = await startPubSub();
+    const sockets = ['', 'P', 'POST /', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'].map((beginning) => {
+      const socket = connect(other.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(beginning);
+      return socket;
+    });
+    await once(sockets.at(-1)!, 'data');
+    const closed = sockets.map((socket) => once(socket, 'close'));
+    for (const socket of sockets) socket.resume();
+    await other.close();
+    await Promise.all(closed);
   });
 
   test('also where the connection brings one byte after the other', async () => {
