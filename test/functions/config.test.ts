@@ -65,6 +65,7 @@ describe('the defaults', () => {
       deadlineMs: 500_000,
       objectTopic: 'projects/p/topics/t',
       objectPrefix: '',
+      pubsubEmulatorHost: undefined,
       leaseMs: 60_000,
     });
   });
@@ -117,6 +118,7 @@ const values: { name: string; env: string; expected: Record<string, unknown> }[]
   { name: 'DRAIN_IDLE_SECONDS', env: '0', expected: { drainIdleMs: 0 } },
   { name: 'DRAIN_IDLE_SECONDS', env: '60', expected: { drainIdleMs: 60_000 } },
   { name: 'INSERT_ID', env: 'position', expected: { insertIdOf: insertIdByPosition } },
+  { name: 'PUBSUB_EMULATOR_HOST', env: 'localhost:8085', expected: { pubsubEmulatorHost: 'localhost:8085' } },
   { name: 'OBJECT_PREFIX', env: 'dir/', expected: { objectPrefix: 'dir/' } },
   { name: 'OBJECT_TOPIC', env: 'projects/a.b:c/topics/t-1', expected: { objectTopic: 'projects/a.b:c/topics/t-1' } },
   {
