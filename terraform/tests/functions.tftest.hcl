@@ -104,7 +104,7 @@ run "both_functions_are_built_and_run_as_designed" {
   }
 
   assert {
-    condition     = google_secret_manager_secret_version.mixpanel[0].secret_data == null && google_secret_manager_secret_version.mixpanel[0].secret_data_wo_version == "1"
+    condition     = google_secret_manager_secret_version.mixpanel[0].secret_data == null && google_secret_manager_secret_version.mixpanel[0].secret_data_wo_version == 1
     error_message = "The secret must be written without passing through the state."
   }
 
