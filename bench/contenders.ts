@@ -1,7 +1,7 @@
 /** The contenders: how each is run once on an input, and measured. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NODE_OPTIONS } from '../local/served-function.ts';
+import { NODE_OPTIONS } from '../local-cloud/served-function.ts';
 import type { Input } from './inputs.ts';
 import { BENCH, BUILD } from './paths.ts';
 import { type MeasuredProcess, startMeasured, type Usage } from './processes.ts';

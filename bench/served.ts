@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { NODE_OPTIONS } from '../local/served-function.ts';
+import { NODE_OPTIONS } from '../local-cloud/served-function.ts';
 import { BUILD } from './paths.ts';
 import { startMeasured, type Usage } from './processes.ts';
 import { NAMES } from './servers/names.ts';
@@ -49,7 +49,7 @@ export async function serve(
   {
     env = {},
     profileFolder,
-    source = `${BUILD}functions/main.mjs`,
+    source = `${BUILD}functions/runtime/main.mjs`,
   }: { env?: Record<string, string> | undefined; profileFolder?: string | undefined; source?: string },
 ): Promise<Served> {
   const port = await freePort();

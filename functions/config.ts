@@ -1,9 +1,9 @@
 /** Reads the configuration from the environment; no other file does. */
 
-import type { BatchLimits } from './import/batch.ts';
-import type { MixpanelOptions } from './import/client.ts';
-import { ConfigError } from './import/errors.ts';
-import { type InsertIdOf, insertIdByContent, insertIdByPosition } from './import/insert-id.ts';
+import { ConfigError } from './core/errors.ts';
+import { type InsertIdOf, insertIdByContent, insertIdByPosition } from './core/insert-id.ts';
+import type { BatchLimits } from './core/mixpanel/batch.ts';
+import type { MixpanelOptions } from './core/mixpanel/client.ts';
 
 /** What the import core needs, wherever events come from. */
 export interface CoreConfig extends BatchLimits {

@@ -4,18 +4,18 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts } from './import/block.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from './import/import.ts';
-import { type Run, startRun } from './import/run.ts';
-import type { Sender } from './import/sender.ts';
-import { type Logger, loggedError } from './log.ts';
+import { addCounts, type Block, noCounts } from './core/block.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from './core/import-blocks.ts';
+import type { Sender } from './core/mixpanel/sender.ts';
+import { type Run, startRun } from './core/run.ts';
 import { Acks } from './pubsub/acks.ts';
 import { toBlock } from './pubsub/message-block.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
-import { register, unregister } from './shutdown.ts';
+import { type Logger, loggedError } from './runtime/log.ts';
+import { register, unregister } from './runtime/shutdown.ts';
+import { failure, workOf } from './runtime/summary.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { messageDeadLetterName } from './storage/names.ts';
-import { failure, workOf } from './summary.ts';
 import transform from './transform.ts';
 
 /** How long a batch that is not full waits for more messages, in milliseconds. */

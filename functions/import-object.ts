@@ -1,16 +1,16 @@
 /** importObject: a notification comes, the object generation that it names is imported, or goes on being imported. */
 
 import type { ImportObjectConfig } from './config.ts';
-import { noCounts } from './import/block.ts';
-import { startRun } from './import/run.ts';
-import type { Sender } from './import/sender.ts';
+import { noCounts } from './core/block.ts';
+import type { Sender } from './core/mixpanel/sender.ts';
+import { startRun } from './core/run.ts';
 import { importGeneration } from './import-generation.ts';
-import { type Logger, withTrace } from './log.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
 import { createPublisher } from './pubsub/publisher.ts';
-import { register, unregister } from './shutdown.ts';
+import { type Logger, withTrace } from './runtime/log.ts';
+import { register, unregister } from './runtime/shutdown.ts';
+import { workOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
-import { workOf } from './summary.ts';
 
 /** Handles one CloudEvent; what it throws makes the delivery be refused, and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;

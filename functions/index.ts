@@ -1,15 +1,15 @@
 /** Registers the function that is the functions framework's target, and loads no more than it needs. */
 
-import './heap.ts';
+import './runtime/heap.ts';
 import { cloudEvent, http } from '@google-cloud/functions-framework';
 import { type CoreConfig, readDrainSubscriptionConfig, readImportObjectConfig, readTarget } from './config.ts';
-import { leaveDomain } from './domain.ts';
-import { createMixpanelClient } from './import/client.ts';
-import { ConfigError } from './import/errors.ts';
-import { createSender, type Sender } from './import/sender.ts';
-import { createLogger, withTrace } from './log.ts';
+import { ConfigError } from './core/errors.ts';
+import { createMixpanelClient } from './core/mixpanel/client.ts';
+import { createSender, type Sender } from './core/mixpanel/sender.ts';
 import type { CloudEvent } from './notification.ts';
-import { handleShutdown } from './shutdown.ts';
+import { leaveDomain } from './runtime/domain.ts';
+import { createLogger, withTrace } from './runtime/log.ts';
+import { handleShutdown } from './runtime/shutdown.ts';
 
 const logger = createLogger();
 

@@ -26,7 +26,7 @@
  * distinct_id or `$insert_id` it changes is then a new one to Mixpanel.
  */
 
-import { passThrough, type Transform } from './import/transform.ts';
+import { passThrough, type Transform } from './core/event.ts';
 
 const transform: Transform = passThrough;
 

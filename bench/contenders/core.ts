@@ -1,17 +1,17 @@
 /** Our core on a file, as `npm run import` runs it, without its display. */
 
-import '../../functions/heap.ts';
+import '../../functions/runtime/heap.ts';
+import { readFile } from '../../cli/import/read-file.ts';
 import { readCoreConfig } from '../../functions/config.ts';
-import type { Block } from '../../functions/import/block.ts';
-import { createMixpanelClient } from '../../functions/import/client.ts';
-import { recordBlocks } from '../../functions/import/content.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/import/import.ts';
-import { Ledger } from '../../functions/import/ledger.ts';
-import { RecordParser } from '../../functions/import/records.ts';
-import { startRun } from '../../functions/import/run.ts';
-import { createSender } from '../../functions/import/sender.ts';
-import { passThrough, type Transform } from '../../functions/import/transform.ts';
-import { readFile } from '../../local/import/read-file.ts';
+import type { Block } from '../../functions/core/block.ts';
+import { passThrough, type Transform } from '../../functions/core/event.ts';
+import { RecordParser } from '../../functions/core/formats/json/parser.ts';
+import { recordBlocks } from '../../functions/core/formats/read-blocks.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import { Ledger } from '../../functions/core/ledger.ts';
+import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
+import { createSender } from '../../functions/core/mixpanel/sender.ts';
+import { startRun } from '../../functions/core/run.ts';
 
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });

@@ -3,8 +3,8 @@
 import { openAsBlob, readdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { PubSub } from '@google-cloud/pubsub';
-import { startPubSub } from '../../local/pubsub/server.ts';
-import { startStorage } from '../../local/storage/server.ts';
+import { startPubSub } from '../../local-cloud/pubsub/server.ts';
+import { startStorage } from '../../local-cloud/storage/server.ts';
 import { WORK } from '../paths.ts';
 import { NAMES } from './names.ts';
 

@@ -1,9 +1,9 @@
 /** Makes a block of a message that was pulled. */
 
 import { gunzipSync } from 'node:zlib';
-import type { Block, Origin } from '../import/block.ts';
-import type { InsertIdOf } from '../import/insert-id.ts';
-import { messageBlock, undecodableMessage } from '../import/message.ts';
+import type { Block, Origin } from '../core/block.ts';
+import { messageBlock, undecodableMessage } from '../core/formats/json/message.ts';
+import type { InsertIdOf } from '../core/insert-id.ts';
 import type { ReceivedMessage } from './pull.ts';
 
 /** What a message may decompress to. */

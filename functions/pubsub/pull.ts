@@ -1,7 +1,7 @@
 /** Pulls messages from a subscription, a few pulls side by side while there are many, one while there are none. */
 
 import type { protos, v1 } from '@google-cloud/pubsub';
-import type { Run } from '../import/run.ts';
+import type { Run } from '../core/run.ts';
 import { inTime } from '../storage/requests.ts';
 
 /** A message with the id by which this delivery of it is acknowledged. */

@@ -1,9 +1,9 @@
 /** The checkpoint of an object generation: what it says, and how it is read. */
 
 import type { Bucket } from '@google-cloud/storage';
-import { type Counts, isBalanced, noCounts, type Place, START } from '../import/block.ts';
-import { ImportError } from '../import/errors.ts';
-import type { Format } from '../import/records.ts';
+import { type Counts, isBalanced, noCounts, type Place, START } from '../core/block.ts';
+import { ImportError } from '../core/errors.ts';
+import type { Format } from '../core/formats/json/parser.ts';
 import { statusOf } from './requests.ts';
 
 /** `running` while an import is under way or is to go on; `done`, or `gone` with the object, when it is over. */

@@ -2,9 +2,9 @@
 
 import type { Bucket } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
-import type { Rejection } from '../import/block.ts';
-import { formatDeadLetter } from '../import/dead-letter.ts';
-import type { Run } from '../import/run.ts';
+import type { Rejection } from '../core/block.ts';
+import { formatDeadLetter } from '../core/dead-letter.ts';
+import type { Run } from '../core/run.ts';
 import { encodeChecksum, inTime, statusOf } from './requests.ts';
 
 /** How long rejections wait for company, in milliseconds. */

@@ -1,8 +1,8 @@
 /** Holds an object generation for one invocation: takes its checkpoint over, renews it, and lets it go. */
 
 import type { Bucket } from '@google-cloud/storage';
-import { ImportError } from '../import/errors.ts';
-import type { Run } from '../import/run.ts';
+import { ImportError } from '../core/errors.ts';
+import type { Run } from '../core/run.ts';
 import {
   type Checkpoint,
   noProgress,

@@ -5,8 +5,8 @@ import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
-import { ImportError } from '../import/errors.ts';
-import type { Run } from '../import/run.ts';
+import { ImportError } from '../core/errors.ts';
+import type { Run } from '../core/run.ts';
 import { encodeChecksum, inTime, isTransient, statusOf } from './requests.ts';
 
 /** What a read is held to. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { NAMES } from '../../local/cloud.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
 import { probed, untilText, useSite } from './site.ts';
 
 const HOSTILE = '<img src=x onerror="document.title=1">';

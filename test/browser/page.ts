@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { NAMES } from '../../local/cloud.ts';
-import { serveView } from '../../local/view/server.ts';
+import { serveView } from '../../live-view/server.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
 import { probed, untilText, useSite } from './site.ts';
 
 /** Where the README's pictures are; only written when that is asked for. */

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
-import { stripTypes } from '../../local/view/assets.ts';
-import { type Live, startLive } from '../../local/view/live.ts';
+import { stripTypes } from '../../live-view/assets.ts';
+import { type Live, startLive } from '../../live-view/live.ts';
 
 const probe = stripTypes(readFileSync(new URL('probe.ts', import.meta.url), 'utf8'));
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';

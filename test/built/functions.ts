@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertNothingLeaked, eventJson, startTestCloud } from '../functions/serving.ts';
+import { assertNothingLeaked, eventJson, startTestCloud } from '../support/serving.ts';
 
 test('the built functions import an object and a message', { timeout: 30_000 }, async () => {
   // The folder of the package: its `main` is what is deployed.

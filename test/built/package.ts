@@ -16,12 +16,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PubSub } from '@google-cloud/pubsub';
 import { createStorage } from '../../functions/storage/client.ts';
-import { createTopology, NAMES } from '../../local/cloud.ts';
-import { startMixpanel } from '../../local/mixpanel/server.ts';
-import { startPubSub } from '../../local/pubsub/server.ts';
-import { freePort } from '../../local/served-function.ts';
-import { startStorage } from '../../local/storage/server.ts';
-import { assertNothingLeaked, eventJson, FUNCTION_ENV, SERVICE_ACCOUNT, save } from '../functions/serving.ts';
+import { createTopology, NAMES } from '../../local-cloud/cloud.ts';
+import { startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { startPubSub } from '../../local-cloud/pubsub/server.ts';
+import { freePort } from '../../local-cloud/served-function.ts';
+import { startStorage } from '../../local-cloud/storage/server.ts';
+import { assertNothingLeaked, eventJson, FUNCTION_ENV, SERVICE_ACCOUNT, save } from '../support/serving.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'mixpanel-package-'));
@@ -109,7 +109,7 @@ async function archivedFiles(): Promise<string[]> {
     /source_files = .*?\[(.*?)\].*?fileset\(local\.root, "(.*?)"\)/s.exec(module) ?? [];
   const names: string[] = JSON.parse(`[${named}]`);
   const sources = await Array.fromAsync(glob(pattern, { cwd: root }));
-  assert.ok(names.includes('package.json') && sources.includes('functions/main.mts'), 'the list was found');
+  assert.ok(names.includes('package.json') && sources.includes('functions/runtime/main.mts'), 'the list was found');
   return [...names, ...sources];
 }
 

@@ -3,9 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { PubSub, v1 } from '@google-cloud/pubsub';
 import { createStorage } from '../../functions/storage/client.ts';
-import { createTopology, NAMES } from '../../local/cloud.ts';
-import { startMixpanel } from '../../local/mixpanel/server.ts';
-import { serveFunction } from '../../local/served-function.ts';
+import { createTopology, NAMES } from '../../local-cloud/cloud.ts';
+import { startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { serveFunction } from '../../local-cloud/served-function.ts';
 import {
   type CloudUnderTest,
   FUNCTION_ENV,
@@ -14,7 +14,7 @@ import {
   save,
   toMessage,
   watch,
-} from '../functions/serving.ts';
+} from '../support/serving.ts';
 import { startFakeGcsServer, startPubSubEmulator } from './servers.ts';
 import type { Tools } from './tools.ts';
 

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { NAMES } from '../../local/cloud.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
 import { testDrainSubscription } from '../functions/drain-subscription.cases.ts';
 import { testImportObject } from '../functions/import-object.cases.ts';
-import { assertNothingLeaked, type CloudUnderTest, eventJson } from '../functions/serving.ts';
+import { assertNothingLeaked, type CloudUnderTest, eventJson } from '../support/serving.ts';
 import { startEmulatedCloud } from './cloud.ts';
 import { findTools } from './tools.ts';
 

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { freePort } from '../../local/served-function.ts';
+import { freePort } from '../../local-cloud/served-function.ts';
 import type { Tools } from './tools.ts';
 
 /** A server that answers. */

@@ -7,8 +7,8 @@ import {
   readImportObjectConfig,
   readTarget,
 } from '../../functions/config.ts';
-import { ConfigError } from '../../functions/import/errors.ts';
-import { insertIdByContent, insertIdByPosition } from '../../functions/import/insert-id.ts';
+import { ConfigError } from '../../functions/core/errors.ts';
+import { insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
 
 const account = {
   MIXPANEL_PROJECT_ID: '42',

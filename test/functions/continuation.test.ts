@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { NAMES } from '../../local/cloud.ts';
-import type { PubSubCall, PubSubFault } from '../../local/pubsub/server.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+import type { PubSubCall, PubSubFault } from '../../local-cloud/pubsub/server.ts';
 import {
   assertArrived,
   assertDone,
@@ -12,8 +12,8 @@ import {
   errorCodes,
   givenLines,
   structured,
-} from './arrivals.ts';
-import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from './serving.ts';
+} from '../support/arrivals.ts';
+import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 const UNAVAILABLE = 14;
 const PERMISSION_DENIED = 7;

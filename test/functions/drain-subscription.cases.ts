@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { NAMES } from '../../local/cloud.ts';
-import { assertNothingLeaked, type CloudUnderTest, eventJson, MARKER } from './serving.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+import { assertNothingLeaked, type CloudUnderTest, eventJson, MARKER } from '../support/serving.ts';
 
 /** @param startCloud starts a cloud whose functions have these variables too */
 export function testDrainSubscription(startCloud: (env: Record<string, string>) => Promise<CloudUnderTest>): void {

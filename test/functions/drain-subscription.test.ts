@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from '../support/serving.ts';
 import { testDrainSubscription } from './drain-subscription.cases.ts';
-import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from './serving.ts';
 
 describe('drainSubscription, served by the functions framework', () => {
   testDrainSubscription((env) => startTestCloud({ env }));

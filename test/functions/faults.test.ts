@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { NAMES } from '../../local/cloud.ts';
-import type { Fault } from '../../local/mixpanel/server.ts';
-import type { PubSubFault } from '../../local/pubsub/server.ts';
-import type { StorageFault, StorageRequest } from '../../local/storage/server.ts';
-import { assertArrived, assertDone, deliveredAll, errorCodes, givenLines, structured } from './arrivals.ts';
-import { eventJson, save, startTestCloud, type TestCloud } from './serving.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+import type { Fault } from '../../local-cloud/mixpanel/server.ts';
+import type { PubSubFault } from '../../local-cloud/pubsub/server.ts';
+import type { StorageFault, StorageRequest } from '../../local-cloud/storage/server.ts';
+import { assertArrived, assertDone, deliveredAll, errorCodes, givenLines, structured } from '../support/arrivals.ts';
+import { eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 const UNAVAILABLE = 14;
 const PERMISSION_DENIED = 7;

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { NAMES } from '../../local/cloud.ts';
-import { assertNothingLeaked, type CloudUnderTest, eventJson, type LogLine, MARKER } from './serving.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+import { assertNothingLeaked, type CloudUnderTest, eventJson, type LogLine, MARKER } from '../support/serving.ts';
 
 const lines = (...records: string[]) => records.map((record) => `${record}\n`).join('');
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { serveFunction } from '../../local/served-function.ts';
-import { assertNothingLeaked, MARKER } from './serving.ts';
+import { serveFunction } from '../../local-cloud/served-function.ts';
+import { assertNothingLeaked, MARKER } from '../support/serving.ts';
 
 const VALID = {
   METADATA_SERVER_DETECTION: 'none',

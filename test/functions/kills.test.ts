@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { NAMES } from '../../local/cloud.ts';
-import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from './serving.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 /** Moments at which a function is killed: at the so-manieth operation that it asks of Mixpanel, Cloud Storage or Pub/Sub. */
 const MOMENTS = [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 17, 19, 21, 23];

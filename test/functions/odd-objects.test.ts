@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { NAMES } from '../../local/cloud.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
 import {
   assertArrived,
   assertDone,
@@ -11,8 +11,8 @@ import {
   errorCodes,
   givenLines,
   structured,
-} from './arrivals.ts';
-import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from './serving.ts';
+} from '../support/arrivals.ts';
+import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 describe('an object that is not as it should be', () => {
   let cloud: TestCloud;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { Acks } from '../../../functions/pubsub/acks.ts';
-import { SUBSCRIPTION, type Subscribed, startSubscribed } from './subscribed.ts';
+import { SUBSCRIPTION, type Subscribed, startSubscribed } from '../../support/subscribed.ts';
 
 const PERMISSION_DENIED = 7;
 const UNAVAILABLE = 14;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { insertIdByContent } from '../../../functions/import/insert-id.ts';
+import { insertIdByContent } from '../../../functions/core/insert-id.ts';
 import { toBlock } from '../../../functions/pubsub/message-block.ts';
 
 const SUBSCRIPTION = 'projects/p/subscriptions/s';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
-import { startRun, systemClock } from '../../../functions/import/run.ts';
+import { startRun, systemClock } from '../../../functions/core/run.ts';
 import { pullMessages, type ReceivedMessage } from '../../../functions/pubsub/pull.ts';
-import { SUBSCRIPTION, startSubscribed } from './subscribed.ts';
+import { SUBSCRIPTION, startSubscribed } from '../../support/subscribed.ts';
 
 async function start(t: TestContext, { idleMs = 0 } = {}) {
   const subscribed = await startSubscribed(t);

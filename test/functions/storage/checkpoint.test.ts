@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type Checkpoint, readCheckpoint } from '../../../functions/storage/checkpoint.ts';
-import { startStored } from './stored.ts';
+import { startStored } from '../../support/stored.ts';
 
 const checkpoint: Checkpoint = {
   version: 1,

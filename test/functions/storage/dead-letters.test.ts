@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
-import type { Rejection } from '../../../functions/import/block.ts';
-import { startRun } from '../../../functions/import/run.ts';
+import type { Rejection } from '../../../functions/core/block.ts';
+import { startRun } from '../../../functions/core/run.ts';
 import { createStorage } from '../../../functions/storage/client.ts';
 import { DeadLetterWriter } from '../../../functions/storage/dead-letters.ts';
-import type { StorageFault } from '../../../local/storage/server.ts';
-import { virtualClock } from '../import/sending.ts';
-import { startStored } from './stored.ts';
+import type { StorageFault } from '../../../local-cloud/storage/server.ts';
+import { virtualClock } from '../../support/sending.ts';
+import { startStored } from '../../support/stored.ts';
 
 function rejection(line: number, record = `record ${line}`): Rejection {
   return {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { startRun } from '../../../functions/import/run.ts';
+import { startRun } from '../../../functions/core/run.ts';
 import { type Checkpoint, noProgress, type Progress, readCheckpoint } from '../../../functions/storage/checkpoint.ts';
 import { acquireLease, type Lease } from '../../../functions/storage/lease.ts';
-import type { StorageFault } from '../../../local/storage/server.ts';
-import { virtualClock } from '../import/sending.ts';
-import { firstOf, startStored, until } from './stored.ts';
+import type { StorageFault } from '../../../local-cloud/storage/server.ts';
+import { virtualClock } from '../../support/sending.ts';
+import { firstOf, startStored, until } from '../../support/stored.ts';
 
 const NAME = 'checkpoints/b/o/1.json';
 const LEASE_MS = 60_000;

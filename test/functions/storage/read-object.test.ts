@@ -3,15 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '@node-rs/crc32';
-import { startRun } from '../../../functions/import/run.ts';
+import { startRun } from '../../../functions/core/run.ts';
 import {
   createObjectReader,
   getMetadata,
   ObjectGoneError,
   readObject,
 } from '../../../functions/storage/read-object.ts';
-import type { StorageFault } from '../../../local/storage/server.ts';
-import { firstOf, sleeplessClock, startStored } from './stored.ts';
+import type { StorageFault } from '../../../local-cloud/storage/server.ts';
+import { firstOf, sleeplessClock, startStored } from '../../support/stored.ts';
 
 const SIZE = 1_000_000;
 const content = randomBytes(SIZE);

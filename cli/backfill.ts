@@ -1,0 +1,147 @@
+/** `npm run backfill -- gs://BUCKET/PREFIX`: has the functions import what they have not; see `--help`. */
+
+import { startRun } from '../functions/core/run.ts';
+import { notificationOf } from '../functions/notification.ts';
+import { UsageError } from './import/arguments.ts';
+import { handleInterrupts } from './import/interrupts.ts';
+import { type Address, parseAddress } from './operate/address.ts';
+import type { Candidate } from './operate/candidates.ts';
+import { type CommandLine, EXIT, runCommand } from './operate/command.ts';
+import { readDeployment } from './operate/config.ts';
+import {
+  renderCandidates,
+  renderEnd,
+  renderIdle,
+  renderInterrupted,
+  renderNames,
+  renderProgress,
+} from './operate/render-backfill.ts';
+import { parseSince } from './operate/since.ts';
+import { createStatusLine } from './operate/status-line.ts';
+import { publishInWaves, type WaveProgress } from './operate/waves.ts';
+
+const HELP = `Has the deployed functions import the objects that they have not imported.
+
+Usage: npm run backfill -- [options] gs://BUCKET[/PREFIX]
+
+For each object under the prefix whose checkpoint is not done it publishes a notification, as its upload does: the newest
+first, and never more at once than a few that are not done yet. It waits until all are. Objects that were there before
+the deployment get in like this, and those whose notifications were lost.
+
+Options
+  --since TIME         only objects written since: 24h, 7d, 2w, or a date such as 2026-01-31 (UTC)
+  --pending N          published and not done yet, at most; 200 unless given
+  --dry-run            says how many and which, and publishes nothing
+  --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
+  --topic TOPIC        projects/P/topics/T, where the bucket's notifications go; else OBJECT_TOPIC
+  --help               prints this
+
+The function skips objects whose names do not begin with its OBJECT_PREFIX, and they never become done: name a prefix
+within it, or set OBJECT_PREFIX here as it is there.
+
+Running it again is safe and publishes nothing that is done. Ctrl-C ends it: what was published is imported all the same,
+and running it again goes on with the rest.
+
+Google's credentials are needed; the account needs the roles Storage Object Viewer on both buckets and Pub/Sub Publisher
+on the topic.
+
+Exit code: 0 when all are done (or gone meanwhile), 1 when something failed, 2 when the command or the configuration is
+wrong, 130 after Ctrl-C.
+`;
+
+const OPTIONS = {
+  since: { type: 'string' },
+  pending: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  state: { type: 'string' },
+  topic: { type: 'string' },
+} as const;
+const MAX_PENDING = 200;
+/** With nothing done for so long, something may be wrong. */
+const IDLE_MS = 120_000;
+
+await runCommand({ name: 'backfill', help: HELP, options: OPTIONS, run: backfill });
+
+async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Promise<number> {
+  const [arg, ...more] = args;
+  if (arg === undefined || more.length > 0) {
+    throw new UsageError('Name one prefix. Try: npm run backfill -- --dry-run gs://BUCKET/PREFIX, or --help');
+  }
+  const under = parseAddress(arg);
+  const isDryRun = options['dry-run'] === true;
+  const maxPending = parsePending(options.pending);
+  const since = options.since === undefined ? 0 : parseSince(options.since, Date.now());
+  const topic = isDryRun ? 'unused' : options.topic;
+  const deployment = readDeployment(env, { ...options, topic });
+  const { stateBucket, storageEndpoint, objectPrefix } = deployment;
+  if (under.bucket === stateBucket) {
+    throw new UsageError(`${arg}: the state bucket, whose objects are no events. Name the bucket that they came to`);
+  }
+  // Google's clients take their time to load: what is wrong on the command line is said at once.
+  const { createStorage } = await import('../functions/storage/client.ts');
+  const { findCandidates } = await import('./operate/candidates.ts');
+  const { findOver } = await import('./operate/checkpoint-states.ts');
+  const storage = createStorage(storageEndpoint);
+  const found = await findCandidates(storage, { under, stateBucket, objectPrefix, since });
+  process.stdout.write(renderCandidates(arg, found));
+  if (isDryRun || found.candidates.length === 0) {
+    process.stdout.write(isDryRun ? renderNames(found.candidates) : '');
+    return EXIT.done;
+  }
+  const { createPublisher } = await import('../functions/pubsub/publisher.ts');
+  const publish = createPublisher({
+    topic: deployment.objectTopic,
+    auth: storage.authClient,
+    emulatorHost: deployment.pubsubEmulatorHost,
+  });
+  const state = storage.bucket(stateBucket);
+  const deadLetters = { bucket: stateBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
+  return untilDone(found.candidates, deadLetters, {
+    maxPending,
+    publish: (candidate) => publish(notificationOf(candidate)),
+    findOver: (pending) => findOver(state, pending),
+  });
+}
+
+type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findOver'>;
+
+async function untilDone(
+  candidates: readonly Candidate[],
+  deadLetters: Address,
+  publishing: Publishing,
+): Promise<number> {
+  const line = createStatusLine(process.stderr);
+  const run = startRun();
+  const interrupts = handleInterrupts(() => {});
+  interrupts.watch(run);
+  run.aborted.addEventListener('abort', () => process.exit(EXIT.interrupted));
+  let latest: WaveProgress | undefined;
+  let hasWarned = false;
+  try {
+    await publishInWaves(candidates, {
+      ...publishing,
+      sleep: (ms) => run.clock.sleep(ms, run.stopping),
+      now: run.clock.now,
+      onProgress(progress) {
+        latest = progress;
+        line.show(renderProgress(progress));
+        if (progress.idleMs >= IDLE_MS && !hasWarned) line.print(renderIdle(progress));
+        hasWarned = progress.idleMs >= IDLE_MS;
+      },
+    });
+  } catch (error) {
+    line.close();
+    if (!interrupts.isInterrupted) throw error;
+    process.stdout.write(renderInterrupted(latest));
+    return EXIT.interrupted;
+  }
+  line.close();
+  process.stdout.write(renderEnd(latest!, run.clock.now() - run.startedAt, deadLetters));
+  return EXIT.done;
+}
+
+function parsePending(text: string | undefined): number {
+  if (text === undefined) return MAX_PENDING;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new UsageError(`--pending ${text}: must be a whole number from 1 on`);
+}

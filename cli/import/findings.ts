@@ -1,0 +1,67 @@
+/** Gathers why records were rejected: the first few by their place, all of them by their reason. */
+
+import type { Rejection } from '../../functions/core/block.ts';
+
+/** Rejections that are kept, of those that stand first. */
+const MAX_FIRST = 5;
+/** Different reasons that are counted apart; a transform's exceptions can all be different. */
+const MAX_REASONS = 1_000;
+const OTHER_REASONS = 'other reasons';
+/** Characters of a reason that are shown. */
+const MAX_REASON_LENGTH = 200;
+
+/** Where something was rejected and why; nothing of the record itself. */
+export interface Finding {
+  line: number;
+  offset: number;
+  /** `field: message` */
+  reason: string;
+}
+
+/** What is known of the rejections of one file. */
+export class Findings {
+  /** Those that stand first, in the order of the file. */
+  readonly first: Finding[] = [];
+  /** All rejections. */
+  total = 0;
+  /** Rejections by reason, the places in the reasons left out. */
+  readonly counts = new Map<string, number>();
+
+  /** Takes rejections, in any order. */
+  add(rejections: readonly Rejection[]): void {
+    this.total += rejections.length;
+    for (const { reason, source } of rejections) {
+      const text = describe(reason);
+      this.#count(text);
+      if (!('line' in source)) continue;
+      const last = this.first.at(-1);
+      if (this.first.length === MAX_FIRST && last !== undefined && last.offset < source.offset) continue;
+      this.first.push({ line: source.line, offset: source.offset, reason: text });
+      this.first.sort((a, b) => a.offset - b.offset);
+      this.first.length = Math.min(this.first.length, MAX_FIRST);
+    }
+  }
+
+  #count(reason: string): void {
+    const kind = kindOf(reason);
+    const key = this.counts.has(kind) || this.counts.size < MAX_REASONS ? kind : OTHER_REASONS;
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+  }
+}
+
+/** `field: message` on one line, without what a terminal would take for a command. */
+export function describe({ field, message }: Rejection['reason']): string {
+  // Mixpanel's messages name the field once more.
+  const text = printable(`${field}: ${message.replace(`'${field}' is invalid: `, '')}`);
+  return text.length > MAX_REASON_LENGTH ? `${text.slice(0, MAX_REASON_LENGTH)}…` : text;
+}
+
+/** A described reason without the place in it, so that equal ones are counted together. */
+export function kindOf(reason: string): string {
+  return reason.replace(/,? (at byte \d+|after \d+ bytes)$/, '');
+}
+
+/** Without what a terminal would take for a command. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
+}

@@ -1,0 +1,94 @@
+/** Imports one input, and writes down what of it was rejected. */
+
+import type { CoreConfig } from '../../functions/config.ts';
+import type { Block, Counts } from '../../functions/core/block.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import { Ledger } from '../../functions/core/ledger.ts';
+import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import type { Run } from '../../functions/core/run.ts';
+import transform from '../../functions/transform.ts';
+import { DeadLetterFile } from './dead-letter-file.ts';
+import { Findings } from './findings.ts';
+import type { Input } from './inputs.ts';
+import type { Meter } from './meter.ts';
+import { readBlocks } from './read-blocks.ts';
+
+/** What became of an input. */
+export interface FileResult {
+  name: string;
+  /** `done` when all of it is settled, be it rejected; `interrupted` by Ctrl-C. */
+  state: 'done' | 'interrupted' | 'failed';
+  /** Of exactly the ground before `settledUpTo`. */
+  counts: Counts;
+  /** Up to where everything is settled: the line that begins or goes on there, and bytes of the decoded content. */
+  settledUpTo: { line: number; offset: number };
+  findings: Findings;
+  /** Where its dead letters are, if there are any. */
+  deadLetterPath: string | undefined;
+  durationMs: number;
+  /** What was thrown where it failed. */
+  error?: unknown;
+}
+
+/** What all inputs have in common. */
+export interface FileContext {
+  config: CoreConfig;
+  meter: Meter;
+  run: Run;
+}
+
+/** Imports an input; never throws. */
+export async function importFile(
+  input: Input,
+  { config, meter, run }: FileContext,
+  sender: Sender,
+): Promise<FileResult> {
+  const ledger = new Ledger();
+  const findings = new Findings();
+  const deadLetters = new DeadLetterFile(input.deadLetterPath);
+  const fileMeter = meter.begin(input.name, () => run.stats.accepted);
+  const reader = { insertIdOf: config.insertIdOf, ledger, meter: fileMeter, run };
+  const settle = (block: Block) => {
+    ledger.settle(block);
+    fileMeter.settled(block.size);
+  };
+  const finish = (state: FileResult['state'], deadLetterPath: string, error?: unknown): FileResult => ({
+    name: input.name,
+    state,
+    counts: ledger.counts,
+    settledUpTo: ledger.position,
+    findings,
+    deadLetterPath: deadLetters.hasLetters ? deadLetterPath : undefined,
+    durationMs: run.clock.now() - run.startedAt,
+    error,
+  });
+  try {
+    const isComplete = await importBlocks(
+      readBlocks(input, reader),
+      {
+        ...config,
+        sender,
+        transform,
+        unsettledBytes: () => ledger.aheadBytes,
+        maxUnsettledBytes: MAX_UNSETTLED_BYTES,
+        settle(block) {
+          if (block.rejections.length === 0) return settle(block);
+          findings.add(block.rejections);
+          return deadLetters.write(block.rejections).then(() => settle(block));
+        },
+      },
+      run,
+    );
+    if (isComplete) {
+      await deadLetters.complete();
+      return finish('done', input.deadLetterPath);
+    }
+    return finish('interrupted', deadLetters.partialPath);
+  } catch (error) {
+    return finish('failed', deadLetters.partialPath, error);
+  } finally {
+    await deadLetters.close();
+    fileMeter.end();
+    run.end();
+  }
+}

@@ -1,0 +1,122 @@
+/** Reads dead letters back: lines of newline-delimited JSON, which may have been edited by hand. */
+
+import type { Rejection, Source } from '../../functions/core/block.ts';
+
+/** A dead letter as it was read. */
+export interface Letter {
+  reason: Rejection['reason'];
+  source: Source;
+  insertId: string | undefined;
+  /** In UTC, as ISO 8601; empty where it is not there. */
+  rejectedAt: string;
+  record: Buffer;
+  /** The beginning of the record is there alone. */
+  isTruncated: boolean;
+}
+
+/** A line: a dead letter, or why it is none. */
+export type Line = { number: number; raw: Buffer } & (
+  | { letter: Letter; problem?: undefined }
+  | { letter?: undefined; problem: string }
+);
+
+/** A dead letter has a record of at most 1 MB, which JSON and base64 make longer: no line of a dead-letter file is near this. */
+const MAX_LINE_BYTES = 64_000_000;
+const NEWLINE = 0x0a;
+
+/**
+ * Yields the lines that are not blank.
+ *
+ * @throws where a line is so long that this is no dead-letter file; whatever `chunks` throws
+ */
+export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  let number = 0;
+  let waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  for await (const chunk of chunks) {
+    let at = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, at)) {
+      const raw = Buffer.concat([...waiting, chunk.subarray(at, end)]);
+      waiting = [];
+      waitingBytes = 0;
+      at = end + 1;
+      number++;
+      if (!isBlank(raw)) yield toLine(raw, number);
+    }
+    waiting.push(chunk.subarray(at));
+    waitingBytes += chunk.length - at;
+    if (waitingBytes > MAX_LINE_BYTES) {
+      throw new Error(`line ${number + 1} is longer than ${MAX_LINE_BYTES} bytes: this is no file of dead letters`);
+    }
+  }
+  const raw = Buffer.concat(waiting);
+  if (!isBlank(raw)) yield toLine(raw, number + 1);
+}
+
+function toLine(raw: Buffer, number: number): Line {
+  const parsed = parse(raw.toString().replace(/^\ufeff/, ''));
+  return typeof parsed === 'string' ? { number, raw, problem: parsed } : { number, raw, letter: parsed };
+}
+
+/** The dead letter, or why it is none; never with anything of what stands there. */
+function parse(text: string): Letter | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return 'it is no JSON';
+  }
+  if (!isObject(value)) return 'it is no JSON object';
+  const { reason, source, insertId, rejectedAt, record, recordBase64, truncated } = value;
+  if (!isObject(reason) || typeof reason.field !== 'string' || typeof reason.message !== 'string') {
+    return '`reason` with `field` and `message` is missing';
+  }
+  if (!isSource(source)) return '`source` is missing, or does not say where the record stands';
+  if (typeof record !== 'string' && typeof recordBase64 !== 'string') {
+    return '`record` is missing, or is no text';
+  }
+  return {
+    reason: { field: reason.field, message: reason.message },
+    source,
+    insertId: typeof insertId === 'string' ? insertId : undefined,
+    rejectedAt: typeof rejectedAt === 'string' ? rejectedAt : '',
+    record: typeof record === 'string' ? Buffer.from(record) : Buffer.from(String(recordBase64), 'base64'),
+    isTruncated: truncated === true,
+  };
+}
+
+/** What tells rejections apart: after a crash one may stand in two files. */
+export function sourceKey(source: Source): string {
+  const { event } = source;
+  if ('bucket' in source) {
+    return JSON.stringify([source.bucket, source.object, source.generation, source.offset, event]);
+  }
+  if ('messageId' in source) return JSON.stringify([source.subscription, source.messageId, source.index, event]);
+  return JSON.stringify([source.file, source.offset, event]);
+}
+
+/** Where the record stands, for people. */
+export function placeOf(source: Source): string {
+  const event = source.event === undefined ? '' : `, event ${source.event}`;
+  if ('messageId' in source) {
+    return `message ${source.messageId} of ${source.subscription}, record ${source.index}${event}`;
+  }
+  const file = 'bucket' in source ? `gs://${source.bucket}/${source.object}#${source.generation}` : source.file;
+  return `${file} line ${source.line}, byte ${source.offset}${event}`;
+}
+
+function isSource(value: unknown): value is Source {
+  if (!isObject(value)) return false;
+  const has = (type: 'string' | 'number', ...names: string[]) => names.every((name) => typeof value[name] === type);
+  if (value.event !== undefined && !Number.isSafeInteger(value.event)) return false;
+  if (has('string', 'subscription', 'messageId', 'publishTime')) return has('number', 'index');
+  return has('number', 'line', 'offset') && (has('string', 'file') || has('string', 'bucket', 'object', 'generation'));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte <= 0x20);
+}

@@ -1,0 +1,284 @@
+/** Sends dead letters through the transform and to Mixpanel again, and leaves of their files what was not taken. */
+
+import { hash } from 'node:crypto';
+import type { CoreConfig } from '../../functions/config.ts';
+import { addCounts, type Block, type Counts, noCounts, type Origin } from '../../functions/core/block.ts';
+import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
+import { passThrough, type Transform, type TransformResult } from '../../functions/core/event.ts';
+import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import type { InsertIdOf } from '../../functions/core/insert-id.ts';
+import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import type { Run } from '../../functions/core/run.ts';
+import type { FileMeter } from '../import/meter.ts';
+import { insertIdOfLetter, letterBlock } from './letter-block.ts';
+import type { LetterFile } from './letter-files.ts';
+import { type Letter, readLines, sourceKey } from './letters.ts';
+import { Tally } from './tally.ts';
+
+/** What a replay works with. */
+export interface ReplayContext {
+  config: CoreConfig;
+  sender: Sender;
+  /** The present one. */
+  transform: Transform;
+  run: Run;
+  meter: FileMeter;
+  /** Told of lines that are left where they are, and of files that cannot be done with. */
+  onProblem(place: string, problem: string): void;
+}
+
+/** What became of dead letters. */
+export interface Replayed {
+  /** Of those that were sent through the transform and have their outcome. */
+  counts: Counts;
+  /** Those that were rejected again, by their new reasons. */
+  rejected: Tally;
+  /** Those of which only the beginning is there, and lines that are no dead letters: neither is sent. */
+  truncated: number;
+  unreadable: number;
+  /** Those that stand in two places, sent once. */
+  repeated: number;
+  /** Files that are as they should be: gone, or with what was not taken. */
+  filesDone: number;
+  /** Files that are as they were. */
+  filesLeft: LetterFile[];
+  /** What ended the replay before its time. */
+  error?: unknown;
+}
+
+/** A file under way. */
+interface OpenFile {
+  file: LetterFile;
+  /** Letters without an outcome, and one more while the file is being read. */
+  open: number;
+  /** Whether something else will stand in it than does now. */
+  isChanged: boolean;
+  /** Lines that stay as they are and are not written yet. */
+  lines: Buffer[];
+  lineBytes: number;
+}
+
+/** A letter under way. */
+interface OpenLetter {
+  letter: Letter;
+  from: OpenFile;
+  /** Bytes of its line. */
+  bytes: number;
+}
+
+/** Bytes of lines that are written together. */
+const WRITE_BYTES = 1_048_576;
+const NEWLINE = Buffer.from('\n');
+
+/** Replays the files, one after the other; a file is done with when every letter in it is. Never throws. */
+export async function replayLetters(files: readonly LetterFile[], context: ReplayContext): Promise<Replayed> {
+  const replay = new Replay(context);
+  const { result } = replay;
+  try {
+    await importBlocks(replay.blocks(files), replay.options(), context.run);
+  } catch (error) {
+    result.error = error;
+  }
+  await replay.leaveOpenFiles();
+  result.filesLeft.push(...files.slice(result.filesDone + result.filesLeft.length));
+  return result;
+}
+
+class Replay {
+  readonly result: Replayed = {
+    counts: noCounts(),
+    rejected: new Tally(),
+    truncated: 0,
+    unreadable: 0,
+    repeated: 0,
+    filesDone: 0,
+    filesLeft: [],
+  };
+  readonly #context: ReplayContext;
+  readonly #openFiles = new Set<OpenFile>();
+  /** By what names it in its block. */
+  readonly #letters = new Map<Origin, OpenLetter>();
+  /** What was met before. */
+  readonly #seen = new Set<string>();
+  /** The letter whose block is being taken. */
+  #current: Letter | undefined;
+  #unsettledBytes = 0;
+
+  constructor(context: ReplayContext) {
+    this.#context = context;
+  }
+
+  /** How the blocks are imported. */
+  options() {
+    const { config, sender, transform } = this.#context;
+    return {
+      ...config,
+      sender,
+      insertIdOf: this.#insertIdOf,
+      // Compared by identity, as records then travel as they came.
+      transform: transform === passThrough ? passThrough : this.#transform,
+      unsettledBytes: () => this.#unsettledBytes,
+      maxUnsettledBytes: MAX_UNSETTLED_BYTES,
+      settle: (block: Block) => this.#settle(block),
+    };
+  }
+
+  async *blocks(files: readonly LetterFile[]): AsyncGenerator<Block[]> {
+    const { run, meter } = this.#context;
+    for (const file of files) {
+      const from: OpenFile = { file, open: 1, isChanged: false, lines: [], lineBytes: 0 };
+      this.#openFiles.add(from);
+      try {
+        for await (const { number, raw, letter, problem } of readLines(file.read(run))) {
+          const bytes = raw.length + NEWLINE.length;
+          meter.read(bytes);
+          meter.opened(bytes);
+          const isSent = letter !== undefined && this.#isToBeSent(letter, from, number);
+          if (isSent) {
+            yield [this.#open(letter, from, bytes)];
+            continue;
+          }
+          if (problem !== undefined) this.#leaveLine(`${file.name}:${number}`, problem);
+          if (letter === undefined || letter.isTruncated) await this.#keepLine(raw, from);
+          meter.settled(bytes);
+        }
+      } catch (error) {
+        if (run.stopping.aborted) return;
+        await this.#leaveFile(from, error);
+        continue;
+      }
+      await this.#closeOne(from);
+    }
+  }
+
+  /** Files that were begun and cannot be ended: the run was wound down. */
+  async leaveOpenFiles(): Promise<void> {
+    for (const { file } of this.#openFiles) {
+      await file.leave();
+      this.result.filesLeft.push(file);
+    }
+  }
+
+  #insertIdOf: InsertIdOf = (record, origin, offset, ordinal, event) => {
+    const { letter } = this.#letters.get(origin)!;
+    return insertIdOfLetter(letter, this.#context.config.insertIdOf)(record, origin, offset, ordinal, event);
+  };
+
+  /**
+   * Where a letter is about one of the events that the transform made of the record, that one alone: the others were
+   * imported, or have letters of their own. A block is transformed before the next one is asked for.
+   */
+  #transform: Transform = (record) => {
+    const index = this.#current?.source.event;
+    const result = this.#context.transform(record);
+    return index === undefined ? result : Promise.resolve(result).then((made) => pick(made, index));
+  };
+
+  #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
+    if (letter.isTruncated) {
+      this.result.truncated++;
+      const problem = 'the record is cut, and cannot be sent. Import it from where it came';
+      this.#context.onProblem(`${from.file.name}:${number}`, problem);
+      return false;
+    }
+    const key = hash('sha256', Buffer.concat([Buffer.from(sourceKey(letter.source)), letter.record]), 'base64');
+    if (!this.#seen.has(key)) {
+      this.#seen.add(key);
+      return true;
+    }
+    this.result.repeated++;
+    from.isChanged = true;
+    return false;
+  }
+
+  #leaveLine(place: string, problem: string): void {
+    this.result.unreadable++;
+    this.#context.onProblem(place, `no dead letter: ${problem}. It stays where it is`);
+  }
+
+  #open(letter: Letter, from: OpenFile, bytes: number): Block {
+    const origin: Origin = { sourceOf: () => letter.source };
+    this.#letters.set(origin, { letter, from, bytes });
+    this.#current = letter;
+    this.#unsettledBytes += bytes;
+    from.open++;
+    return letterBlock(letter, origin, this.#insertIdOf);
+  }
+
+  #settle(block: Block): Promise<void> | undefined {
+    const { letter, from, bytes } = this.#letters.get(block.origin)!;
+    this.#letters.delete(block.origin);
+    const { result } = this;
+    addCounts(result.counts, block.counts);
+    from.isChanged = true;
+    if (block.rejections.length === 0 && from.open > 1) {
+      from.open--;
+      this.#settled(bytes);
+      return undefined;
+    }
+    const now = new Date();
+    // With the record as it stands in the letter, however long it is.
+    const again = block.rejections.map((rejection) => ({
+      ...rejection,
+      record: letter.record,
+      bytes: letter.record.length,
+    }));
+    for (const { reason, source } of again) {
+      result.rejected.add({ ...letter, reason, source, rejectedAt: now.toISOString() });
+    }
+    const kept = again.map((rejection) => formatDeadLetter(rejection, now)).join('');
+    return this.#keep(kept, from).then(() => {
+      this.#settled(bytes);
+      return this.#closeOne(from);
+    });
+  }
+
+  #settled(bytes: number): void {
+    this.#unsettledBytes -= bytes;
+    this.#context.meter.settled(bytes);
+  }
+
+  async #keep(lines: string, from: OpenFile): Promise<void> {
+    if (lines !== '' && this.#openFiles.has(from)) await from.file.keep(lines);
+  }
+
+  /** Keeps a line as it is. */
+  async #keepLine(raw: Buffer, from: OpenFile): Promise<void> {
+    from.lines.push(raw, NEWLINE);
+    from.lineBytes += raw.length + NEWLINE.length;
+    if (from.lineBytes >= WRITE_BYTES) await this.#flush(from);
+  }
+
+  async #flush(from: OpenFile): Promise<void> {
+    const lines = Buffer.concat(from.lines);
+    from.lines = [];
+    from.lineBytes = 0;
+    if (lines.length > 0) await from.file.keep(lines);
+  }
+
+  /** A letter of the file has its outcome, or the file is read to its end. */
+  async #closeOne(from: OpenFile): Promise<void> {
+    if (--from.open > 0 || !this.#openFiles.has(from)) return;
+    this.#openFiles.delete(from);
+    try {
+      await this.#flush(from);
+      if (from.isChanged) await from.file.replace();
+      else await from.file.leave();
+      this.result.filesDone++;
+    } catch (error) {
+      await this.#leaveFile(from, error);
+    }
+  }
+
+  async #leaveFile(from: OpenFile, error: unknown): Promise<void> {
+    this.#openFiles.delete(from);
+    this.result.filesLeft.push(from.file);
+    this.#context.onProblem(from.file.name, error instanceof Error ? error.message : String(error));
+    await from.file.leave();
+  }
+}
+
+/** The event of that index, where a transform made several. */
+function pick(result: TransformResult, index: number): TransformResult {
+  return Array.isArray(result) && result.length > 1 ? result[index] : result;
+}

@@ -1,0 +1,90 @@
+/** `npm run replay -- gs://STATE`: dead letters are sent again; see `--help`. */
+
+import '../functions/runtime/heap.ts';
+import { readCoreConfig } from '../functions/config.ts';
+import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
+import { createSender } from '../functions/core/mixpanel/sender.ts';
+import { startRun } from '../functions/core/run.ts';
+import transform from '../functions/transform.ts';
+import { UsageError } from './import/arguments.ts';
+import { showProgress } from './import/display.ts';
+import { handleInterrupts } from './import/interrupts.ts';
+import { Meter } from './import/meter.ts';
+import { countOf } from './import/quantities.ts';
+import { EXIT, explain, runCommand } from './operate/command.ts';
+import { findLetterFiles } from './operate/letter-files.ts';
+import { printProblems } from './operate/problems.ts';
+import { renderReplayed } from './operate/render-replayed.ts';
+import { type Replayed, replayLetters } from './operate/replay-letters.ts';
+
+const HELP = `Sends dead letters again: their records go through functions/transform.ts as it is now, and to Mixpanel.
+
+Usage: npm run replay -- gs://STATE | gs://STATE/PREFIX | FOLDER | FILE …
+
+gs://STATE is the state bucket: all of its dead letters. Below it are
+  dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
+  dead-letters/messages/SUBSCRIPTION/YYYY-MM-DD/      those of a day's messages
+In a FOLDER the files are replayed that are named as the functions and npm run import name them.
+
+What Mixpanel takes, or the transform leaves out, is removed from its file, and a file of which nothing is left is deleted.
+What is rejected again stays, with its new reason. So do records that were too long to be kept whole, and lines that are
+no dead letters; each of them is named.
+
+To put records right first: copy a file from the bucket, edit "record" in it, and copy it back or replay the copy. Leave
+"source" and "insertId" as they are.
+
+Running it again is safe: an event has the same $insert_id as before, also where its record was edited, so Mixpanel
+recognises what it already has. After Ctrl-C, or when something failed, run the same command once more.
+
+Credentials, as environment variables
+  MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
+  or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us. INSERT_ID as in the functions.
+  Google's are asked for when an argument is gs://, and only then; the account needs the role Storage Object User on the
+  state bucket.
+
+Options
+  --help      prints this
+
+Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the command or the configuration is wrong,
+130 after Ctrl-C.
+`;
+
+await runCommand({
+  name: 'replay',
+  help: HELP,
+  options: {},
+  async run({ args, env }) {
+    if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://STATE, or --help');
+    const config = readCoreConfig(env);
+    const files = await findLetterFiles(args, config.storageEndpoint);
+    const startedAt = performance.now();
+    const now = () => performance.now();
+    const meter = new Meter([files.reduce((sum, { size }) => sum + size, 0)], now);
+    const display = showProgress(process.stderr, meter);
+    const interrupts = handleInterrupts(() =>
+      display.print('Interrupted: what is under way is finished; press Ctrl-C again to break it off'),
+    );
+    const problems = printProblems((text) => display.print(text, true));
+    const sender = createSender(createMixpanelClient(config.mixpanel), { ...config, onNotice: display.notice });
+    const run = startRun();
+    interrupts.watch(run);
+
+    const fileMeter = meter.begin(countOf(files.length, 'file'), () => run.stats.accepted);
+    const context = { config, sender, transform, run, meter: fileMeter, onProblem: problems.add };
+    const replayed = await replayLetters(files, context);
+    run.end();
+    fileMeter.end();
+    problems.close();
+    if (files.length > 0) display.endFile();
+    if (replayed.error !== undefined) display.print(explain(replayed.error), true);
+    display.close();
+    process.stdout.write(renderReplayed(replayed, performance.now() - startedAt));
+    return exitCodeOf(replayed, interrupts.isInterrupted);
+  },
+});
+
+function exitCodeOf({ counts, truncated, unreadable, filesLeft, error }: Replayed, isInterrupted: boolean): number {
+  const isComplete = error === undefined && filesLeft.length === 0;
+  if (isInterrupted && !isComplete) return EXIT.interrupted;
+  return isComplete && counts.rejected + truncated + unreadable === 0 ? EXIT.done : EXIT.incomplete;
+}

@@ -1,0 +1,116 @@
+/** The server of the view: the page, the stream of what happens, and what the page can ask for. */
+
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import type { LocalCloud } from '../local-cloud/cloud.ts';
+import { kill, publish, RefusedError, setSwitch, upload, uploadMade, uploadSamples } from './actions.ts';
+import { readAsset } from './assets.ts';
+import { refusalOf, SECURITY_HEADERS } from './guard.ts';
+import { groupLetters, replayGroup } from './letters.ts';
+import { createStream } from './stream.ts';
+import type { Watch } from './watch.ts';
+
+/** A message of 10 MB, as JSON. */
+const MAX_BODY_BYTES = 64_000_000;
+
+/** What is shown, and where. */
+export interface ViewOptions {
+  cloud: LocalCloud;
+  watch: Watch;
+  /** The port on 127.0.0.1; 0 for any that is free. */
+  port: number;
+}
+
+/** A view that is being served. */
+export interface ViewServer {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** What a handler is given. */
+interface Asked {
+  request: IncomingMessage;
+  query: URLSearchParams;
+  /** The body as JSON. */
+  body(): Promise<Record<string, unknown>>;
+}
+
+/**
+ * Serves the view on loopback, to its own page alone.
+ *
+ * @throws where the port is taken
+ */
+export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Promise<ViewServer> {
+  const stream = createStream(watch);
+  let rounds = 0;
+  const said = async (text: string | Promise<string>) => ({ text: await text });
+  const handlers: Record<string, (asked: Asked) => Promise<object>> = {
+    'GET /letters': async () => ({ groups: await groupLetters(cloud) }),
+    'POST /upload': ({ request, query }) =>
+      said(upload(cloud, query.get('name') ?? '', request, request.headers['content-length'])),
+    'POST /samples': () => said(uploadSamples(cloud, ++rounds)),
+    'POST /made': async ({ body }) => said(uploadMade(cloud, Number((await body()).count))),
+    'POST /publish': async ({ body }) => said(publish(cloud, await body())),
+    'POST /switch': async ({ body }) => said(setSwitch(watch, await body())),
+    'POST /kill': async ({ body }) => said(kill(cloud, (await body()).target)),
+    'POST /replay': async ({ body }) => said(replayGroup(cloud, watch, String((await body()).reason))),
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    response.setHeader('cache-control', 'no-store');
+    const refusal = refusalOf(request, port);
+    if (refusal !== undefined) return send(request, response, 403, { error: refusal });
+    const { pathname, searchParams: query } = new URL(`http://view${request.url}`);
+    if (request.method === 'GET' && pathname === '/stream') {
+      return stream.open(response, String(request.headers['last-event-id'] ?? query.get('last') ?? ''));
+    }
+    const handler = handlers[`${request.method} ${pathname}`];
+    if (handler !== undefined) {
+      return send(request, response, 200, await handler({ request, query, body: () => readBody(request) }));
+    }
+    const asset = request.method === 'GET' ? await readAsset(pathname) : undefined;
+    if (asset === undefined) return send(request, response, 404, { error: 'There is no such thing here' });
+    response.setHeader('content-type', asset.type);
+    response.end(asset.content);
+  }
+
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
+    answer(request, response).catch((error) => {
+      const isRefused = error instanceof RefusedError;
+      const text = error instanceof Error ? error.message : String(error);
+      send(request, response, isRefused ? 400 : 500, { error: text });
+    });
+  });
+  server.listen(wanted, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      stream.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, body: object): void {
+  if (response.headersSent || response.destroyed) return void response.destroy();
+  // A browser that is still sending must get to read the answer.
+  request.resume();
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new RefusedError('That is too much');
+  const body = await json(request).catch(() => undefined);
+  if (typeof body !== 'object' || body === null) throw new RefusedError('That is no JSON object');
+  return body as Record<string, unknown>;
+}

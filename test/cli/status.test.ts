@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { noCounts } from '../../functions/core/block.ts';
+import { type Checkpoint, noProgress } from '../../functions/storage/checkpoint.ts';
+import { checkpointName, objectDeadLetterName } from '../../functions/storage/names.ts';
+import { letterLine, runCommand, type Site, startSite } from '../support/operating.ts';
+
+const UUID = '00000000-0000-4000-8000-000000000000';
+const NAMES = { plain: 'a.ndjson', odd: 'folder/50% é 🎉 #7/x.ndjson', long: `${'long/'.repeat(200)}x.ndjson` };
+
+let site: Site;
+before(async () => {
+  site = await startSite();
+});
+after(() => site.close());
+
+const status = (...args: string[]) => runCommand('status', args, { env: site.env, cwd: site.folder });
+
+/** Uploads an object of 1,000 bytes and returns its generation. */
+async function upload(object: string): Promise<string> {
+  const file = site.imports.file(object);
+  await file.save(Buffer.alloc(1_000, 0x20), { resumable: false });
+  return String(file.metadata.generation);
+}
+
+async function writeCheckpoint(object: string, generation: string, fields: Partial<Checkpoint>): Promise<void> {
+  const checkpoint = {
+    version: 1,
+    state: 'running',
+    holder: UUID,
+    leaseExpiresAt: null,
+    takeovers: 0,
+    ...noProgress(),
+  };
+  const name = checkpointName({ bucket: 'imports', object, generation });
+  const metadata = { metadata: { state: fields.state ?? 'running' } };
+  await site.state.file(name).save(JSON.stringify({ ...checkpoint, ...fields }), { resumable: false, metadata });
+}
+
+for (const [kind, object] of Object.entries(NAMES)) {
+  test(`says of an object with a ${kind} name that it is done, with its counts and dead letters`, async () => {
+    const generation = await upload(object);
+    assert.match((await status(`gs://imports/${object}`)).stdout, /not seen yet: .*\n?.*npm run backfill/);
+    const counts = { read: 3, expanded: 0, imported: 1, rejected: 1, dropped: 1 };
+    await writeCheckpoint(object, generation, { state: 'done', offset: 1_000, line: 4, counts });
+    const source = { bucket: 'imports', object, generation, line: 2, offset: 10 };
+    const name = objectDeadLetterName(source, 10, UUID);
+    await site.state.file(name).save(letterLine({ source }), { resumable: false });
+
+    const { code, stdout } = await status(`gs://imports/${object}`);
+    assert.ok(stdout.startsWith(`gs://imports/${object}#${generation}: 1.0 kB, written 20`));
+    assert.match(stdout, /\ndone: all of it is settled\.\n {2}read 3 {3}imported 1 {3}rejected 1 {3}dropped 1\n/);
+    assert.ok(stdout.includes(`\n1 dead letter in gs://state/${name.slice(0, name.lastIndexOf('/') + 1)}\n`));
+    assert.match(stdout, /1 {2}properties\.time: must not lie ahead\n +gs:.* line 2, byte 10, 2026-11-23T10:00:00\n/);
+    assert.equal(code, 0);
+  });
+}
+
+const hour = 3_600_000;
+const progress = { offset: 400, line: 5, format: 'ndjson', gzip: false } as const;
+const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: RegExp }> = {
+  'held by whom, and how far it has come': {
+    fields: () => ({ ...progress, leaseExpiresAt: new Date(Date.now() + hour).toISOString() }),
+    expected: /running: up to byte 400, line 5, 40% of 1,000 is settled; held by 00000000-.* until 2\S+\.\n/,
+  },
+  'that the lease has expired, and how often': {
+    fields: () => ({ ...progress, leaseExpiresAt: new Date(Date.now() - hour).toISOString(), takeovers: 2 }),
+    expected: /which is over: the next delivery takes over\. Leases that expired without movement: 2\.\n/,
+  },
+  'that nobody holds it, and no part of compressed content': {
+    fields: () => ({ ...progress, gzip: true }),
+    expected: /up to byte 400, line 5 of the decompressed content is settled; nobody holds it/,
+  },
+  'that it is gone': {
+    fields: () => ({ state: 'gone' }),
+    expected: /gone: the object was not there any more; nothing of it was settled\.\n/,
+  },
+};
+for (const [name, { fields, expected }] of Object.entries(RUNNING)) {
+  test(`says of one that is not done ${name}`, async () => {
+    await writeCheckpoint('running', await upload('running'), { counts: noCounts(), ...fields() });
+    const { code, stdout } = await status('gs://imports/running');
+    assert.match(stdout, expected);
+    assert.equal(code, 1);
+  });
+}
+
+test('tells generations apart, and names the others', async () => {
+  const older = await upload('twice');
+  await writeCheckpoint('twice', older, { state: 'done' });
+  await writeCheckpoint('twice/below', '12', { state: 'done' });
+  const newer = await upload('twice');
+  const live = await status('gs://imports/twice');
+  assert.match(
+    live.stdout,
+    new RegExp(`#${newer}: .*\\n\\nnot seen yet: .*\\n.*\\n\\nOther generations of it\\n {2}#${older} {2}done\\n$`),
+  );
+  assert.equal(live.code, 1);
+  const asked = await status(`gs://imports/twice#${older}`);
+  assert.match(asked.stdout, /: not in the bucket any more\n\ndone: /);
+  assert.equal(asked.code, 0);
+});
+
+test('takes the state bucket from the command line, and says what is missing or wrong', async () => {
+  const { STATE_BUCKET: _, ...env } = site.env;
+  const run = (...args: string[]) => runCommand('status', args, { env, cwd: site.folder });
+  const nowhere = await run('gs://imports/nowhere');
+  assert.match(nowhere.stderr, /--state gs:\/\/STATE/);
+  assert.equal(nowhere.code, 2);
+  const found = await run('--state', 'gs://state', 'gs://imports/nowhere');
+  assert.match(found.stdout, /no such object, and no checkpoint/);
+  assert.equal(found.code, 1);
+  assert.equal((await run('--state', 'gs://state/checkpoints', 'gs://imports/nowhere')).code, 2);
+  assert.equal((await run('--state', 'state', 'imports/nowhere')).code, 2);
+});
+
+test('says of a checkpoint of a later version that it cannot be used', async () => {
+  await writeCheckpoint('later', await upload('later'), { version: 2 as 1 });
+  const { code, stderr } = await status('gs://imports/later');
+  assert.match(stderr, /its version is 2, and this code knows 1/);
+  assert.equal(code, 1);
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Rejection } from '../../../functions/core/block.ts';
+import { formatDeadLetter } from '../../../functions/core/dead-letter.ts';
+import { parse } from '../../support/parsing.ts';
+
+const rejectedAt = new Date('2026-11-23T01:02:03.456Z');
+const reason = { field: 'properties.time', message: "'properties.time' is invalid" };
+const source = { bucket: 'b', object: 'o', generation: '1', line: 7, offset: 812 };
+const start = `{"reason":${JSON.stringify(reason)},"source":${JSON.stringify(source)},`;
+const at = '"rejectedAt":"2026-11-23T01:02:03.456Z"';
+
+function rejection(record: Buffer, more: Partial<Rejection> = {}): Rejection {
+  return { reason, source, insertId: 'id', record, bytes: record.length, ...more };
+}
+
+const cases: { name: string; rejection: Rejection; expected: string }[] = [
+  {
+    name: 'a record as text',
+    rejection: rejection(Buffer.from('{"event":"ä\\n"}')),
+    expected: `${start}"insertId":"id",${at},"record":"{\\"event\\":\\"ä\\\\n\\"}"}\n`,
+  },
+  {
+    name: 'line ends in a record, which remain its own',
+    rejection: rejection(Buffer.from('{\r\n}')),
+    expected: `${start}"insertId":"id",${at},"record":"{\\r\\n}"}\n`,
+  },
+  {
+    name: 'an empty record',
+    rejection: rejection(Buffer.alloc(0)),
+    expected: `${start}"insertId":"id",${at},"record":""}\n`,
+  },
+  {
+    name: 'a byte order mark and a zero',
+    rejection: rejection(Buffer.from([0xef, 0xbb, 0xbf, 0x00])),
+    expected: `${start}"insertId":"id",${at},"record":"\ufeff\\u0000"}\n`,
+  },
+  {
+    name: 'no valid UTF-8 as base64',
+    rejection: rejection(Buffer.from([0x7b, 0xff, 0x7d])),
+    expected: `${start}"insertId":"id",${at},"recordBase64":"e/99"}\n`,
+  },
+  {
+    name: 'the beginning of a record that is not held whole',
+    rejection: rejection(Buffer.from('{"a'), { insertId: undefined, bytes: 1_000_001 }),
+    expected: `${start}${at},"record":"{\\"a","truncated":true,"bytes":1000001}\n`,
+  },
+  {
+    name: 'the beginning, no valid UTF-8, of a record that is not held whole',
+    rejection: rejection(Buffer.from([0xff]), { insertId: undefined, bytes: 2 }),
+    expected: `${start}${at},"recordBase64":"/w==","truncated":true,"bytes":2}\n`,
+  },
+  {
+    name: 'which of several events it was',
+    rejection: rejection(Buffer.from('{}'), { source: { ...source, event: 0 } }),
+    expected: `{"reason":${JSON.stringify(reason)},"source":{"bucket":"b","object":"o","generation":"1","line":7,"offset":812,"event":0},"insertId":"id",${at},"record":"{}"}\n`,
+  },
+  {
+    name: 'a message as the source',
+    rejection: rejection(Buffer.from('{}'), {
+      source: { subscription: 's', messageId: 'm', publishTime: 't', index: 0 },
+    }),
+    expected: `{"reason":${JSON.stringify(reason)},"source":{"subscription":"s","messageId":"m","publishTime":"t","index":0},"insertId":"id",${at},"record":"{}"}\n`,
+  },
+];
+
+describe('a dead letter', () => {
+  for (const { name, rejection: input, expected } of cases) {
+    test(`holds ${name}, on one line`, () => {
+      const line = formatDeadLetter(input, rejectedAt);
+      assert.equal(line, expected);
+      assert.equal(line.indexOf('\n'), line.length - 1);
+    });
+  }
+
+  test('gives back the very bytes of any record that is held whole', () => {
+    for (const bytes of [
+      Buffer.from('{"a":"\u2028\ud83d\ude00"}'),
+      Buffer.from([0xc3, 0x28]),
+      Buffer.from([0, 1, 2]),
+    ]) {
+      const letter = JSON.parse(formatDeadLetter(rejection(bytes), rejectedAt));
+      const record = 'record' in letter ? Buffer.from(letter.record) : Buffer.from(letter.recordBase64, 'base64');
+      assert.deepEqual(record, bytes);
+    }
+  });
+
+  test('of a record that is too large holds its beginning in whole characters, and its length', () => {
+    const large = Buffer.from(`{"event":"a","properties":{"x":"${'€'.repeat(400_000)}"}}`);
+    const { rejections } = parse(Buffer.concat([large, Buffer.from('\n{"event":"b","properties":{}}\n')]));
+    const letter = JSON.parse(formatDeadLetter(rejections[0]!, rejectedAt));
+    assert.equal(letter.truncated, true);
+    assert.equal(letter.bytes, large.length);
+    assert.ok(large.toString().startsWith(letter.record));
+    assert.ok(Buffer.byteLength(letter.record) > 65_530);
+    assert.ok(!('insertId' in letter));
+  });
+});

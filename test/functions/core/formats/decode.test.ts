@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { createGzip, deflateSync, gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { CorruptGzipError, decode } from '../../../../functions/core/formats/decode.ts';
+import { chunksOf, pieces } from '../../../support/pipeline.ts';
+
+const text = Buffer.from(Array.from({ length: 3_000 }, (_, index) => `line ${index} ${index ** 3}\n`).join(''));
+const zeros = Buffer.alloc(512);
+
+/** Decodes `stored`, in pieces of `size`; what could be decoded, and what went wrong behind that. */
+async function decodeAll(stored: Buffer, size = 65_536) {
+  return collect(await decode(chunksOf(pieces(stored, size))));
+}
+
+async function collect({ isGzip, chunks }: Awaited<ReturnType<typeof decode>>) {
+  const decoded: Buffer[] = [];
+  let error: unknown;
+  try {
+    for await (const chunk of chunks) decoded.push(Buffer.from(chunk));
+  } catch (failure) {
+    error = failure;
+  }
+  return { isGzip, content: Buffer.concat(decoded), error };
+}
+
+describe('decode', { timeout: 20_000 }, () => {
+  const gzip = gzipSync(text);
+  const wholeCases: { name: string; stored: Buffer; isGzip: boolean; expected: Buffer }[] = [
+    { name: 'plain text', stored: text, isGzip: false, expected: text },
+    { name: 'nothing at all', stored: Buffer.alloc(0), isGzip: false, expected: Buffer.alloc(0) },
+    { name: 'the first byte of gzip alone', stored: Buffer.from([0x1f]), isGzip: false, expected: Buffer.from([0x1f]) },
+    { name: 'one byte', stored: Buffer.from('{'), isGzip: false, expected: Buffer.from('{') },
+    { name: 'zlib without gzip', stored: deflateSync('a'), isGzip: false, expected: deflateSync('a') },
+    {
+      name: 'the first byte of gzip and another',
+      stored: Buffer.from([0x1f, 0x8c]),
+      isGzip: false,
+      expected: Buffer.from([0x1f, 0x8c]),
+    },
+    { name: 'gzip', stored: gzip, isGzip: true, expected: text },
+    { name: 'gzip of nothing', stored: gzipSync(''), isGzip: true, expected: Buffer.alloc(0) },
+    {
+      name: 'gzip of one byte that gzip begins with',
+      stored: gzipSync(Buffer.from([0x1f])),
+      isGzip: true,
+      expected: Buffer.from([0x1f]),
+    },
+    { name: 'gzip twice', stored: gzipSync(gzip), isGzip: true, expected: text },
+    {
+      name: 'gzip twice, in several members',
+      stored: Buffer.concat([gzipSync(gzip.subarray(0, 1)), gzipSync(gzip.subarray(1))]),
+      isGzip: true,
+      expected: text,
+    },
+    {
+      name: 'several members',
+      stored: Buffer.concat([gzip, gzipSync('x'), gzipSync('y')]),
+      isGzip: true,
+      expected: Buffer.concat([text, Buffer.from('xy')]),
+    },
+    {
+      name: 'empty members between others',
+      stored: Buffer.concat([gzipSync(''), gzip, gzipSync(''), gzipSync('y')]),
+      isGzip: true,
+      expected: Buffer.concat([text, Buffer.from('y')]),
+    },
+    { name: 'zeros behind a member', stored: Buffer.concat([gzip, zeros]), isGzip: true, expected: text },
+    {
+      name: 'one zero between members',
+      stored: Buffer.concat([gzip, Buffer.alloc(1), gzip]),
+      isGzip: true,
+      expected: Buffer.concat([text, text]),
+    },
+    {
+      name: 'zeros between and behind members',
+      stored: Buffer.concat([gzip, zeros, gzip, zeros, gzipSync('z'), zeros]),
+      isGzip: true,
+      expected: Buffer.concat([text, text, Buffer.from('z')]),
+    },
+    {
+      name: 'more zeros than a step',
+      stored: Buffer.concat([gzip, Buffer.alloc(40_000), gzip]),
+      isGzip: true,
+      expected: Buffer.concat([text, text]),
+    },
+  ];
+  for (const { name, stored, isGzip, expected } of wholeCases) {
+    test(`decodes ${name}, however it is cut`, async () => {
+      for (const size of [65_536, 1_000, 61, 1]) {
+        if (stored.length / size > 2_000) continue;
+        const decoded = await decodeAll(stored, size);
+        assert.equal(decoded.error, undefined, `pieces of ${size}`);
+        assert.equal(decoded.isGzip, isGzip);
+        assert.ok(decoded.content.equals(expected), `pieces of ${size}: ${decoded.content.length} bytes`);
+      }
+    });
+  }
+
+  test('decodes members and padding whatever the chunks, empty ones among them', async () => {
+    const part = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => ({ stored: gzipSync(bytes), content: Buffer.from(bytes) })),
+      fc.nat(300).map((length) => ({ stored: Buffer.alloc(length), content: Buffer.alloc(0) })),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(part, { maxLength: 6 }),
+        fc.array(fc.nat(1_500), { maxLength: 12 }),
+        async (parts, cuts) => {
+          // Its content does not begin as gzip does, which would be decoded once more.
+          const stored = Buffer.concat([gzipSync('head'), ...parts.map((it) => it.stored)]);
+          const expected = Buffer.concat([Buffer.from('head'), ...parts.map((it) => it.content)]);
+          const ends = [...cuts.map((cut) => Math.min(cut, stored.length)).sort((a, b) => a - b), stored.length];
+          const chunks = ends.map((end, index) => stored.subarray(ends[index - 1] ?? 0, end));
+          const decoded = await collect(await decode(chunksOf(chunks)));
+          assert.equal(decoded.error, undefined);
+          assert.deepEqual(decoded.content, expected);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  const flipped = Buffer.from(gzip);
+  flipped[gzip.length - 6]! ^= 0xff;
+  const wrongSize = Buffer.from(gzip);
+  wrongSize[gzip.length - 2]! ^= 0xff;
+  const corruptCases: { name: string; stored: Buffer; least: Buffer }[] = [
+    { name: 'a member cut in its middle', stored: gzip.subarray(0, gzip.length >> 1), least: text.subarray(0, 10_000) },
+    { name: 'a member cut in its last byte', stored: gzip.subarray(0, -1), least: text },
+    { name: 'a header cut short', stored: gzip.subarray(0, 5), least: Buffer.alloc(0) },
+    { name: 'the magic alone', stored: gzip.subarray(0, 2), least: Buffer.alloc(0) },
+    { name: 'a second member cut in its header', stored: Buffer.concat([gzip, gzip.subarray(0, 1)]), least: text },
+    { name: 'a second member cut in its middle', stored: Buffer.concat([gzip, gzip.subarray(0, 5_000)]), least: text },
+    { name: 'garbage behind a member', stored: Buffer.concat([gzip, Buffer.from('garbage')]), least: text },
+    { name: 'garbage behind padding', stored: Buffer.concat([gzip, zeros, Buffer.from('garbage')]), least: text },
+    { name: 'a wrong checksum', stored: flipped, least: text },
+    { name: 'a wrong length', stored: wrongSize, least: text },
+    {
+      name: 'the magic and garbage',
+      stored: Buffer.from([0x1f, 0x8b, 0xff, 0xff, 1, 2, 3, 4, 5, 6, 7, 8]),
+      least: Buffer.alloc(0),
+    },
+    { name: 'gzip in gzip, the inner cut', stored: gzipSync(gzip.subarray(0, -20)), least: text.subarray(0, 10_000) },
+    { name: 'gzip in gzip, the outer cut', stored: gzipSync(gzip).subarray(0, -12), least: text.subarray(0, 10_000) },
+  ];
+  for (const { name, stored, least } of corruptCases) {
+    test(`throws CorruptGzipError behind what can be decoded of ${name}`, async () => {
+      for (const size of [65_536, 1_000, 61]) {
+        const { isGzip, content, error } = await decodeAll(stored, size);
+        assert.ok(error instanceof CorruptGzipError, `pieces of ${size}: ${error}`);
+        assert.ok(isGzip);
+        assert.ok(content.subarray(0, least.length).equals(least), `pieces of ${size}: ${content.length} bytes`);
+        assert.ok(text.subarray(0, content.length).equals(content) || content.subarray(0, text.length).equals(text));
+      }
+    });
+  }
+
+  test('leaves no error behind that nobody handles, whatever byte is broken', async () => {
+    const small = gzipSync('{"event":"a"}\n'.repeat(5));
+    for (let at = 2; at < small.length; at++) {
+      const broken = Buffer.from(small);
+      broken[at]! ^= 0x55;
+      const { error } = await decodeAll(broken, 3);
+      assert.ok(error === undefined || error instanceof CorruptGzipError, `byte ${at}: ${error}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  for (const [name, before] of [
+    ['before the first byte', []],
+    ['behind the first byte of the magic', [gzip.subarray(0, 1)]],
+    ['in the middle of gzip', [gzip.subarray(0, 100)]],
+    ['in the middle of gzip in gzip', [gzipSync(gzip).subarray(0, 400)]],
+    ['in plain content', [text]],
+    ['between members', [gzip]],
+  ] as const) {
+    test(`passes the source's own error on unchanged, ${name}`, async () => {
+      const error = new TypeError('the read broke');
+      const source = chunksOf(before, { error });
+      const result = await decode(source).then(collect, (thrown: unknown) => ({ error: thrown }));
+      assert.equal(result.error, error);
+      assert.ok(source.isClosed);
+    });
+  }
+
+  test('does not say what it is of what could not be read', async () => {
+    const error = new Error('the read broke');
+    await assert.rejects(decode(chunksOf([], { error })), error);
+  });
+
+  for (const [name, stored] of [
+    ['plain content', text],
+    ['gzip', gzip],
+    ['gzip in gzip', gzipSync(gzip)],
+  ] as const) {
+    test(`closes the source when the reader of ${name} leaves early`, async () => {
+      const source = chunksOf(pieces(stored, 500));
+      const { chunks } = await decode(source);
+      for await (const _ of chunks) break;
+      assert.ok(source.isClosed);
+      assert.ok(source.pulled < stored.length / 500, 'the source is not read to its end');
+    });
+  }
+
+  test('holds little of what decompresses a thousandfold', async () => {
+    const total = 200_000_000;
+    const block = Buffer.alloc(1_000_000, 'a');
+    const compressor = createGzip({ level: 1 });
+    const ended = once(compressor, 'end');
+    const stored: Buffer[] = [];
+    compressor.on('data', (chunk: Buffer) => stored.push(chunk));
+    for (let at = 0; at < total; at += block.length) {
+      if (!compressor.write(block)) await once(compressor, 'drain');
+    }
+    compressor.end();
+    await ended;
+    const before = process.memoryUsage();
+    let most = 0;
+    let bytes = 0;
+    for await (const chunk of (await decode(chunksOf([Buffer.concat(stored)]))).chunks) {
+      bytes += chunk.length;
+      const { external } = process.memoryUsage();
+      most = Math.max(most, external - before.external);
+    }
+    assert.equal(bytes, total);
+    assert.ok(most < 100_000_000, `${most} bytes more are held`);
+  });
+
+  test('gives out the same of deflated data that are corrupt, however they arrive', async () => {
+    const lines = Array.from({ length: 60_000 }, (_, index) => `${(index * 7_919) % 99_991} ${index ** 3}\n`);
+    const stored = gzipSync(lines.join(''));
+    stored.fill(0xff, stored.length - 40_000, stored.length - 39_900);
+    const whole = await decodeAll(stored, stored.length);
+    assert.ok(whole.error instanceof CorruptGzipError && whole.content.length > 0);
+    for (const size of [7, 1_000, 16_385, 30_001, 65_536]) {
+      const { content, error } = await decodeAll(stored, size);
+      assert.ok(content.equals(whole.content), `in pieces of ${size}`);
+      assert.deepEqual(error, whole.error);
+    }
+  });
+});

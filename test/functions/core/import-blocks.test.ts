@@ -1,0 +1,826 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { type Block, noCounts, type Place, START } from '../../../functions/core/block.ts';
+import { ImportError } from '../../../functions/core/errors.ts';
+import type { MixpanelEvent } from '../../../functions/core/event.ts';
+import { RecordParser } from '../../../functions/core/formats/json/parser.ts';
+import { recordBlocks } from '../../../functions/core/formats/read-blocks.ts';
+import { insertIdByContent } from '../../../functions/core/insert-id.ts';
+import { Ledger } from '../../../functions/core/ledger.ts';
+import { startRun } from '../../../functions/core/run.ts';
+import type { Fault } from '../../../local-cloud/mixpanel/server.ts';
+import { objectOrigin } from '../../support/parsing.ts';
+import {
+  blocksOf,
+  chunksOf,
+  eventLines,
+  eventText,
+  type Pipeline,
+  pieces,
+  startPipeline,
+} from '../../support/pipeline.ts';
+
+/** Every so many bytes a block, of one to three events. */
+const SMALL = 200;
+
+/** A source that gives out what it is told to, and knows whether it was closed. */
+function controlled() {
+  const waiting: PromiseWithResolvers<IteratorResult<Block[]>>[] = [];
+  const ready: Promise<IteratorResult<Block[]>>[] = [];
+  const put = (result: Promise<IteratorResult<Block[]>>) => {
+    const taker = waiting.shift();
+    if (taker === undefined) ready.push(result);
+    else result.then(taker.resolve, taker.reject);
+  };
+  const source = {
+    pulled: 0,
+    isClosed: false,
+    give: (blocks: Block[]) => put(Promise.resolve({ done: false, value: blocks })),
+    end: () => put(Promise.resolve({ done: true, value: undefined })),
+    fail(error: unknown) {
+      const failed = Promise.reject(error);
+      failed.catch(() => {});
+      put(failed);
+    },
+    [Symbol.asyncIterator]: () => ({
+      next() {
+        source.pulled++;
+        const result = ready.shift();
+        if (result !== undefined) return result;
+        const taker = Promise.withResolvers<IteratorResult<Block[]>>();
+        waiting.push(taker);
+        return taker.promise;
+      },
+      async return(): Promise<IteratorResult<Block[]>> {
+        source.isClosed = true;
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+  return source;
+}
+
+async function blocksIn(content: string, blockBytes?: number): Promise<Block[]> {
+  return (await Array.fromAsync(blocksOf(content, blockBytes))).flat();
+}
+
+function idsAt({ server }: Pipeline): string[] {
+  return server.events().map(({ properties }) => String(properties.$insert_id));
+}
+
+function ids(count: number, prefix: string): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+}
+
+function sorted(texts: string[]): string[] {
+  return [...texts].sort();
+}
+
+describe('importBlocks', { timeout: 40_000 }, () => {
+  describe('accounts for every record', { timeout: 8_000 }, () => {
+    test('that is valid, no event, or refused by Mixpanel', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      const content = [
+        eventText('a'),
+        'no event',
+        eventText('b', { time: 'yesterday' }),
+        '{"event":"e"}',
+        eventText('c'),
+        eventText('d', { distinct_id: 'undefined' }),
+        '{"event":"e","properties":{"$insert_id":{"toString":1},"time":1700000000,"distinct_id":""}}',
+        eventText('e'),
+      ].join('\n');
+      assert.equal(await pipeline.import(blocksOf(content)), true);
+      assert.deepEqual(pipeline.counts, { read: 8, expanded: 0, imported: 3, rejected: 5, dropped: 0 });
+      assert.deepEqual(pipeline.ledger.counts, pipeline.counts);
+      assert.deepEqual(pipeline.ledger.position, { offset: Buffer.byteLength(content), line: 8, checksum: 0 });
+      assert.deepEqual(sorted(idsAt(pipeline)), ['a', 'c', 'e']);
+      const rejected = pipeline.rejections.map(({ source, reason }) => ['line' in source && source.line, reason.field]);
+      assert.deepEqual(
+        rejected.sort(([a], [b]) => Number(a) - Number(b)),
+        [
+          [2, 'record'],
+          [3, 'properties.time'],
+          [4, 'properties'],
+          [6, 'properties.distinct_id'],
+          [7, 'properties.$insert_id'],
+        ],
+      );
+      for (const { source, record } of pipeline.rejections) {
+        assert.equal(record.toString(), content.split('\n')[Number('line' in source && source.line) - 1]);
+      }
+    });
+
+    test('that is refused while others of its block still wait, and is overwritten by those of the next', async (t) => {
+      const pipeline = await startPipeline(t, {
+        sender: { maxEvents: 2, maxBytes: 10_000_000 },
+        import: { maxConcurrency: 1 },
+      });
+      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000)), true);
+      assert.ok(pipeline.settled.length > 3, 'there is a next block');
+      assert.equal(pipeline.rejections.length, 20);
+      for (const { source, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      }
+    });
+
+    test('that a transform gets and Mixpanel refuses once the next blocks were read', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 1_000, maxBytes: 10_000_000 } });
+      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
+      const transform = ({ event, properties }: MixpanelEvent) => ({ event, properties });
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000, true), startRun(), { transform }), true);
+      assert.ok(pipeline.settled.length > 3, 'there is a next block');
+      assert.equal(pipeline.rejections.length, 20);
+      for (const { source, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      }
+    });
+
+    test('of which a transform makes none, one, several, or rubbish', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const transform = async ({ event, properties }: MixpanelEvent) => {
+        const { kind, $insert_id, ...rest } = properties;
+        if (kind === 'none') return null;
+        if (kind === 'one') return { event, properties: { ...rest, $insert_id } };
+        if (kind === 'three') return [1, 2, 3].map((n) => ({ event: `${event}${n}`, properties: rest }));
+        if (kind === 'half bad')
+          return [
+            { event, properties: rest },
+            { event, properties: { ...rest, time: -1 } },
+          ];
+        throw new Error(`no such kind`);
+      };
+      const kinds = ['none', 'one', 'three', 'half bad', 'other', 'none', 'three'];
+      const content = kinds.map((kind, index) => `${eventText(`id-${index}`, { kind })}\n`).join('');
+      const run = startRun();
+      const blocks = blocksOf(`no event\n${content}`, undefined, true);
+      assert.equal(await pipeline.import(blocks, run, { transform }), true);
+      assert.deepEqual(pipeline.counts, { read: 8, expanded: 5, imported: 8, rejected: 3, dropped: 2 });
+      assert.deepEqual(sorted(pipeline.server.events().map(({ event }) => event)), [
+        'e',
+        'e',
+        'e1',
+        'e1',
+        'e2',
+        'e2',
+        'e3',
+        'e3',
+      ]);
+      assert.equal(new Set(idsAt(pipeline)).size, 8);
+      assert.equal(run.stats.accepted, 8);
+      const refused = pipeline.rejections.find(({ reason }) => reason.field === 'properties.time');
+      assert.equal(refused?.source.event, 1);
+      assert.equal(refused?.record.toString(), content.split('\n')[3]);
+    });
+
+    test('of an empty source, and of one without records', async (t) => {
+      const pipeline = await startPipeline(t);
+      assert.equal(await pipeline.import(blocksOf('')), true);
+      assert.equal(await pipeline.import(blocksOf('\n \n')), true);
+      assert.deepEqual(pipeline.counts, noCounts());
+      assert.deepEqual(pipeline.server.requests, []);
+    });
+
+    test('also where Mixpanel takes smaller requests than it was thought to', async (t) => {
+      const pipeline = await startPipeline(t, { server: { maxEvents: 7, maxBytes: 2_000 } });
+      assert.equal(await pipeline.import(blocksOf(eventLines(100, 'id'))), true);
+      assert.deepEqual(pipeline.counts, { ...noCounts(), read: 100, imported: 100 });
+      assert.deepEqual(sorted(idsAt(pipeline)), sorted(ids(100, 'id')));
+    });
+
+    test('and fails loudly where they do not balance', async (t) => {
+      const pipeline = await startPipeline(t);
+      const blocks = await blocksIn(eventLines(3, 'id'));
+      blocks[0]!.counts.read++;
+      const source = controlled();
+      source.give(blocks);
+      source.end();
+      await assert.rejects(
+        pipeline.import(source),
+        (error) => error instanceof ImportError && error.code === 'accounts_unbalanced',
+      );
+      assert.deepEqual(pipeline.settled, []);
+    });
+  });
+
+  test('loses and doubles nothing, whatever is answered, in whatever order, and wherever it is stopped and resumed', async (t) => {
+    const tooLarge: Fault = { status: 413 };
+    const answer: fc.Arbitrary<Fault | undefined> = fc.oneof(
+      { weight: 4, arbitrary: fc.constant(undefined) },
+      fc.constantFrom<Fault>(
+        { status: 500 },
+        { status: 429 },
+        { status: 503, ingest: true },
+        tooLarge,
+        { status: 200, body: 'hello' },
+        { destroy: 'before' },
+        { destroy: 'after' },
+        { report: 0 },
+      ),
+    );
+    const faults = fc.array(
+      fc.tuple(answer, fc.nat(6)).map(([next, delayMs]) => (events: number): Fault => {
+        // One event alone that is too large is rejected.
+        const isLeftOut = next === undefined || (next === tooLarge && events === 1);
+        return { delayMs, ...(isLeftOut ? {} : { next }) };
+      }),
+      { maxLength: 12 },
+    );
+    const line = fc.constantFrom('good', 'good', 'spliced', 'bad', 'refused', 'none', 'two');
+    const pipeline = await startPipeline(t);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(line, { minLength: 1, maxLength: 60 }),
+        faults,
+        fc.array(fc.nat(25), { maxLength: 3 }),
+        fc.record({
+          maxConcurrency: fc.integer({ min: 1, max: 4 }),
+          maxBytesInFlight: fc.integer({ min: 1, max: 3_000 }),
+          maxUnsettledBytes: fc.nat(3_000),
+        }),
+        fc.boolean(),
+        async (kinds, answers, deadlines, limits, isTransformed) => {
+          pipeline.server.reset();
+          pipeline.server.fault = ({ sequence, events }) => answers[sequence]?.(events);
+          Object.assign(pipeline.sender.limits, { maxEvents: 5, maxBytes: 2_000 });
+          const content = Buffer.from(kinds.map((kind, index) => `${lineOf(kind, index)}\n`).join(''));
+          const transform = ({ event, properties: { kind, ...properties } }: MixpanelEvent) => {
+            if (kind === 'none') return null;
+            return kind === 'two'
+              ? [
+                  { event, properties },
+                  { event: 'e2', properties },
+                ]
+              : { event, properties };
+          };
+          const more = isTransformed ? { ...limits, transform } : limits;
+          const counts = noCounts();
+          const rejected = new Set<number>();
+          let position = START;
+          for (let round = 0; ; round++) {
+            const deadlineMs = deadlines[round];
+            const run = startRun(deadlineMs);
+            const ledger = new Ledger(position);
+            const blocks = resumedBlocks(content, position, isTransformed);
+            const isComplete = await pipeline.import(
+              blocks,
+              run,
+              {
+                ...more,
+                unsettledBytes: () => ledger.aheadBytes,
+                async settle(block) {
+                  if (block.rejections.length > 0) await sleep(block.rejections.length % 3);
+                  for (const { source } of block.rejections) rejected.add(('line' in source && source.line) || 0);
+                  ledger.settle(block);
+                },
+              },
+              ledger,
+            );
+            run.end();
+            for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += ledger.counts[key];
+            position = ledger.position;
+            if (isComplete) break;
+            assert.ok(deadlineMs !== undefined, 'only a deadline ends it before its end');
+          }
+          const of = (kind: string) => kinds.filter((it) => it === kind).length;
+          const [none, two] = isTransformed ? [of('none'), of('two')] : [0, 0];
+          assert.deepEqual(counts, {
+            read: kinds.length,
+            expanded: two,
+            imported: kinds.length + two - none - of('bad') - of('refused'),
+            rejected: of('bad') + of('refused'),
+            dropped: none,
+          });
+          assert.equal(position.offset, content.length);
+          assert.equal(
+            pipeline.server.events().length,
+            counts.imported,
+            'every event has arrived, and once to the eye of a report',
+          );
+          assert.equal(rejected.size, counts.rejected);
+        },
+      ),
+      { numRuns: 40, interruptAfterTimeLimit: 5_000 },
+    );
+  });
+
+  describe('settles', { timeout: 8_000 }, () => {
+    test('blocks as their answers come, while the watermark waits for the first', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 4, maxBytes: 10_000_000 } });
+      const { server, ledger, settled } = pipeline;
+      const others = Promise.withResolvers<void>();
+      server.fault = ({ sequence }) =>
+        sequence === 0
+          ? { delayMs: 150 }
+          : { delayMs: 5, next: { status: sequence % 3 === 0 ? 503 : 200, ingest: true } };
+      server.on('request', () => server.received >= 16 && others.resolve());
+      const run = startRun();
+      const content = eventLines(20, 'id');
+      const result = pipeline.import(blocksOf(content, SMALL), run);
+      await others.promise;
+      const before = ledger.position.offset;
+      assert.equal(await result, true);
+      assert.ok(before < content.length / 4, 'the watermark did not move over what was not answered');
+      assert.notDeepEqual(
+        settled.map(({ offset }) => offset),
+        settled.map(({ offset }) => offset).sort((a, b) => a - b),
+      );
+      assert.equal(ledger.position.offset, content.length);
+      assert.deepEqual(ledger.counts, { ...noCounts(), read: 20, imported: 20 });
+    });
+
+    test('a block once all batches are answered over which its events are spread', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const { server, settled } = pipeline;
+      server.fault = ({ sequence }) => (sequence === 2 ? { delayMs: 60 } : undefined);
+      server.on('request', ({ sequence }) => {
+        if (sequence !== 2) assert.equal(settled.length, 0);
+      });
+      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id'))), true);
+      assert.equal(server.requests.length, 5);
+      assert.equal(settled.length, 1);
+    });
+
+    test('and awaits what settling takes, after it has told that nothing more comes', async (t) => {
+      const pipeline = await startPipeline(t);
+      const steps: string[] = [];
+      const written = Promise.withResolvers<void>();
+      const isComplete = await pipeline.import(blocksOf('no event\n'), startRun(), {
+        settle: () => written.promise.then(() => void steps.push('settled')),
+        flush: () => {
+          steps.push('flush');
+          setTimeout(written.resolve, 20);
+        },
+      });
+      assert.equal(isComplete, true);
+      assert.deepEqual(steps, ['flush', 'settled']);
+    });
+  });
+
+  describe('keeps under way', { timeout: 8_000 }, () => {
+    test('no more batches than it may, and as many', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
+      pipeline.server.fault = () => ({ delayMs: 10 });
+      assert.equal(
+        await pipeline.import(blocksOf(eventLines(60, 'id'), SMALL), startRun(), { maxConcurrency: 3 }),
+        true,
+      );
+      assert.equal(pipeline.server.maxInFlight, 3);
+      assert.equal(pipeline.server.received, 60);
+    });
+
+    test('no more bytes than it may, and as many', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
+      pipeline.server.fault = () => ({ delayMs: 10 });
+      const content = eventLines(40, 'id', { padding: 'x'.repeat(1_000) });
+      assert.equal(await pipeline.import(blocksOf(content, 2_000), startRun(), { maxBytesInFlight: 5_000 }), true);
+      assert.equal(pipeline.server.maxInFlight, 2);
+      assert.equal(pipeline.server.received, 40);
+    });
+
+    test('one batch alone, however large it is', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
+      assert.equal(
+        await pipeline.import(blocksOf(eventLines(20, 'id'), SMALL), startRun(), { maxBytesInFlight: 1 }),
+        true,
+      );
+      assert.equal(pipeline.server.maxInFlight, 1);
+      assert.equal(pipeline.server.received, 20);
+    });
+  });
+
+  describe('a batch that is not full', { timeout: 8_000 }, () => {
+    test('is sent after the linger while the source waits, once for what has come', async (t) => {
+      const pipeline = await startPipeline(t);
+      const source = controlled();
+      const run = startRun();
+      const result = pipeline.import(source, run, { lingerMs: 15 });
+      for (const prefix of ['a', 'b', 'c']) {
+        const sent = once(pipeline.server, 'request');
+        source.give(await blocksIn(eventLines(3, prefix)));
+        assert.deepEqual((await sent)[0].events, 3);
+      }
+      source.end();
+      assert.equal(await result, true);
+      assert.equal(run.stats.batches, 3);
+    });
+
+    test('waits for the whole linger for company, also after another one', async (t) => {
+      const pipeline = await startPipeline(t);
+      const source = controlled();
+      let lingers = 0;
+      const wakers: (() => void)[] = [];
+      const clock = {
+        now: () => 0,
+        random: () => 0,
+        sleep: (ms: number) => {
+          if (ms === 77) lingers++;
+          return new Promise<void>((resolve) => wakers.push(resolve));
+        },
+      };
+      const result = pipeline.import(source, startRun(undefined, clock), { lingerMs: 77, maxConcurrency: 5 });
+      const answered = once(pipeline.server, 'request');
+      source.give(await blocksIn(eventLines(2, 'a')));
+      source.give(await blocksIn(eventLines(2, 'b')));
+      while (source.pulled < 3) await sleep(1);
+      assert.equal(lingers, 1);
+      wakers.shift()!();
+      assert.equal((await answered)[0].events, 4);
+      source.give(await blocksIn(eventLines(1, 'c')));
+      while (lingers < 2) await sleep(1);
+      assert.equal(pipeline.server.requests.length, 1, 'it waits for its own linger');
+      const next = once(pipeline.server, 'request');
+      wakers.shift()!();
+      assert.equal((await next)[0].events, 1);
+      source.end();
+      assert.equal(await result, true);
+    });
+
+    test('is not sent by the linger of one that was filled before it', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const source = controlled();
+      const wakers: (() => void)[] = [];
+      const sleepUntilWoken = () => new Promise<void>((resolve) => wakers.push(resolve));
+      const clock = { now: () => 0, random: () => 0, sleep: sleepUntilWoken };
+      const result = pipeline.import(source, startRun(undefined, clock), { lingerMs: 77 });
+      source.give(await blocksIn(eventLines(1, 'a')));
+      while (wakers.length < 1) await sleep(1);
+      const full = once(pipeline.server, 'request');
+      source.give(await blocksIn(eventLines(2, 'b')));
+      await full;
+      while (wakers.length < 2) await sleep(1);
+      wakers[0]!();
+      await sleep(20);
+      assert.equal(pipeline.server.requests.length, 1);
+      source.end();
+      assert.equal(await result, true);
+      assert.equal(pipeline.server.received, 3);
+    });
+
+    test('waits for the end of the source without a linger', async (t) => {
+      const pipeline = await startPipeline(t);
+      const source = controlled();
+      const result = pipeline.import(source);
+      source.give(await blocksIn(eventLines(3, 'a')));
+      await sleep(30);
+      assert.equal(pipeline.server.inFlight + pipeline.server.requests.length, 0);
+      source.end();
+      assert.equal(await result, true);
+      assert.equal(pipeline.server.received, 3);
+    });
+
+    test('is sent while an asynchronous transform takes its time', async (t) => {
+      const pipeline = await startPipeline(t);
+      const source = controlled();
+      const later = Promise.withResolvers<MixpanelEvent>();
+      const transform = (event: MixpanelEvent) => (event.properties.$insert_id === 'b-0' ? later.promise : event);
+      const result = pipeline.import(source, startRun(), { lingerMs: 15, transform });
+      const sent = once(pipeline.server, 'request');
+      source.give(await blocksIn(eventLines(2, 'a')));
+      source.give(await blocksIn(eventLines(1, 'b')));
+      source.end();
+      assert.equal((await sent)[0].events, 2);
+      later.resolve(JSON.parse(eventText('b-0')));
+      assert.equal(await result, true);
+      assert.equal(pipeline.server.received, 3);
+    });
+  });
+
+  describe('reads no further ahead than it may', { timeout: 8_000 }, () => {
+    const content = eventLines(200, 'id', { padding: 'x'.repeat(100) });
+    const chunks = pieces(Buffer.from(content), 1_000);
+    const open = (read: ReturnType<typeof chunksOf>) =>
+      recordBlocks(read, {
+        parser: new RecordParser({
+          origin: objectOrigin,
+          insertIdOf: insertIdByContent,
+          ordinal: 'line',
+          blockBytes: 1_000,
+        }),
+      });
+
+    test('while nothing is answered', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 5, maxBytes: 10_000_000 } });
+      const released = Promise.withResolvers<void>();
+      let isHeld = true;
+      pipeline.server.fault = () => (isHeld ? { delayMs: 60 } : undefined);
+      const read = chunksOf(chunks);
+      const result = pipeline.import(open(read), startRun(), { maxUnsettledBytes: 5_000 });
+      pipeline.server.once('request', () => released.resolve());
+      await sleep(40);
+      assert.ok(read.pulled <= 7, `${read.pulled} chunks`);
+      isHeld = false;
+      await released.promise;
+      assert.equal(await result, true);
+      assert.equal(pipeline.server.received, 200);
+    });
+
+    for (const maxUnsettledBytes of [0, 1_000, 5_000]) {
+      test(`with ${maxUnsettledBytes} bytes and a transform that leaves nearly everything out`, async (t) => {
+        const pipeline = await startPipeline(t);
+        const transform = (it: MixpanelEvent) => (/7$/.test(String(it.properties.$insert_id)) ? it : null);
+        assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), { transform, maxUnsettledBytes }), true);
+        assert.deepEqual(pipeline.counts, { read: 200, expanded: 0, imported: 20, rejected: 0, dropped: 180 });
+      });
+
+      test(`with ${maxUnsettledBytes} bytes and rejections that are slow to settle`, async (t) => {
+        const pipeline = await startPipeline(t);
+        const mixed = content.replaceAll(/"event":"e"(?=.*"id-\d*[1-9]")/g, '"no":"e"');
+        const read = chunksOf(pieces(Buffer.from(mixed), 1_000));
+        const ledger = new Ledger();
+        let most = 0;
+        const isComplete = await pipeline.import(
+          open(read),
+          startRun(),
+          {
+            maxUnsettledBytes,
+            unsettledBytes: () => ledger.aheadBytes,
+            async settle(block) {
+              most = Math.max(most, ledger.aheadBytes);
+              if (block.rejections.length > 0) await sleep(2);
+              ledger.settle(block);
+            },
+          },
+          ledger,
+        );
+        assert.equal(isComplete, true);
+        assert.deepEqual(ledger.counts, { read: 200, expanded: 0, imported: 20, rejected: 180, dropped: 0 });
+        assert.ok(most <= maxUnsettledBytes + 3_000, `${most} bytes ahead`);
+      });
+    }
+
+    test('but reads on where nothing is under way that could change it', async (t) => {
+      const pipeline = await startPipeline(t);
+      const unsettledBytes = () => Number.POSITIVE_INFINITY;
+      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), { unsettledBytes }), true);
+      assert.equal(pipeline.server.received, 200);
+    });
+
+    test('with a transform that leaves out everything', async (t) => {
+      const pipeline = await startPipeline(t);
+      const more = { transform: () => null, maxUnsettledBytes: 0 };
+      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), more), true);
+      assert.equal(pipeline.counts.dropped, 200);
+      assert.deepEqual(pipeline.server.requests, []);
+    });
+  });
+
+  describe('when the run stops', { timeout: 8_000 }, () => {
+    test('at its deadline, takes the answers in flight, settles nothing else, and tells that more is left', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxConcurrency: 4, maxEvents: 2, maxBytes: 10_000_000 } });
+      const run = startRun(60);
+      pipeline.server.fault = () => ({ delayMs: 150 });
+      assert.equal(await pipeline.import(blocksOf(eventLines(40, 'id'), SMALL), run, { maxConcurrency: 4 }), false);
+      assert.equal(run.stopReason, 'deadline');
+      const { server, counts } = pipeline;
+      assert.equal(server.received, run.stats.accepted);
+      assert.ok(server.received === 4, `${server.received} events`);
+      assert.ok(counts.imported > 0 && counts.imported <= server.received);
+      const arrived = new Set(idsAt(pipeline));
+      for (const id of ids(counts.imported, 'id')) assert.ok(arrived.has(id), `${id} is settled and has arrived`);
+      assert.equal(server.inFlight, 0);
+    });
+
+    test('while an attempt waits to be made again, leaves its events unsettled', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { retryMinDelayMs: 5_000, retryMaxDelayMs: 5_000 } });
+      pipeline.server.fault = () => ({ status: 503 });
+      const run = startRun();
+      pipeline.server.once('request', () => setTimeout(() => run.stop('shutdown'), 10));
+      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id')), run), false);
+      assert.deepEqual(pipeline.settled, []);
+      assert.equal(run.stats.attempts, 1);
+    });
+
+    test('while the source waits, does not wait for it, and closes it', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      const source = controlled();
+      source.give(await blocksIn(eventLines(3, 'a')));
+      source.give(await blocksIn(eventLines(2, 'b')));
+      const run = startRun();
+      pipeline.server.fault = () => ({ delayMs: 40 });
+      const result = pipeline.import(source, run);
+      while (pipeline.server.inFlight === 0) await sleep(1);
+      run.stop('shutdown');
+      assert.equal(await result, false);
+      assert.deepEqual(sorted(idsAt(pipeline)), ids(3, 'a'));
+      assert.equal(pipeline.settled.length, 1);
+      assert.ok(source.isClosed);
+    });
+
+    test('and the source neither gives nor closes, ends all the same', async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun(20);
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise<never>(() => {}),
+          return: () => new Promise<never>(() => {}),
+        }),
+      };
+      assert.equal(await pipeline.import(source, run), false);
+    });
+
+    test('and the transform never comes to an end, ends all the same', async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun(20);
+      const transform = () => new Promise<never>(() => {});
+      assert.equal(await pipeline.import(blocksOf(eventLines(2, 'id')), run, { transform }), false);
+      assert.deepEqual(pipeline.settled, []);
+    });
+
+    test('before it begins, reads nothing', async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun();
+      run.stop('shutdown');
+      const source = controlled();
+      assert.equal(await pipeline.import(source, run), false);
+      assert.equal(source.pulled, 0);
+      assert.ok(source.isClosed);
+    });
+
+    test('once everything is settled, tells that nothing is left', async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun();
+      const source = controlled();
+      source.give(await blocksIn(eventLines(2, 'a')));
+      source.end();
+      pipeline.server.fault = () => ({ delayMs: 20 });
+      const result = pipeline.import(source, run);
+      while (pipeline.server.inFlight === 0) await sleep(1);
+      run.stop('shutdown');
+      assert.equal(await result, true);
+    });
+
+    test('and is aborted, gives up what is in flight, of a source that never ends', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      let isClosed = false;
+      async function* endless() {
+        try {
+          for (let n = 0; ; n++) yield await blocksIn(eventLines(2, `${n}`));
+        } finally {
+          isClosed = true;
+        }
+      }
+      pipeline.server.fault = ({ sequence }) => (sequence < 3 ? undefined : { hang: true });
+      const run = startRun();
+      const result = pipeline.import(endless(), run, { maxConcurrency: 4 });
+      while (pipeline.server.inFlight < 4) await sleep(1);
+      run.abort();
+      assert.equal(await result, false);
+      assert.equal(run.stopReason, 'shutdown');
+      const arrived = new Set(idsAt(pipeline));
+      assert.equal(arrived.size, 9);
+      assert.ok(pipeline.counts.imported >= 2 && pipeline.counts.imported <= 9);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(isClosed);
+    });
+
+    test('closes the slow work of settling before it returns', async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun();
+      let isSettled = false;
+      const source = controlled();
+      source.give(await blocksIn('no event\n'));
+      const begun = Promise.withResolvers<void>();
+      const result = pipeline.import(source, run, {
+        async settle() {
+          begun.resolve();
+          await sleep(30);
+          isSettled = true;
+        },
+      });
+      await begun.promise;
+      run.stop('deadline');
+      assert.equal(await result, false);
+      assert.ok(isSettled);
+    });
+  });
+
+  describe('throws', { timeout: 8_000 }, () => {
+    test('what the source throws, after all that was read before has been sent and settled', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      pipeline.server.fault = () => ({ delayMs: 30 });
+      const source = controlled();
+      const error = new TypeError('the read broke');
+      const run = startRun();
+      const result = pipeline.import(source, run);
+      source.give(await blocksIn(eventLines(3, 'a')));
+      source.give(await blocksIn(eventLines(1, 'b')));
+      while (pipeline.server.inFlight === 0) await sleep(1);
+      source.fail(error);
+      await assert.rejects(result, (it) => it === error);
+      assert.deepEqual(sorted(idsAt(pipeline)), [...ids(3, 'a'), ...ids(1, 'b')]);
+      assert.deepEqual(pipeline.counts, { ...noCounts(), read: 4, imported: 4 });
+      assert.equal(run.stopReason, 'failure');
+      assert.ok(source.isClosed);
+    });
+
+    for (const [name, isSync] of [
+      ['throws', true],
+      ['is rejected with', false],
+    ] as const) {
+      test(`what settling ${name}, be it for a block in a batch or for one without events`, async (t) => {
+        const error = new Error('no bucket');
+        const settle = () => {
+          if (isSync) throw error;
+          return Promise.reject(error);
+        };
+        for (const content of [eventLines(3, 'id'), 'no event\n']) {
+          const pipeline = await startPipeline(t);
+          await assert.rejects(pipeline.import(blocksOf(content), startRun(), { settle }), (it) => it === error);
+        }
+      });
+    }
+
+    test('what settling throws although the source goes on and on', async (t) => {
+      const pipeline = await startPipeline(t);
+      const error = new Error('no bucket');
+      const source = controlled();
+      source.give(await blocksIn('no event\n'));
+      await assert.rejects(
+        pipeline.import(source, startRun(), { settle: () => sleep(5).then(() => Promise.reject(error)) }),
+        (it) => it === error,
+      );
+      assert.ok(source.isClosed);
+    });
+
+    test('an ImportError where Mixpanel refuses the credentials, with nothing settled and no further attempt', async (t) => {
+      const pipeline = await startPipeline(t, {
+        server: { serviceAccount: { username: 'user', secret: 'other', projectId: '1' } },
+        sender: { maxEvents: 2, maxBytes: 10_000_000 },
+      });
+      const source = controlled();
+      source.give(await blocksIn(eventLines(30, 'id')));
+      const run = startRun();
+      await assert.rejects(pipeline.import(source, run, { maxConcurrency: 3 }), (error) => {
+        assert.ok(error instanceof ImportError);
+        assert.equal(error.code, 'credentials_refused');
+        assert.equal(error.status, 401);
+        return true;
+      });
+      assert.deepEqual(pipeline.settled, []);
+      assert.ok(run.stats.attempts <= 3, `${run.stats.attempts} attempts`);
+      assert.ok(source.isClosed);
+    });
+
+    test('the first of several errors', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
+      pipeline.server.fault = () => ({ delayMs: 30 });
+      const errors = [new Error('first'), new Error('second')];
+      const [first] = errors;
+      const source = controlled();
+      source.give(await blocksIn(eventLines(3, 'a')));
+      source.give(await blocksIn(eventLines(1, 'b')));
+      const settle = () => {
+        throw errors.shift();
+      };
+      const result = pipeline.import(source, startRun(), { settle });
+      while (pipeline.server.inFlight === 0) await sleep(1);
+      source.give(await blocksIn('no event\n'));
+      await assert.rejects(result, (it) => it === first);
+      assert.deepEqual(errors, [], 'both have been thrown');
+    });
+
+    test("nothing for the source's own report that the run has stopped", async (t) => {
+      const pipeline = await startPipeline(t);
+      const run = startRun(20);
+      async function* source(): AsyncGenerator<Block[]> {
+        yield await blocksIn(eventLines(2, 'a'));
+        await run.clock.sleep(5_000, run.stopping);
+      }
+      assert.equal(await pipeline.import(source(), run), false);
+    });
+  });
+
+  test('closes the source at its end, too', async (t) => {
+    const pipeline = await startPipeline(t);
+    const source = controlled();
+    source.give(await blocksIn(eventLines(2, 'a')));
+    source.end();
+    assert.equal(await pipeline.import(source), true);
+    assert.ok(source.isClosed);
+  });
+});
+
+function lineOf(kind: string, index: number): string {
+  if (kind === 'bad') return `{"no event":${index}}`;
+  if (kind === 'refused') return eventText(`id-${index}`, { kind, time: 'x' });
+  return eventText(kind === 'spliced' ? undefined : `id-${index}`, { kind, index });
+}
+
+/** The blocks behind a place at which an earlier run has stopped. */
+function resumedBlocks(content: Buffer, position: Place, isTransformed: boolean): AsyncGenerator<Block[]> {
+  const parser = new RecordParser({
+    origin: objectOrigin,
+    insertIdOf: insertIdByContent,
+    ordinal: 'line',
+    resumeAt: position.offset === 0 ? undefined : { format: 'ndjson', ...position },
+    blockBytes: SMALL,
+    isTransformed,
+  });
+  const stored = chunksOf(pieces(content.subarray(position.offset), SMALL));
+  return recordBlocks(stored, { parser, resume: { isGzip: false, ...position } });
+}

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { judge, type Verdict } from '../../../../functions/core/mixpanel/response.ts';
+
+const now = Date.UTC(2026, 10, 23, 12);
+const badRequest = { code: 400, error: 'some data points in the request failed validation', status: 'Bad Request' };
+
+function retry(what: string, more: Partial<Extract<Verdict, { kind: 'retry' }>> = {}): Verdict {
+  return { kind: 'retry', isThrottled: false, retryAfterMs: undefined, what, ...more };
+}
+
+/** Judges the answer to a request of three events. */
+function judgeThree(status: number, body: unknown, retryAfter?: string): Verdict {
+  return judge({ status, retryAfter, body: typeof body === 'string' ? body : JSON.stringify(body) }, 3, now);
+}
+
+describe('the verdict on an answer to three events', () => {
+  const settled: Verdict = { kind: 'settled', failures: [] };
+  const refused: Verdict = { kind: 'refused' };
+  const noJson = retry('answered 200 with something other than JSON');
+  const rows: { name: string; status: number; body: unknown; expected: Verdict }[] = [
+    { name: 'all were imported', status: 200, body: { code: 200, num_records_imported: 3 }, expected: settled },
+    {
+      name: 'fewer were imported',
+      status: 200,
+      body: { num_records_imported: 2 },
+      expected: { kind: 'miscounted', imported: 2 },
+    },
+    {
+      name: 'more were imported',
+      status: 200,
+      body: { num_records_imported: 4 },
+      expected: { kind: 'miscounted', imported: 4 },
+    },
+    { name: 'nothing was counted', status: 200, body: {}, expected: { kind: 'miscounted', imported: 0 } },
+    {
+      name: 'the count is text',
+      status: 200,
+      body: { num_records_imported: '3' },
+      expected: { kind: 'miscounted', imported: 0 },
+    },
+    { name: 'the success is a page', status: 200, body: '<html>welcome</html>', expected: noJson },
+    { name: 'the success is empty', status: 200, body: '', expected: noJson },
+    { name: 'the success is cut', status: 200, body: '{"num_records_imported":3', expected: noJson },
+    { name: 'the success is an array', status: 200, body: [3], expected: noJson },
+    { name: 'the success is null', status: 200, body: 'null', expected: noJson },
+    {
+      name: 'some failed, in any order and one of them twice',
+      status: 400,
+      body: {
+        ...badRequest,
+        failed_records: [
+          { index: 2, $insert_id: 'c', field: 'properties.time', message: 'late' },
+          { index: 0, insert_id: 'a', field: 'event', message: 'empty' },
+          { index: 2, field: 'properties.distinct_id', message: 'again' },
+        ],
+      },
+      expected: {
+        kind: 'settled',
+        failures: [
+          { index: 0, field: 'event', message: 'empty' },
+          { index: 2, field: 'properties.time', message: 'late' },
+        ],
+      },
+    },
+    {
+      name: 'one failed without a reason',
+      status: 400,
+      body: { failed_records: [{ index: 1, field: 7, message: null }] },
+      expected: { kind: 'settled', failures: [{ index: 1, field: 'event', message: '' }] },
+    },
+    {
+      name: 'one failed, among indexes that were not sent',
+      status: 400,
+      body: {
+        ...badRequest,
+        failed_records: [
+          { index: 3 },
+          { index: -1 },
+          { index: 0.5 },
+          { index: '1' },
+          null,
+          'x',
+          { index: 1, message: 'm' },
+        ],
+      },
+      expected: { kind: 'settled', failures: [{ index: 1, field: 'event', message: 'm' }] },
+    },
+    {
+      name: 'only indexes failed that were not sent',
+      status: 400,
+      body: { ...badRequest, failed_records: [{ index: 3 }] },
+      expected: { kind: 'bisect', message: badRequest.error },
+    },
+    {
+      name: 'no record is named',
+      status: 400,
+      body: { code: 400, error: 'malformed' },
+      expected: { kind: 'bisect', message: 'malformed' },
+    },
+    {
+      name: 'no record and no reason are named',
+      status: 400,
+      body: { code: 400, failed_records: [] },
+      expected: { kind: 'bisect', message: 'refused by Mixpanel' },
+    },
+    {
+      name: "the 400 is somebody else's JSON",
+      status: 400,
+      body: { error: 'no such route' },
+      expected: refused,
+    },
+    { name: 'the 400 is a page', status: 400, body: '<html>Bad Request</html>', expected: refused },
+    { name: 'the 400 is empty', status: 400, body: '', expected: refused },
+    { name: 'it is too large', status: 413, body: '', expected: { kind: 'too-large' } },
+    { name: 'it is throttled', status: 429, body: '', expected: retry('answered 429', { isThrottled: true }) },
+    ...[408, 500, 501, 502, 503, 504, 520, 599].map((status) => ({
+      name: `it is put off with ${status}`,
+      status,
+      body: { code: status },
+      expected: retry(`answered ${status}`),
+    })),
+    ...[204, 301, 302, 304, 307, 401, 402, 403, 404, 405, 410, 411, 415, 422, 431, 451].map((status) => ({
+      name: `it is refused with ${status}`,
+      status,
+      body: { code: status, num_records_imported: 3 },
+      expected: refused,
+    })),
+  ];
+  for (const { name, status, body, expected } of rows) {
+    test(`${name}: ${status} is ${expected.kind}`, () => assert.deepEqual(judgeThree(status, body), expected));
+  }
+
+  test('is never an exception, and names events that were sent, each once and in order', () => {
+    const record = fc.record({
+      index: fc.oneof(fc.integer({ min: -2, max: 6 }), fc.jsonValue()),
+      field: fc.jsonValue(),
+    });
+    const body = fc.oneof(
+      fc.jsonValue().map((value) => JSON.stringify(value)),
+      fc.string(),
+      fc
+        .record({ code: fc.constantFrom(200, 400), failed_records: fc.oneof(fc.array(record), fc.jsonValue()) })
+        .map((value) => JSON.stringify(value)),
+    );
+    const status = fc.oneof(fc.constantFrom(200, 400, 413, 429, 503), fc.integer({ min: 200, max: 599 }));
+    fc.assert(
+      fc.property(status, body, fc.integer({ min: 1, max: 5 }), (status, body, sent) => {
+        const verdict = judge({ status, body, retryAfter: undefined }, sent, now);
+        if (verdict.kind !== 'settled') return;
+        const indexes = verdict.failures.map(({ index }) => index);
+        assert.deepEqual(
+          indexes,
+          [...new Set(indexes)].sort((a, b) => a - b),
+        );
+        for (const index of indexes) assert.ok(Number.isInteger(index) && index >= 0 && index < sent);
+      }),
+    );
+  });
+});
+
+describe('Retry-After', () => {
+  const rows: { value: string | undefined; expected: number | undefined }[] = [
+    { value: undefined, expected: undefined },
+    { value: '', expected: undefined },
+    { value: ' ', expected: undefined },
+    { value: '0', expected: 0 },
+    { value: '120', expected: 120_000 },
+    { value: ' 7 ', expected: 7_000 },
+    { value: new Date(now + 90_000).toUTCString(), expected: 90_000 },
+    { value: 'Monday, 23-Nov-26 12:00:05 GMT', expected: 5_000 },
+    { value: new Date(now - 90_000).toUTCString(), expected: 0 },
+    { value: 'soon', expected: undefined },
+    { value: '-5', expected: undefined },
+    { value: '1.5', expected: undefined },
+    { value: '5, 5', expected: undefined },
+  ];
+  for (const { value, expected } of rows) {
+    test(`${JSON.stringify(value)} is ${expected === undefined ? 'no time' : `${expected} ms`}`, () => {
+      assert.deepEqual(judgeThree(503, '', value), retry('answered 503', { retryAfterMs: expected }));
+    });
+  }
+
+  test('counts with a 429 and a 200 that is no JSON too', () => {
+    assert.deepEqual(judgeThree(429, '', '3'), retry('answered 429', { isThrottled: true, retryAfterMs: 3_000 }));
+    const noJson = retry('answered 200 with something other than JSON', { retryAfterMs: 3_000 });
+    assert.deepEqual(judgeThree(200, '<html>', '3'), noJson);
+  });
+});

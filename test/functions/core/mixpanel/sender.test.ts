@@ -1,0 +1,671 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { ImportError } from '../../../../functions/core/errors.ts';
+import type { Run } from '../../../../functions/core/run.ts';
+import type { Fault, FaultHook } from '../../../../local-cloud/mixpanel/server.ts';
+import { batchOf, eventLine, eventLines, SECRET, startSending } from '../../../support/sending.ts';
+
+type Sending = Awaited<ReturnType<typeof startSending>>;
+
+/** Jitter of one and a half times the minimum, by a chance of 0.5. */
+const JITTER_MS = 3_000;
+
+/** Faults for the requests in their order, then none. */
+function inTurn(...faults: Fault[]): FaultHook {
+  return ({ sequence }) => faults[sequence];
+}
+
+function statusesOf({ server }: Sending): number[] {
+  return server.requests.map(({ status }) => status);
+}
+
+/** How often each of the ids was ingested. */
+function timesOf({ server }: Sending, ids: readonly string[]): number[] {
+  return ids.map((id) => server.count(id));
+}
+
+/** What `promise` is rejected with. */
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => assert.fail('nothing was thrown'),
+    (error: unknown) => error,
+  );
+}
+
+async function assertStopped(promise: Promise<unknown>, run: Run): Promise<void> {
+  assertIsStop(await errorOf(promise), run);
+}
+
+function assertIsStop(error: unknown, run: Run): void {
+  assert.equal(error, run.stopping.reason);
+  assert.ok(error instanceof ImportError);
+  assert.equal(error.code, 'stopped');
+}
+
+async function assertRefused(promise: Promise<unknown>, expected: Partial<ImportError>, hint: RegExp): Promise<void> {
+  const error = await errorOf(promise);
+  assert.ok(error instanceof ImportError, String(error));
+  assert.deepEqual(
+    { code: error.code, status: error.status, attempts: error.attempts },
+    { attempts: undefined, ...expected },
+  );
+  assert.match(error.message, hint);
+}
+
+/** The lines of so many batches, with so many events each. */
+function batches(count: number, events: number): string[][] {
+  return Array.from({ length: count }, (_, index) => eventLines(events, `${index}-`));
+}
+
+/** Resolves when the server has a request before it that matches. */
+function whenAsked({ server }: Sending, fault: Fault): Promise<void> {
+  return new Promise((resolve) => {
+    server.fault = () => {
+      resolve();
+      return fault;
+    };
+  });
+}
+
+describe('200', () => {
+  test('settles a batch in one request', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun();
+    const lines = eventLines(3);
+    assert.deepEqual(await sending.send(lines, run), []);
+    assert.equal(sending.server.received, 3);
+    assert.equal(sending.server.duplicates, 0);
+    assert.deepEqual(statusesOf(sending), [200]);
+    const bytes = lines.join('\n').length + 1;
+    assert.deepEqual(run.stats, { batches: 0, attempts: 1, throttled: 0, bytes, accepted: 3 });
+    assert.deepEqual(sending.notices, []);
+    assert.deepEqual(sending.clock.slept, []);
+  });
+});
+
+describe('400 with failed_records', () => {
+  test('gives the failures by their index, settles the others and sends nothing again', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun();
+    const lines = eventLines(5);
+    lines[1] = eventLine('late', { time: 'yesterday' });
+    lines[3] = eventLine('nobody', { distinct_id: 'null' });
+    const failures = await sending.send(lines, run);
+    assert.deepEqual(
+      failures.map(({ index, field }) => ({ index, field })),
+      [
+        { index: 1, field: 'properties.time' },
+        { index: 3, field: 'properties.distinct_id' },
+      ],
+    );
+    for (const { field, message } of failures) assert.ok(message.includes(`'${field}' is invalid`), message);
+    assert.deepEqual(timesOf(sending, ['id-0', 'late', 'id-2', 'nobody', 'id-4']), [1, 0, 1, 0, 1]);
+    assert.deepEqual(statusesOf(sending), [400]);
+    assert.equal(run.stats.accepted, 3);
+  });
+
+  test('is an answer about the data even where every event failed', async (t) => {
+    const sending = await startSending(t);
+    const failures = await sending.send([eventLine('a', { time: 0 }), eventLine('b', { time: 0 })]);
+    assert.deepEqual(
+      failures.map(({ index }) => index),
+      [0, 1],
+    );
+    assert.equal(sending.server.received, 0);
+    assert.deepEqual(statusesOf(sending), [400]);
+  });
+});
+
+describe('400 without failed_records', () => {
+  /** Refuses every request as a whole that has such an event in it. */
+  const refusePoison: FaultHook = ({ ids }) =>
+    ids.some((id) => id.startsWith('poison')) ? { status: 400 } : undefined;
+
+  test('is bisected down to the event that is refused; the others arrive once', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = refusePoison;
+    const run = sending.startRun();
+    const lines = eventLines(16);
+    lines[5] = eventLine('poison');
+    const failures = await sending.send(lines, run);
+    assert.deepEqual(failures, [{ index: 5, field: 'event', message: 'request body is malformed' }]);
+    assert.equal(sending.server.received, 15);
+    assert.equal(sending.server.duplicates, 0);
+    assert.equal(sending.server.count('poison'), 0);
+    // The batch, then both halves of each of four bisections.
+    assert.equal(sending.server.requests.length, 9);
+    assert.equal(run.stats.accepted, 15);
+    assert.deepEqual(sending.clock.slept, []);
+  });
+
+  for (const count of [1, 4]) {
+    test(`for each of ${count} when nothing was accepted is the configuration`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = () => ({ status: 400 });
+      const run = sending.startRun();
+      const send = sending.send(eventLines(count), run);
+      await assertRefused(send, { code: 'request_refused', status: 400 }, /check MIXPANEL_PROJECT_ID, MIXPANEL_REGION/);
+      assert.equal(sending.server.received, 0);
+      assert.equal(run.stats.accepted, 0);
+    });
+  }
+
+  test('for each event when others were accepted before is the data', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = refusePoison;
+    const run = sending.startRun();
+    await sending.send(eventLines(1), run);
+    const failures = await sending.send(eventLines(3, 'poison-'), run);
+    assert.deepEqual(
+      failures.map(({ index }) => index),
+      [0, 1, 2],
+    );
+    assert.equal(sending.server.received, 1);
+  });
+
+  test('for one event while another is found invalid by itself is the data', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = refusePoison;
+    const failures = await sending.send([eventLine('poison'), eventLine('late', { time: 0 })]);
+    assert.deepEqual(
+      failures.map(({ index, field }) => ({ index, field })),
+      [
+        { index: 0, field: 'event' },
+        { index: 1, field: 'properties.time' },
+      ],
+    );
+  });
+
+  test('loses and doubles nothing, whichever events are refused, invalid or too large', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxBytes: 3_000 } });
+    const kinds = ['good', 'good', 'good', 'poison', 'invalid', 'large'] as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...kinds), { minLength: 1, maxLength: 12 }), async (batch) => {
+        sending.server.reset();
+        sending.server.fault = refusePoison;
+        const ids = batch.map((kind, index) => `${kind}-${index}`);
+        const lines = ids.map((id) => {
+          if (id.startsWith('invalid')) return eventLine(id, { time: 0 });
+          return eventLine(id, id.startsWith('large') ? { text: 'x'.repeat(3_000) } : {});
+        });
+        const send = sending.send(lines);
+        if (batch.includes('poison') && batch.every((kind) => kind === 'poison' || kind === 'large')) {
+          await assertRefused(send, { code: 'request_refused', status: 400 }, /./);
+          return;
+        }
+        const failed = (await send).map(({ index }) => index);
+        assert.deepEqual(
+          failed,
+          [...batch.keys()].filter((index) => batch[index] !== 'good'),
+        );
+        assert.deepEqual(
+          timesOf(sending, ids),
+          batch.map((kind) => (kind === 'good' ? 1 : 0)),
+        );
+      }),
+      { numRuns: 40 },
+    );
+    assert.deepEqual(sending.clock.slept, []);
+  });
+});
+
+describe('413', () => {
+  test('for its bytes is halved until it is taken, and the size is remembered', async (t) => {
+    const lines = eventLines(8);
+    const bytes = lines.join('\n').length + 1;
+    const sending = await startSending(t, { mixpanel: { maxBytes: Math.floor(bytes / 3) } });
+    const run = sending.startRun();
+    assert.deepEqual(sending.sender.limits, { maxEvents: 2_000, maxBytes: 10_000_000 });
+    assert.deepEqual(await sending.send(lines, run), []);
+    assert.deepEqual(statusesOf(sending), [413, 413, 200, 200, 413, 200, 200]);
+    assert.equal(sending.server.received, 8);
+    assert.equal(sending.server.duplicates, 0);
+    assert.equal(run.stats.accepted, 8);
+    assert.deepEqual(sending.sender.limits, { maxEvents: 2_000, maxBytes: Math.ceil(bytes / 4) });
+    assert.deepEqual(sending.clock.slept, []);
+  });
+
+  test('for its number of events is halved too', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const lines = eventLines(5);
+    assert.deepEqual(await sending.send(lines), []);
+    assert.deepEqual(
+      sending.server.requests.map(({ status, events }) => [status, events]),
+      [
+        [413, 5],
+        [200, 2],
+        [413, 3],
+        [200, 1],
+        [200, 2],
+      ],
+    );
+    assert.equal(sending.server.received, 5);
+    assert.ok(sending.sender.limits.maxBytes < lines.join('\n').length);
+  });
+
+  test('never makes the limit larger again', async (t) => {
+    const sending = await startSending(t, { maxBytes: 500, mixpanel: { maxBytes: 2_000 } });
+    await sending.send(eventLines(20));
+    assert.equal(sending.sender.limits.maxBytes, 500);
+  });
+
+  test('for one event alone is a failure, and no smaller limit', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxBytes: 1_000 } });
+    const large = eventLine('large', { text: 'x'.repeat(1_000) });
+    assert.deepEqual(await sending.send([large]), [
+      { index: 0, field: 'event', message: `larger than Mixpanel takes: ${large.length + 1} bytes` },
+    ]);
+    assert.equal(sending.sender.limits.maxBytes, 10_000_000);
+    const failures = await sending.send([eventLine('a'), large, eventLine('b')]);
+    assert.deepEqual(
+      failures.map(({ index }) => index),
+      [1],
+    );
+    assert.deepEqual(timesOf(sending, ['a', 'large', 'b']), [1, 0, 1]);
+  });
+});
+
+describe('what passes', () => {
+  const html = '<html>we will be back</html>';
+  const rows: {
+    name: string;
+    fault: Fault;
+    what: RegExp;
+    ingested?: number;
+    throttled?: number;
+    timeoutMs?: number;
+  }[] = [
+    { name: '408', fault: { status: 408 }, what: /^Mixpanel answered 408$/ },
+    { name: '429', fault: { status: 429 }, what: /^Mixpanel answered 429$/, throttled: 3 },
+    { name: '500', fault: { status: 500 }, what: /^Mixpanel answered 500$/ },
+    { name: '500 after the events were taken', fault: { status: 500, ingest: true }, what: /500$/, ingested: 3 },
+    { name: '502', fault: { status: 502, body: html }, what: /^Mixpanel answered 502$/ },
+    { name: '503', fault: { status: 503, body: html }, what: /^Mixpanel answered 503$/ },
+    { name: '504', fault: { status: 504, body: '' }, what: /^Mixpanel answered 504$/ },
+    { name: '200 that is no JSON', fault: { status: 200, body: html }, what: /answered 200 with something other/ },
+    {
+      name: 'a connection that breaks before the events were taken',
+      fault: { destroy: 'before' },
+      what: /connection failed/,
+    },
+    {
+      name: 'a connection that breaks after the events were taken',
+      fault: { destroy: 'after' },
+      what: /^the connection failed \(ECONNRESET\)$/,
+      ingested: 3,
+    },
+    { name: 'no answer in time', fault: { hang: true }, what: /^no answer within 250 ms$/, timeoutMs: 250 },
+  ];
+  for (const { name, fault, what, ingested = 0, throttled = 0, timeoutMs } of rows) {
+    test(`${name} is tried again with a growing delay until it succeeds`, async (t) => {
+      const sending = await startSending(t, timeoutMs === undefined ? {} : { requestTimeoutMs: timeoutMs });
+      sending.server.fault = inTurn(fault, fault, fault);
+      const run = sending.startRun();
+      assert.deepEqual(await sending.send(eventLines(2), run), []);
+      const delays = [2_000, 4_000, 8_000].map((delay) => delay + JITTER_MS);
+      assert.deepEqual(sending.clock.slept, delays);
+      assert.deepEqual(
+        sending.attempts.map(({ at }) => at),
+        [0, 5_000, 12_000, 23_000],
+      );
+      assert.deepEqual(timesOf(sending, ['id-0', 'id-1']), [ingested + 1, ingested + 1]);
+      assert.equal(sending.server.events().length, 2);
+      assert.equal(run.stats.attempts, 4);
+      assert.equal(run.stats.throttled, throttled);
+      assert.equal(run.stats.accepted, 2);
+      assert.equal(sending.notices.length, 3);
+      for (const [index, notice] of sending.notices.entries()) {
+        assert.ok(notice.kind === 'retry');
+        assert.match(notice.what, what);
+        assert.deepEqual([notice.attempt, notice.delayMs], [index + 1, delays[index]]);
+      }
+    });
+  }
+
+  for (const [chance, jitterMs] of [
+    [0, 1_000],
+    [0.999_5, 4_998],
+  ] as const) {
+    test(`is put off up to 60 s, and ${jitterMs} ms of jitter by a chance of ${chance}`, async (t) => {
+      const sending = await startSending(t, { random: () => chance });
+      sending.server.fault = inTurn(...Array<Fault>(8).fill({ status: 503 }));
+      await sending.send(eventLines(1));
+      const expected = [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000].map((delay) => delay + jitterMs);
+      assert.deepEqual(sending.clock.slept, expected);
+    });
+  }
+
+  test('is put off by the delays that are configured', async (t) => {
+    const sending = await startSending(t, { retryMinDelayMs: 10, retryMaxDelayMs: 25 });
+    sending.server.fault = inTurn(...Array<Fault>(4).fill({ status: 503 }));
+    await sending.send(eventLines(1));
+    assert.deepEqual(sending.clock.slept, [25, 35, 40, 40]);
+  });
+
+  test('in a part of a batch does not send the other parts again', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    sending.server.fault = inTurn({ delayMs: 0 }, { delayMs: 0 }, { status: 500 });
+    assert.deepEqual(await sending.send(eventLines(4)), []);
+    assert.deepEqual(statusesOf(sending), [413, 200, 500, 200]);
+    assert.equal(sending.server.received, 4);
+  });
+});
+
+describe('Retry-After', () => {
+  for (const status of [429, 503]) {
+    test(`in seconds with a ${status} stands in the place of the back-off`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = inTurn({ status, headers: { 'retry-after': '90' } }, { status });
+      await sending.send(eventLines(1));
+      assert.deepEqual(sending.clock.slept, [90_000 + JITTER_MS, 4_000 + JITTER_MS]);
+    });
+  }
+
+  test('as a date is waited for', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = ({ sequence }) =>
+      sequence > 0
+        ? undefined
+        : { status: 503, headers: { 'retry-after': new Date(Date.now() + 300_000).toUTCString() } };
+    await sending.send(eventLines(1));
+    const [delay, ...others] = sending.clock.slept;
+    // A date has whole seconds, and the answer took its time too.
+    assert.ok(delay! > 297_000 + JITTER_MS && delay! <= 300_000 + JITTER_MS, String(delay));
+    assert.deepEqual(others, []);
+  });
+
+  for (const status of [429, 503]) {
+    test(`with a ${status} beyond the deadline stops the run at once`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = () => ({ status, headers: { 'retry-after': '600' } });
+      const run = sending.startRun(500_000);
+      await assertStopped(sending.send(eventLines(1), run), run);
+      assert.equal(run.stopReason, 'retry-after');
+      assert.equal(sending.clock.now(), 0);
+      await assertStopped(sending.send(eventLines(1), run), run);
+      assert.equal(sending.server.requests.length, 1);
+    });
+  }
+
+  test('before the deadline does not stop the run', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '400' } });
+    const run = sending.startRun(500_000);
+    assert.deepEqual(await sending.send(eventLines(1), run), []);
+    assert.equal(run.stopReason, undefined);
+    run.end();
+  });
+});
+
+describe('429', () => {
+  test('pauses every sender until the longest of the delays is over, and halves the limit once', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 8 });
+    const longestMs = 40_000 + JITTER_MS;
+    sending.server.fault = ({ sequence }) =>
+      sequence < 4 ? { status: 429, headers: { 'retry-after': `${(sequence + 1) * 10}` } } : { delayMs: 5 };
+    const run = sending.startRun();
+    await sending.sendAll(batches(12, 2), run);
+
+    const first = sending.attempts.slice(0, 4);
+    const rest = sending.attempts.slice(4);
+    assert.deepEqual(
+      first.map(({ at, inFlight }) => [at, inFlight]),
+      [
+        [0, 1],
+        [0, 2],
+        [0, 3],
+        [0, 4],
+      ],
+    );
+    assert.equal(rest.length, 12);
+    for (const { at } of rest) assert.ok(at >= longestMs, `an attempt at ${at} ms, in the pause`);
+    const atOnce = rest.filter(({ ended }) => ended === 4).map(({ inFlight }) => inFlight);
+    assert.deepEqual(atOnce, [1, 2]);
+    assert.equal(run.stats.throttled, 4);
+    assert.equal(sending.server.received, 24);
+    assert.equal(sending.server.duplicates, 0);
+  });
+
+  test('holds back a sender that only comes while the pause lasts, of another run too', async (t) => {
+    const sending = await startSending(t);
+    let late: Promise<unknown> | undefined;
+    const sleep = sending.clock.sleep;
+    sending.clock.sleep = (ms, signal) => {
+      late ??= sending.send(eventLines(1, 'late-'));
+      return sleep(ms, signal);
+    };
+    sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '30' } });
+    await sending.send(eventLines(1));
+    await late;
+    assert.deepEqual(
+      sending.attempts.map(({ at }) => at >= 30_000),
+      [false, true, true],
+    );
+    assert.equal(sending.server.received, 2);
+  });
+
+  test('leaves no more in flight than the limit, which grows again with successes', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 4 });
+    sending.server.fault = ({ sequence }) => (sequence < 2 ? { status: 429 } : { delayMs: 2 });
+    await sending.sendAll(batches(14, 1));
+    const limits = sending.attempts.slice(2).map(({ ended, inFlight }) => {
+      const successes = ended - 2;
+      const limit = successes < 1 ? 1 : successes < 3 ? 2 : successes < 6 ? 3 : 4;
+      assert.ok(inFlight <= limit, `${inFlight} in flight after ${successes} successes`);
+      return limit;
+    });
+    assert.equal(limits.at(-1), 4);
+    assert.equal(Math.max(...sending.attempts.slice(2).map(({ inFlight }) => inFlight)), 4);
+    assert.equal(sending.server.received, 14);
+  });
+});
+
+describe('200 with a wrong count', () => {
+  test('is sent again three times, then settled with a notice', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = () => ({ report: 2 });
+    const run = sending.startRun();
+    assert.deepEqual(await sending.send(eventLines(3), run), []);
+    assert.equal(sending.server.requests.length, 4);
+    assert.deepEqual(timesOf(sending, ['id-0', 'id-1', 'id-2']), [4, 4, 4]);
+    assert.equal(sending.server.events().length, 3);
+    assert.deepEqual(
+      sending.clock.slept,
+      [2_000, 4_000, 8_000].map((delay) => delay + JITTER_MS),
+    );
+    assert.deepEqual(sending.notices.slice(3), [{ kind: 'miscounted', sent: 3, imported: 2 }]);
+    assert.equal(run.stats.accepted, 3);
+  });
+
+  test('is settled without that notice once the count is right', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = inTurn({ report: 4 }, { status: 500 }, { report: 0 });
+    assert.deepEqual(await sending.send(eventLines(3)), []);
+    assert.equal(sending.server.requests.length, 4);
+    assert.deepEqual(
+      sending.notices.map(({ kind }) => kind),
+      ['retry', 'retry', 'retry'],
+    );
+  });
+});
+
+describe('what the configuration is to blame for', () => {
+  const credentials =
+    /check MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET and MIXPANEL_PROJECT_ID.*MIXPANEL_PROJECT_TOKEN.*MIXPANEL_REGION/;
+  const request = /check MIXPANEL_REGION, MIXPANEL_API_URL and MIXPANEL_PROJECT_ID$/;
+  const rows: { name: string; fault: FaultHook; code?: ImportError['code']; status: number; hint?: RegExp }[] = [
+    {
+      name: '301, and the redirection is not followed',
+      fault: ({ sequence }) =>
+        sequence === 0 ? { status: 301, headers: { location: '/import?strict=1' } } : undefined,
+      status: 301,
+    },
+    { name: '401', fault: () => ({ status: 401 }), code: 'credentials_refused', status: 401, hint: credentials },
+    { name: '402', fault: () => ({ status: 402 }), status: 402, hint: /check the plan and the billing/ },
+    { name: '403', fault: () => ({ status: 403 }), code: 'credentials_refused', status: 403, hint: credentials },
+    { name: '404', fault: () => ({ status: 404 }), status: 404 },
+    { name: '410', fault: () => ({ status: 410 }), status: 410 },
+    { name: '400 that is no JSON', fault: () => ({ status: 400, body: '<html>Bad Request</html>' }), status: 400 },
+    { name: '400 without a code', fault: () => ({ status: 400, body: '{"error":"no route"}' }), status: 400 },
+  ];
+  for (const { name, fault, code = 'request_refused', status, hint = request } of rows) {
+    test(`${name}: ends with ${code}, says what to check, and settles nothing`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = fault;
+      const run = sending.startRun();
+      await assertRefused(sending.send(eventLines(3), run), { code, status, attempts: 1 }, hint);
+      assert.equal(sending.server.requests.length, 1);
+      assert.equal(sending.server.received, 0);
+      assert.equal(run.stats.accepted, 0);
+      assert.deepEqual(sending.clock.slept, []);
+    });
+  }
+
+  test('the credentials are refused by a server that knows others', async (t) => {
+    const serviceAccount = { username: 'account', secret: SECRET, projectId: '42' };
+    const sending = await startSending(t, { mixpanel: { serviceAccount } });
+    const expected = { code: 'credentials_refused', status: 401, attempts: 1 } as const;
+    await assertRefused(sending.send(eventLines(1)), expected, /refused the credentials with 401, after 1 attempt:/);
+  });
+
+  test('the attempts before it are counted', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = inTurn({ status: 503 }, { status: 401 });
+    const expected = { code: 'credentials_refused', status: 401, attempts: 2 } as const;
+    await assertRefused(sending.send(eventLines(1)), expected, /after 2 attempts:/);
+  });
+
+  test('the place of the attempt is free for the next one', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 1 });
+    sending.server.fault = inTurn({ status: 404 });
+    const results = await sending.sendAll(batches(2, 1));
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    );
+  });
+});
+
+describe('the deadline', () => {
+  test('ends a back-off, and no attempt follows', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = () => ({ status: 500 });
+    const run = sending.startRun(20_000);
+    await assertStopped(sending.send(eventLines(1), run), run);
+    assert.equal(run.stopReason, 'deadline');
+    assert.equal(sending.clock.now(), 20_000);
+    assert.deepEqual(
+      sending.attempts.map(({ at }) => at),
+      [0, 5_000, 12_000],
+    );
+    assert.equal(sending.clock.sleepers, 0);
+  });
+
+  test('ends the waiting for a pause and for a place', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 2 });
+    sending.server.fault = () => ({ status: 429 });
+    const run = sending.startRun(20_000);
+    for (const result of await sending.sendAll(batches(5, 1), run)) {
+      assert.ok(result.status === 'rejected');
+      assertIsStop(result.reason, run);
+    }
+    assert.equal(run.stopReason, 'deadline');
+    assert.equal(sending.clock.sleepers, 0);
+  });
+
+  test('lets the answer to an attempt in flight count', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun(20_000);
+    const asked = whenAsked(sending, { delayMs: 20 });
+    const send = sending.send(eventLines(3), run);
+    await asked;
+    sending.clock.advance(20_000);
+    assert.deepEqual(await send, []);
+    assert.equal(run.stopReason, 'deadline');
+    assert.equal(run.stats.accepted, 3);
+    assert.equal(sending.server.received, 3);
+    await assertStopped(sending.send(eventLines(1), run), run);
+    assert.equal(sending.server.requests.length, 1);
+  });
+
+  for (const [name, next] of [
+    ['tried again', { status: 500 }],
+    ['halved', { status: 413 }],
+    ['bisected', { status: 400 }],
+    ['sent again for its count', { report: 1 }],
+  ] as [string, Fault][]) {
+    test(`lets nothing be ${name} that was in flight`, async (t) => {
+      const sending = await startSending(t);
+      const run = sending.startRun(20_000);
+      const asked = whenAsked(sending, { delayMs: 20, next });
+      const send = sending.send(eventLines(3), run);
+      await asked;
+      sending.clock.advance(20_000);
+      await assertStopped(send, run);
+      assert.equal(sending.server.requests.length, 1);
+      assert.deepEqual(sending.notices, []);
+    });
+  }
+});
+
+describe('abort', () => {
+  test('cuts off the attempt in flight', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun();
+    const asked = whenAsked(sending, { hang: true });
+    const send = sending.send(eventLines(3), run);
+    await asked;
+    const left = once(sending.server, 'request');
+    run.abort();
+    await assertStopped(send, run);
+    assert.equal(run.stopReason, 'shutdown');
+    await left;
+    assert.deepEqual(statusesOf(sending), [0]);
+    assert.equal(sending.server.received, 0);
+    assert.equal(run.stats.accepted, 0);
+  });
+
+  test('in the same breath as a send makes no attempt that counts', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun();
+    const send = sending.sender.send(await batchOf(eventLines(1)), run);
+    run.abort();
+    await assertStopped(send, run);
+    assert.equal(sending.server.received, 0);
+  });
+
+  test('ends whoever waits for a place; another run goes on', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 1 });
+    const run = sending.startRun();
+    const other = sending.startRun();
+    const asked = whenAsked(sending, { hang: true });
+    const cut = sending.sendAll(batches(2, 1), run);
+    await asked;
+    const goesOn = sending.send(eventLines(2), other);
+    sending.server.fault = undefined;
+    run.abort();
+    for (const result of await cut) {
+      assert.ok(result.status === 'rejected');
+      assertIsStop(result.reason, run);
+    }
+    assert.deepEqual(await goesOn, []);
+    assert.equal(sending.server.received, 2);
+  });
+
+  test('of a run whose turn has come lets the next run have it', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 1 });
+    sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '600' } });
+    const [first, second, third] = [sending.startRun(500_000), sending.startRun(), sending.startRun()];
+    const [one, two] = [await batchOf(eventLines(1)), await batchOf(eventLines(2))];
+    const refused = assertStopped(sending.sender.send(one, first), first);
+    const stopped = assertStopped(sending.sender.send(one, second), second);
+    const next = sending.sender.send(two, third);
+    await refused;
+    second.stop('lease-lost');
+    await stopped;
+    assert.deepEqual(await next, []);
+    assert.equal(sending.server.received, 2);
+  });
+});

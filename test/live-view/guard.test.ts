@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { type Live, startLive } from '../../live-view/live.ts';
+
+let live: Live;
+let folder: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixpanel-guard-'));
+  live = await startLive({ folder, port: 0 });
+});
+
+after(async () => {
+  await live.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Asks as any program can, with whatever headers; a stream is left as soon as it has begun. */
+async function ask(method: string, path: string, headers: Record<string, string> = {}, body = '') {
+  const sent = request(live.view.url + path, { method, headers, agent: false });
+  sent.end(body);
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    sent.once('response', resolve).once('error', reject);
+  });
+  const isStream = response.headers['content-type'] === 'text/event-stream';
+  const content = isStream ? '' : await text(response);
+  sent.destroy();
+  return { status: response.statusCode, headers: response.headers, content };
+}
+
+const own = () => ({ origin: live.view.url, 'content-type': 'application/json' });
+
+test('the page may ask for everything, under both names of this machine', async () => {
+  const { port } = live.view;
+  assert.equal((await ask('GET', '/')).status, 200);
+  assert.equal((await ask('GET', '/', { host: `localhost:${port}` })).status, 200);
+  assert.equal((await ask('GET', '/stream', { 'sec-fetch-site': 'same-origin' })).status, 200);
+  assert.equal((await ask('POST', '/switch', own(), '{"name":"slow","on":false}')).status, 200);
+});
+
+test('a name that was made to point here (DNS rebinding) is refused, whatever is asked for', async () => {
+  for (const host of ['attacker.example', `attacker.example:${live.view.port}`, '127.0.0.1', 'localhost:1']) {
+    for (const path of ['/', '/stream', '/letters', '/page.ts']) {
+      assert.equal((await ask('GET', path, { host })).status, 403, `${host} ${path}`);
+    }
+    assert.equal((await ask('POST', '/samples', { ...own(), host, origin: `http://${host}` }, '{}')).status, 403, host);
+  }
+});
+
+test('a page elsewhere can neither do nor read anything', async () => {
+  const elsewhere = ['https://attacker.example', 'null', 'http://127.0.0.1:1', `https://127.0.0.1:${live.view.port}`];
+  for (const origin of elsewhere) {
+    for (const path of ['/samples', '/made', '/publish', '/switch', '/kill', '/replay', '/upload?name=a']) {
+      assert.equal((await ask('POST', path, { origin }, '{}')).status, 403, `${origin} ${path}`);
+    }
+    for (const path of ['/stream', '/letters']) assert.equal((await ask('GET', path, { origin })).status, 403, path);
+  }
+  assert.equal((await ask('POST', '/samples', {}, '{}')).status, 403);
+  for (const site of ['cross-site', 'same-site']) {
+    for (const path of ['/stream', '/letters', '/page.ts']) {
+      assert.equal((await ask('GET', path, { 'sec-fetch-site': site, 'sec-fetch-mode': 'no-cors' })).status, 403, path);
+    }
+    assert.equal((await ask('GET', '/', { 'sec-fetch-site': site, 'sec-fetch-mode': 'navigate' })).status, 200);
+  }
+  assert.equal(live.cloud.mixpanel.received, 0);
+});
+
+test('every answer forbids what is not the page’s own', async () => {
+  for (const path of ['/', '/page.css', '/page.ts', '/letters', '/nothing']) {
+    const { headers } = await ask('GET', path);
+    assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'self'; /, path);
+    assert.equal(headers['x-content-type-options'], 'nosniff', path);
+  }
+});
+
+test('only the files of the page are given out, and no path leads elsewhere', async () => {
+  assert.match((await ask('GET', '/page.ts')).content, /^\/\*\* The page of the view/);
+  assert.doesNotMatch((await ask('GET', '/ring.ts')).content, /readonly #limits: RingLimits/);
+  for (const path of ['/tsconfig.json', '/../server.ts', '/..%2fserver.ts', '/%2e%2e/dev.ts', '/page', '//page.ts']) {
+    assert.equal((await ask('GET', path)).status, 404, path);
+  }
+});
+
+test('what makes no sense is refused with words', async () => {
+  for (const [path, body, words] of [
+    ['/publish', '{"data":"","count":1}', /must not be empty/],
+    ['/publish', '{"data":"x","count":1000000}', /from 1 to 10000/],
+    ['/publish', 'no JSON', /no JSON object/],
+    ['/switch', '{"name":"toString","on":true}', /no such switch/],
+    ['/kill', '{"target":"init"}', /no such function/],
+    ['/made', '{"count":0}', /from 1 to/],
+    ['/upload?name=', 'x', /name/],
+  ] as const) {
+    const { status, content } = await ask('POST', path, own(), body);
+    assert.equal(status, 400, path);
+    assert.match((JSON.parse(content) as { error: string }).error, words, path);
+  }
+});

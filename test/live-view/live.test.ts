@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { kill, publish, setSwitch } from '../../live-view/actions.ts';
+import { groupLetters, replayGroup } from '../../live-view/letters.ts';
+import { type Live, startLive } from '../../live-view/live.ts';
+import type { State } from '../../live-view/page/frames.ts';
+import { NAMES } from '../../local-cloud/cloud.ts';
+
+let live: Live;
+let folder: string;
+const printed: string[] = [];
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixpanel-live-'));
+  live = await startLive({ folder, port: 0, onLine: (_target, line) => printed.push(line) });
+});
+
+after(async () => {
+  await live.close();
+  await rm(folder, { recursive: true });
+  assert.ok(printed.some((line) => line.includes('object imported')));
+  // It stands in every event here.
+  assert.deepEqual(
+    printed.filter((line) => line.includes('distinct_id')),
+    [],
+  );
+});
+
+/** Looks at the state as the stream does, until it is as wanted. */
+async function until(isWanted: (state: State) => boolean): Promise<State> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const state = live.watch.state();
+    if (isWanted(state)) return state;
+    assert.ok(Date.now() < deadline, `not in time: ${JSON.stringify({ ...state, log: [], mixpanel: undefined })}`);
+    await sleep(100);
+  }
+}
+
+async function upload(name: string, records: readonly string[]): Promise<void> {
+  await live.cloud.storageClient.bucket(NAMES.importBucket).file(name).save(records.join('\n'));
+}
+
+const valid = (user: string) => `{"event":"Fine","properties":{"time":1767225600,"distinct_id":"${user}"}}`;
+const untimely = (user: string) => `{"event":"Bad","properties":{"time":"today","distinct_id":"${user}"}}`;
+
+test('before anything comes there is nothing to balance', () => {
+  assert.equal(live.watch.state().accounts.verdict, 'empty');
+});
+
+test('a file is followed from its upload to its counts', async () => {
+  await upload('a.ndjson', [valid('1'), valid('2'), untimely('3'), 'no JSON']);
+  const { accounts, files, mixpanel } = await until(({ accounts }) => accounts.verdict === 'balanced');
+  const counts = { read: 4, expanded: 0, imported: 2, rejected: 2, dropped: 0 };
+  assert.deepEqual(accounts.files, counts);
+  assert.deepEqual(
+    files.rows.map(({ name, state, counts }) => ({ name, state, counts })),
+    [{ name: 'a.ndjson', state: 'done', counts }],
+  );
+  assert.equal(mixpanel.received, 2);
+});
+
+test('replaying a group sends its letters alone, and leaves those of other reasons where they are', async () => {
+  await upload('b.ndjson', [untimely('4'), untimely('5'), 'no JSON either']);
+  await until(({ files, accounts }) => files.done === 2 && accounts.verdict === 'balanced');
+  const groups = await groupLetters(live.cloud);
+  assert.deepEqual(
+    groups.map(({ count }) => count),
+    [3, 2],
+  );
+  const [untimelyOnes, notJson] = groups;
+  assert.equal(untimelyOnes!.field, 'properties.time');
+  assert.match(untimelyOnes!.letters[0]!.place, /^gs:\/\/local-mixpanel-import\/b.ndjson#\d+ line [12], byte \d+$/);
+  // Mixpanel takes them now: its answer to the replay says so, whatever stands in them.
+  const { mixpanel } = live.cloud;
+  const switched = mixpanel.fault;
+  mixpanel.fault = ({ events }) => ({ report: events });
+  assert.equal(
+    await replayGroup(live.cloud, live.watch, untimelyOnes!.reason),
+    '3 replayed: 3 imported, 0 rejected again',
+  );
+  mixpanel.fault = switched;
+  assert.deepEqual(await groupLetters(live.cloud), [notJson]);
+  assert.deepEqual(live.watch.replayed, { read: 3, expanded: 0, imported: 3, rejected: 0, dropped: 0 });
+});
+
+test('messages that a killed drain held come again, and all of them are acknowledged', async () => {
+  setSwitch(live.watch, { name: 'slow', on: true });
+  publish(live.cloud, { data: valid('message-{n}'), count: 500 });
+  await until(({ messages, mixpanel }) => messages.inFlight === 500 && mixpanel.inFlight > 0);
+  const { pid } = live.cloud.drainSubscription;
+  kill(live.cloud, 'drainSubscription');
+  setSwitch(live.watch, { name: 'slow', on: false });
+  const { messages, functions } = await until(({ messages }) => messages.acknowledged === 500);
+  assert.deepEqual([messages.waiting, messages.inFlight], [0, 0]);
+  assert.equal(functions.drainSubscription.restarts, 1);
+  assert.notEqual(live.cloud.drainSubscription.pid, pid);
+});
+
+test('a message that was handed to a pull which had just given up comes again', async () => {
+  await until(() => !live.watch.isDraining);
+  let pulls = 0;
+  // DEADLINE_EXCEEDED: so it looks from the side that gave up.
+  live.cloud.pubsub.fault = ({ method }) => (method === 'Pull' && pulls++ === 0 ? { applyThen: 4 } : undefined);
+  publish(live.cloud, { data: valid('late'), count: 1 });
+  await until(({ messages }) => messages.acknowledged === 501);
+  assert.ok(pulls > 1);
+});
