@@ -4,6 +4,7 @@ import '../functions/runtime/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
+import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import { startRun } from '../functions/core/run.ts';
 import transform from '../functions/transform.ts';
 import { UsageError } from './import/arguments.ts';
@@ -15,7 +16,7 @@ import { EXIT, explain, runCommand } from './operate/command.ts';
 import { findLetterFiles } from './operate/letter-files.ts';
 import { printProblems } from './operate/problems.ts';
 import { renderReplayed } from './operate/render-replayed.ts';
-import { type Replayed, replayLetters } from './operate/replay-letters.ts';
+import { findUnprovided, type Replayed, replayLetters } from './operate/replay-letters.ts';
 
 const HELP = `Sends dead letters again: their records go through functions/transform.ts as it is now, and to Mixpanel.
 
@@ -43,7 +44,11 @@ Credentials, as environment variables
   state bucket.
 
 Options
+  --raw       sends records as they are even if they passed a transform before and there is none now
   --help      prints this
+
+A letter says in "through" what its record passed. If functions/transform.ts does not provide that now, nothing is sent:
+what a transform hashed or dropped must not leave in clear.
 
 Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the command or the configuration is wrong,
 130 after Ctrl-C.
@@ -52,11 +57,15 @@ Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the
 await runCommand({
   name: 'replay',
   help: HELP,
-  options: {},
-  async run({ args, env }) {
+  options: { raw: { type: 'boolean' } },
+  async run({ options: { raw }, args, env }) {
     if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://STATE, or --help');
     const config = readCoreConfig(env);
     const files = await findLetterFiles(args, config.storageEndpoint);
+    const mapping = mappingOf(transform);
+    const run = startRun();
+    const unprovided = raw ? undefined : await findUnprovided(files, { mapping, run });
+    if (unprovided !== undefined) throw new UsageError(explainUnprovided(unprovided));
     const startedAt = performance.now();
     const now = () => performance.now();
     const meter = new Meter([files.reduce((sum, { size }) => sum + size, 0)], now);
@@ -66,11 +75,10 @@ await runCommand({
     );
     const problems = printProblems((text) => display.print(text, true));
     const sender = createSender(createMixpanelClient(config.mixpanel), { ...config, onNotice: display.notice });
-    const run = startRun();
     interrupts.watch(run);
 
     const fileMeter = meter.begin(countOf(files.length, 'file'), () => run.stats.accepted);
-    const context = { config, sender, transform, run, meter: fileMeter, onProblem: problems.add };
+    const context = { config, sender, mapping, run, meter: fileMeter, onProblem: problems.add };
     const replayed = await replayLetters(files, context);
     run.end();
     fileMeter.end();
@@ -82,6 +90,10 @@ await runCommand({
     return exitCodeOf(replayed, interrupts.isInterrupted);
   },
 });
+
+function explainUnprovided({ place, through }: { place: string; through: readonly string[] }): string {
+  return `${place}: its record passed a ${through.join(' and a ')}, and there is none now. Nothing was sent. Restore it in functions/transform.ts, or send records as they are with --raw`;
+}
 
 function exitCodeOf({ counts, truncated, unreadable, filesLeft, error }: Replayed, isInterrupted: boolean): number {
   const isComplete = error === undefined && filesLeft.length === 0;

@@ -67,12 +67,12 @@ export function readTarget(env: Environment, args: readonly string[]): 'importOb
   throw new ConfigError(['FUNCTION_TARGET must be importObject or drainSubscription']);
 }
 
-/** @throws {@link ConfigError} that names every variable at fault */
+/** @throws {@link ConfigError} that names every invalid variable */
 export function readCoreConfig(env: Environment): CoreConfig {
   return read(env, readCore);
 }
 
-/** @throws {@link ConfigError} that names every variable at fault */
+/** @throws {@link ConfigError} that names every invalid variable */
 export function readImportObjectConfig(env: Environment): ImportObjectConfig {
   return read(env, (variables) => ({
     ...readFunction(variables),
@@ -83,7 +83,7 @@ export function readImportObjectConfig(env: Environment): ImportObjectConfig {
   }));
 }
 
-/** @throws {@link ConfigError} that names every variable at fault */
+/** @throws {@link ConfigError} that names every invalid variable */
 export function readDrainSubscriptionConfig(env: Environment): DrainSubscriptionConfig {
   return read(env, (variables) => ({
     ...readFunction(variables),
@@ -100,7 +100,7 @@ function readFunction(variables: Variables): FunctionConfig {
   const core = readCore(variables);
   const deadlineMs = 1_000 * variables.number('IMPORT_DEADLINE_SECONDS', 500, 1, FUNCTION_TIMEOUT);
   if (deadlineMs + core.mixpanel.requestTimeoutMs + 1_000 * WIND_DOWN > 1_000 * FUNCTION_TIMEOUT) {
-    variables.fault(
+    variables.problem(
       `IMPORT_DEADLINE_SECONDS and IMPORT_REQUEST_TIMEOUT_MS together must leave ${WIND_DOWN} of the function's ${FUNCTION_TIMEOUT} seconds`,
     );
   }
@@ -137,17 +137,17 @@ function readCredentials(variables: Variables) {
   const [projectId, username, secret] = names.map((name) => variables.text(name));
   if (token !== undefined) {
     if (username !== undefined || secret !== undefined) {
-      variables.fault(
+      variables.problem(
         'MIXPANEL_PROJECT_TOKEN must not be set together with MIXPANEL_SERVICE_ACCOUNT_USERNAME or _SECRET',
       );
     }
     return { projectId, username: token, password: '' };
   }
   if (projectId === undefined && username === undefined && secret === undefined) {
-    variables.fault(`${names.join(', ')} must be set, or MIXPANEL_PROJECT_TOKEN`);
+    variables.problem(`${names.join(', ')} must be set, or MIXPANEL_PROJECT_TOKEN`);
   } else {
     for (const name of names.filter((name) => variables.text(name) === undefined)) {
-      variables.fault(`${name} must be set, as the others of the service account are`);
+      variables.problem(`${name} must be set too: other service account variables are set`);
     }
   }
   return { projectId, username: username ?? '', password: secret ?? '' };
@@ -156,21 +156,21 @@ function readCredentials(variables: Variables) {
 function read<Result>(env: Environment, take: (variables: Variables) => Result): Result {
   const variables = new Variables(env);
   const result = take(variables);
-  if (variables.faults.length > 0) throw new ConfigError(variables.faults);
+  if (variables.problems.length > 0) throw new ConfigError(variables.problems);
   return result;
 }
 
 /** Reads variables and gathers what is wrong with them; an empty one counts as not set. */
 class Variables {
-  readonly faults: string[] = [];
+  readonly problems: string[] = [];
   readonly #env: Environment;
 
   constructor(env: Environment) {
     this.#env = env;
   }
 
-  fault(problem: string): void {
-    this.faults.push(problem);
+  problem(problem: string): void {
+    this.problems.push(problem);
   }
 
   text(name: string): string | undefined {
@@ -179,31 +179,31 @@ class Variables {
 
   required(name: string, pattern: RegExp, allowed: string): string {
     const value = this.text(name) ?? '';
-    if (!pattern.test(value)) this.fault(`${name} must be ${allowed}`);
+    if (!pattern.test(value)) this.problem(`${name} must be ${allowed}`);
     return value;
   }
 
-  number(name: string, preset: number, min: number, max: number): number {
+  number(name: string, fallback: number, min: number, max: number): number {
     const text = this.text(name);
-    if (text === undefined) return preset;
+    if (text === undefined) return fallback;
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
-    this.fault(`${name} must be a whole number from ${min} to ${max}`);
-    return preset;
+    this.problem(`${name} must be a whole number from ${min} to ${max}`);
+    return fallback;
   }
 
-  oneOf<Value>(name: string, preset: string, values: Record<string, Value>): Value {
-    const text = this.text(name) ?? preset;
+  oneOf<Value>(name: string, fallback: string, values: Record<string, Value>): Value {
+    const text = this.text(name) ?? fallback;
     if (Object.hasOwn(values, text)) return values[text]!;
-    this.fault(`${name} must be one of ${Object.keys(values).join(', ')}`);
-    return values[preset]!;
+    this.problem(`${name} must be one of ${Object.keys(values).join(', ')}`);
+    return values[fallback]!;
   }
 
   url(name: string): string | undefined {
     const text = this.text(name);
     // What is put behind it must end up in its path.
     if (text === undefined || (/^https?:\/\/[^@?#]+$/.test(text) && URL.canParse(text))) return text;
-    this.fault(`${name} must be a URL that begins with http:// or https://, without user name, query and fragment`);
+    this.problem(`${name} must be a URL that begins with http:// or https://, without user name, query and fragment`);
     return undefined;
   }
 }

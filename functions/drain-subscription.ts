@@ -4,28 +4,33 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts } from './core/block.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from './core/import-blocks.ts';
+import { addCounts, type Block, noCounts, type Source } from './core/block.ts';
+import { MessageReader } from './core/formats/read-message.ts';
+import { importBlocks } from './core/import-blocks.ts';
+import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { type Run, startRun } from './core/run.ts';
+import type { Settlement } from './core/settlement.ts';
 import { Acks } from './pubsub/acks.ts';
-import { toBlock } from './pubsub/message-block.ts';
+import { dataOf, sourceOf } from './pubsub/message-source.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
-import { register, unregister } from './runtime/shutdown.ts';
-import { failure, workOf } from './runtime/summary.ts';
+import { stopOnShutdown } from './runtime/shutdown.ts';
+import { failure, statsOf } from './runtime/summary.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { messageDeadLetterName } from './storage/names.ts';
 import transform from './transform.ts';
 
 /** How long a batch that is not full waits for more messages, in milliseconds. */
 const LINGER_MS = 1_000;
-/** Decompressed bytes of messages that are worked on before more of a pull are decompressed. */
+/** Bytes of messages that are handed to the pipeline at a time. */
 const SLICE_BYTES = 1_048_576;
-/** What a message takes of memory besides its data until it is settled, about; with small ones it is most. */
+/** Approximate memory that a message takes besides its data until it is settled; most of it for small messages. */
 const MESSAGE_BYTES = 2_000;
 
-/** Drains once, and returns the summary; what it throws is to be answered with 500. */
+const mapping = mappingOf(transform);
+
+/** Drains once and returns the summary; what it throws is to be answered with 500. */
 export type DrainSubscription = (logger: Logger) => Promise<object>;
 
 /** Makes the function, once for the process. */
@@ -34,111 +39,166 @@ export function createDrainSubscription(
   sender: Sender,
   subscriber: v1.SubscriberClient,
 ): DrainSubscription {
-  const subscription = config.eventSubscription;
   let stateBucket: Promise<Bucket> | undefined;
 
   return async (logger) => {
     const run = startRun(config.deadlineMs);
-    register(run);
+    const release = stopOnShutdown(run);
     try {
-      return await drain(run, logger);
+      return await new Drain({ config, sender, subscriber, run, logger, findStateBucket }).run();
     } finally {
-      unregister(run);
+      release();
       run.end();
     }
   };
 
-  /** Loads the storage client only now: most drains have no dead letters, and an instance starts sooner without. */
+  /** Loads the storage client only when needed: most drains have no dead letters, and an instance starts faster without. */
   function findStateBucket(): Promise<Bucket> {
     stateBucket ??= import('./storage/client.ts').then(({ createStorage }) =>
       createStorage(config.storageEndpoint).bucket(config.stateBucket),
     );
     return stateBucket;
   }
+}
 
-  async function drain(run: Run, logger: Logger): Promise<object> {
-    const counts = noCounts();
-    /** Messages that are not settled, by their blocks. */
-    const ackIds = new Map<Block, string>();
-    /** Messages that were pulled and are not decompressed yet. */
-    const undecoded = new Set<string>();
-    let unsettledBytes = 0;
-    const acks = new Acks(subscriber, subscription, (error) =>
+/** What a drain works with. */
+interface DrainContext {
+  config: DrainSubscriptionConfig;
+  sender: Sender;
+  subscriber: v1.SubscriberClient;
+  run: Run;
+  logger: Logger;
+  findStateBucket: () => Promise<Bucket>;
+}
+
+/** A message that is not settled. */
+interface OpenMessage {
+  ackId: string;
+  /** Blocks without an outcome, and one more while the message is being read. */
+  open: number;
+}
+
+class Drain {
+  readonly #context: DrainContext;
+  readonly #counts = noCounts();
+  readonly #acks: Acks;
+  readonly #deadLetters: DeadLetterWriter;
+  /** Messages that were pulled and are not settled, with the source of those that are being read. */
+  readonly #unread = new Set<string>();
+  readonly #open = new Map<Source, OpenMessage>();
+  #unsettledBytes = 0;
+
+  constructor(context: DrainContext) {
+    const { config, subscriber, logger, run, findStateBucket } = context;
+    const subscription = config.eventSubscription;
+    this.#context = context;
+    this.#acks = new Acks(subscriber, subscription, (error) =>
       logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
     );
-    const giveBack = (messages: ReceivedMessage[]) => acks.giveBack(messages.map(({ ackId }) => ackId ?? ''));
-    const deadLetters = new DeadLetterWriter(
+    this.#deadLetters = new DeadLetterWriter(
       findStateBucket,
       () => messageDeadLetterName(subscription, new Date(), randomUUID()),
       run,
     );
-    const settle = (block: Block) => {
-      addCounts(counts, block.counts);
-      acks.ack(ackIds.get(block)!);
-      ackIds.delete(block);
-      unsettledBytes -= block.size + MESSAGE_BYTES;
-    };
-    const summary = () => ({ subscription, messages: acks.acknowledged, ...counts, ...workOf(run) });
+  }
 
-    async function* blocks(): AsyncGenerator<Block[]> {
-      const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, giveBack });
-      for await (const messages of pulled) {
-        for (const { ackId } of messages) undecoded.add(ackId ?? '');
-        let some: Block[] = [];
-        let bytes = 0;
-        for (const message of messages) {
-          const block = toBlock(message, subscription, config.insertIdOf);
-          undecoded.delete(message.ackId ?? '');
-          ackIds.set(block, message.ackId ?? '');
-          unsettledBytes += block.size + MESSAGE_BYTES;
-          some.push(block);
-          bytes += block.size;
-          if (bytes < SLICE_BYTES) continue;
-          yield some;
-          some = [];
-          bytes = 0;
-        }
-        yield some;
-      }
-    }
-
-    const source = blocks();
+  async run(): Promise<object> {
+    const { config, sender, run, logger } = this.#context;
+    const source = this.#blocks();
+    const settlement = this.#settlement();
     try {
-      await importBlocks(
-        source,
-        {
-          ...config,
-          sender,
-          transform,
-          unsettledBytes: () => unsettledBytes + deadLetters.waitingBytes,
-          maxUnsettledBytes: MAX_UNSETTLED_BYTES,
-          lingerMs: LINGER_MS,
-          settle(block) {
-            if (block.rejections.length === 0) return settle(block);
-            return deadLetters.write(block.rejections).then(() => settle(block));
-          },
-          flush: () => deadLetters.flush(),
-        },
-        run,
-      );
+      await importBlocks(source, { ...config, sender, settlement, lingerMs: LINGER_MS }, run);
     } catch (error) {
-      await handBack();
-      throw failure(logger, summary(), error, 'subscription drained');
+      await this.#handBack(source);
+      throw failure(logger, this.#summary(), error, 'subscription drained');
     }
-    await handBack();
-    const givenBack = ackIds.size + undecoded.size;
-    const result = { ...summary(), ...(givenBack > 0 ? { reason: run.stopReason, givenBack } : {}) };
-    if (givenBack > 0 && (run.stopReason === 'shutdown' || acks.acknowledged === 0)) {
+    await this.#handBack(source);
+    const nacked = this.#open.size + this.#unread.size;
+    const result = { ...this.#summary(), ...(nacked > 0 ? { reason: run.stopReason, givenBack: nacked } : {}) };
+    if (nacked > 0 && (run.stopReason === 'shutdown' || this.#acks.acknowledged === 0)) {
       throw loggedError(logger, 'warn', result, 'subscription drained');
     }
     logger.info(result, 'subscription drained');
     return result;
+  }
 
-    async function handBack(): Promise<void> {
-      // Pulls that are still under way may bring messages, which are given back too.
-      await source.return(undefined);
-      acks.giveBack([...ackIds.values(), ...undecoded]);
-      await acks.close();
+  async *#blocks(): AsyncGenerator<Block[]> {
+    const { config, subscriber, run } = this.#context;
+    const subscription = config.eventSubscription;
+    const reader = new MessageReader(config.insertIdOf);
+    const nack = (messages: ReceivedMessage[]) => this.#acks.nack(messages.map(({ ackId }) => ackId ?? ''));
+    const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, nack });
+    for await (const messages of pulled) {
+      for (const { ackId } of messages) this.#unread.add(ackId ?? '');
+      let blocks: Block[] = [];
+      let bytes = 0;
+      for (const message of messages) {
+        const source = sourceOf(message, subscription, mapping);
+        const open = { ackId: message.ackId ?? '', open: 1 };
+        this.#open.set(source, open);
+        this.#unread.delete(open.ackId);
+        this.#unsettledBytes += MESSAGE_BYTES;
+        for (const block of reader.read(dataOf(message), source)) {
+          open.open++;
+          this.#unsettledBytes += block.weight;
+          blocks.push(block);
+          bytes += block.weight;
+          if (bytes < SLICE_BYTES) continue;
+          yield blocks;
+          blocks = [];
+          bytes = 0;
+        }
+        this.#closeOne(source);
+      }
+      yield blocks;
     }
+  }
+
+  #settlement(): Settlement {
+    const drain = this;
+    return {
+      get unsettledBytes() {
+        return drain.#unsettledBytes + drain.#deadLetters.waitingBytes;
+      },
+      // Noted when the message is read: its blocks may come in several slices.
+      open() {},
+      settle(block) {
+        if (block.rejections.length === 0) return drain.#settle(block);
+        return drain.#deadLetters.write(block.rejections).then(() => drain.#settle(block));
+      },
+      flush: () => drain.#deadLetters.flush(),
+    };
+  }
+
+  #settle(block: Block): void {
+    addCounts(this.#counts, block.counts);
+    this.#unsettledBytes -= block.weight;
+    this.#closeOne(block.source);
+  }
+
+  /** A block of the message is settled, or the message is read: acknowledges it if nothing else is left of it. */
+  #closeOne(source: Source): void {
+    const message = this.#open.get(source)!;
+    if (--message.open > 0) return;
+    this.#open.delete(source);
+    this.#unsettledBytes -= MESSAGE_BYTES;
+    this.#acks.ack(message.ackId);
+  }
+
+  async #handBack(source: AsyncGenerator<Block[]>): Promise<void> {
+    // Pulls that are still in progress may bring messages; they are nacked too.
+    await source.return(undefined);
+    this.#acks.nack([...[...this.#open.values()].map(({ ackId }) => ackId), ...this.#unread]);
+    await this.#acks.close();
+  }
+
+  #summary(): object {
+    const { config, run } = this.#context;
+    return {
+      subscription: config.eventSubscription,
+      messages: this.#acks.acknowledged,
+      ...this.#counts,
+      ...statsOf(run),
+    };
   }
 }

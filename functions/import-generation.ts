@@ -4,29 +4,32 @@ import { randomUUID } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Rejection, START } from './core/block.ts';
+import { addCounts, type Block, noCounts, offsetOf, type Rejection, START } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
-import { passThrough } from './core/event.ts';
-import { RecordParser } from './core/formats/json/parser.ts';
-import { recordBlocks } from './core/formats/read-blocks.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from './core/import-blocks.ts';
+import { readBlocks } from './core/formats/read-blocks.ts';
+import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
+import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import type { Run } from './core/run.ts';
+import type { Settlement } from './core/settlement.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
-import { failure, workOf } from './runtime/summary.ts';
+import { codeOf, failure, statsOf } from './runtime/summary.ts';
 import { noProgress, type Progress } from './storage/checkpoint.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
+import { objectSource } from './storage/object-source.ts';
 import { createObjectReader, getMetadata, ObjectGoneError, type ObjectReader } from './storage/read-object.ts';
-import { inTime } from './storage/requests.ts';
+import { withTimeout } from './storage/requests.ts';
 import transform from './transform.ts';
 
-/** Leases that have expired without movement, from which on each is an ERROR. */
+/** From this many leases that expired without movement on, each is an ERROR. */
 const MANY_TAKEOVERS = 3;
-/** How long breaking off a read is waited for, in milliseconds; one that stalls notices late. */
+/** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
+
+const mapping = mappingOf(transform);
 
 /** What an import works with. */
 export interface GenerationContext {
@@ -34,30 +37,31 @@ export interface GenerationContext {
   sender: Sender;
   logger: Logger;
   run: Run;
-  /** A client that leaves trying again to us, and one that does not. */
+  /** A client that leaves retries to us, and one that does not. */
   reading: Storage;
   writing: Storage;
-  /** Has the import gone on with in another invocation. */
+  /** Has another invocation continue the import. */
   publishContinuation(): Promise<void>;
 }
+
+/** How an invocation ended. */
+type End =
+  | { kind: 'imported' | 'gone' | 'continued' | 'refused' }
+  /** It is to be tried again, by the same notification. */
+  | { kind: 'failed'; error: unknown };
 
 /**
  * Imports what is left of the object and logs one summary.
  *
- * @throws an error that refuses the delivery, where it is to be tried again; it is logged already
+ * @throws an error that refuses the delivery, if it is to be tried again; it is logged already
  */
 export async function importGeneration(object: ObjectGeneration, context: GenerationContext): Promise<void> {
   const { config, logger, run, reading } = context;
   const holder = randomUUID();
   const bucket = reading.bucket(config.stateBucket);
-  const summary = (counts = noCounts()) => ({ ...object, ...counts, ...workOf(run) });
-  const acquired = await acquireLease({
-    bucket,
-    name: checkpointName(object),
-    holder,
-    leaseMs: config.leaseMs,
-    run,
-  }).catch((error) => {
+  const summary = (counts = noCounts()) => ({ ...object, ...counts, ...statsOf(run) });
+  const name = checkpointName(object);
+  const acquired = await acquireLease({ bucket, name, holder, leaseMs: config.leaseMs, run }).catch((error) => {
     if (error === run.stopping.reason) {
       throw loggedError(logger, 'warn', { ...summary(), reason: run.stopReason }, 'object refused');
     }
@@ -72,128 +76,169 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   }
   const { lease } = acquired;
   if (lease.takeovers >= MANY_TAKEOVERS) {
-    const fields = { ...object, code: 'no_progress', takeovers: lease.takeovers, offset: lease.begin.offset };
-    logger.error(fields, 'Invocations end again and again without progress at this offset: look at what stands there');
+    const fields = { ...object, code: 'no_progress', takeovers: lease.takeovers, offset: lease.begin.position.offset };
+    logger.error(fields, 'Invocations keep ending without progress at this offset. Inspect the record there');
   }
-  const work = startWork(object, lease, holder, context);
-  try {
-    const end = await endOf(work, lease, run);
-    if (end === 'continued') await context.publishContinuation();
-    const fields = { ...summary(work.ledger.counts), ...(end === 'continued' ? { reason: run.stopReason } : {}) };
-    if (end === 'refused') throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
-    if (end !== 'gone') logger.info(fields, `object ${end}`);
-    else if (work.hasBegun()) logger.error({ ...fields, state: 'gone', code: 'object_gone' }, 'object gone');
-    else logger.warn({ ...fields, state: 'gone' }, 'object gone');
-  } catch (error) {
-    throw failure(logger, summary(work.ledger.counts), error, 'object failed');
+  const task = new ImportTask(object, lease, holder, context);
+  const end = await endOf(task, lease, context);
+  const fields = summary(task.counts);
+  switch (end.kind) {
+    case 'imported':
+      logger.info(fields, 'object imported');
+      break;
+    case 'continued':
+      logger.info({ ...fields, reason: run.stopReason }, 'object continued');
+      break;
+    case 'gone':
+      if (task.hasBegun) logger.error({ ...fields, state: 'gone', code: 'object_gone' }, 'object gone');
+      else logger.warn({ ...fields, state: 'gone' }, 'object gone');
+      break;
+    case 'refused':
+      throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
+    case 'failed':
+      throw failure(logger, fields, end.error, 'object failed');
   }
 }
 
-/** Waits until the import has ended, and writes down how. */
-async function endOf(work: Work, lease: Lease, run: Run): Promise<'imported' | 'gone' | 'continued' | 'refused'> {
-  lease.keep(work.progress);
+/** Waits until the import has ended, writes the checkpoint, and has it continued if there is more to do. */
+async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation }: GenerationContext): Promise<End> {
+  lease.keep(() => task.progress());
   try {
-    if (await work.result) {
-      await lease.release('done', work.progress());
-      return 'imported';
+    if (await task.run()) {
+      await lease.release('done', task.progress());
+      return { kind: 'imported' };
     }
   } catch (error) {
-    if (error instanceof ObjectGoneError) {
-      await lease.release('gone', work.progress());
-      return 'gone';
-    }
-    const isCorrupt = error instanceof ImportError && error.code === 'checksum_mismatch';
-    // The error at hand says more than one that comes of letting go.
-    await lease.release('running', isCorrupt ? noProgress() : work.progress()).catch(() => {});
-    throw error;
+    return endOfFailure(task, lease, error);
   }
-  await lease.release('running', work.progress());
-  const hasMoved = work.ledger.position.offset > lease.begin.offset;
-  return hasMoved && run.stopReason !== 'shutdown' ? 'continued' : 'refused';
+  try {
+    await lease.release('running', task.progress());
+    const hasMoved = task.progress().position.offset > lease.begin.position.offset;
+    if (!hasMoved || run.stopReason === 'shutdown') return { kind: 'refused' };
+    await publishContinuation();
+    return { kind: 'continued' };
+  } catch (error) {
+    return { kind: 'failed', error };
+  }
 }
 
-/** An import under way. */
-interface Work {
-  ledger: Ledger;
-  /** Whether any of the object was read, now or by an earlier invocation. */
-  hasBegun(): boolean;
-  progress: () => Progress;
-  /** Whether all of the object is settled; rejected when the import cannot go on. */
-  result: Promise<boolean>;
+async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Promise<End> {
+  if (error instanceof ObjectGoneError) {
+    try {
+      await lease.release('gone', task.progress());
+      return { kind: 'gone' };
+    } catch (releaseError) {
+      return { kind: 'failed', error: releaseError };
+    }
+  }
+  const isCorrupt = error instanceof ImportError && error.code === 'checksum_mismatch';
+  const message = error instanceof Error ? error.message : String(error);
+  const lastError = { code: codeOf(error), message };
+  // Ignore errors from releasing the lease: the original error is more useful.
+  await lease.release('running', isCorrupt ? noProgress() : task.progress(), lastError).catch(() => {});
+  return { kind: 'failed', error };
 }
 
-function startWork(object: ObjectGeneration, lease: Lease, holder: string, context: GenerationContext): Work {
-  const { config, run } = context;
-  const { begin } = lease;
-  const { offset, line, checksum } = begin;
-  const ledger = new Ledger({ offset, line, checksum });
-  let { gzip } = begin;
-  let reader: ObjectReader | undefined;
-  const parser = new RecordParser({
-    origin: { sourceOf: (offset, line) => ({ ...object, line, offset }) },
-    insertIdOf: config.insertIdOf,
-    ordinal: 'line',
-    checksumOf: crc32c,
-    isTransformed: transform !== passThrough,
-    resumeAt: begin.format === null ? undefined : { format: begin.format, offset, line, checksum },
-  });
-  const deadLetters = new DeadLetterWriter(
-    async () => context.writing.bucket(config.stateBucket),
-    (rejections) => objectDeadLetterName(object, firstOffset(rejections), holder),
-    run,
-  );
+/** The import of what is left of one object. */
+class ImportTask {
+  readonly #object: ObjectGeneration;
+  readonly #context: GenerationContext;
+  readonly #begin: Progress;
+  readonly #ledger: Ledger;
+  readonly #deadLetters: DeadLetterWriter;
+  #format: Pick<Progress, 'format' | 'compression'>;
+  #metadata: Progress['metadata'];
+  #reader: ObjectReader | undefined;
 
-  async function* blocks(): AsyncGenerator<Block[]> {
-    const file = context.reading.bucket(object.bucket).file(object.object, { generation: object.generation });
-    // Of what is not compressed, the checkpoint's checksum is that of the stored bytes too.
-    const start = begin.gzip === false ? { offset, checksum } : START;
-    reader = createObjectReader(file, await getMetadata(file, run), run, { start });
-    const { read } = reader;
-    const content = recordBlocks(read(), {
-      parser,
-      // At the beginning the first bytes tell once more: no decision was made that anything depends on.
-      resume: begin.gzip === null || offset === 0 ? undefined : { isGzip: begin.gzip, offset, checksum },
-      checksumOf: crc32c,
-      onFormat: (isGzip) => {
-        gzip = isGzip;
+  constructor(object: ObjectGeneration, { begin }: Lease, holder: string, context: GenerationContext) {
+    this.#object = object;
+    this.#context = context;
+    this.#begin = begin;
+    this.#ledger = new Ledger(begin.position);
+    this.#format = { format: begin.format, compression: begin.compression };
+    this.#metadata = begin.metadata;
+    this.#deadLetters = new DeadLetterWriter(
+      async () => context.writing.bucket(context.config.stateBucket),
+      (rejections) => objectDeadLetterName(object, firstOffset(rejections), holder),
+      context.run,
+    );
+  }
+
+  /** Counts of what this invocation settled. */
+  get counts() {
+    return this.#ledger.counts;
+  }
+
+  /** Whether any of the object was read, by this invocation or an earlier one. */
+  get hasBegun(): boolean {
+    return this.#begin.position.offset > 0 || (this.#reader?.bytesRead ?? 0) > 0;
+  }
+
+  progress(): Progress {
+    const counts = { ...this.#begin.counts };
+    addCounts(counts, this.#ledger.counts);
+    return { ...this.#format, position: this.#ledger.position, counts, metadata: this.#metadata };
+  }
+
+  /** Resolves with whether everything is settled; rejected if the import cannot continue. */
+  async run(): Promise<boolean> {
+    const { config, sender, run } = this.#context;
+    const source = this.#blocks();
+    try {
+      return await importBlocks(source, { ...config, sender, settlement: this.#settlement() }, run);
+    } finally {
+      // Breaking off a read closes the client's other connections too, so do it before the checkpoint is written.
+      await withTimeout(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});
+    }
+  }
+
+  async *#blocks(): AsyncGenerator<Block[]> {
+    const { config, reading, run } = this.#context;
+    const { format, compression, position } = this.#begin;
+    const file = reading.bucket(this.#object.bucket).file(this.#object.object, { generation: this.#object.generation });
+    const stored = await getMetadata(file, run);
+    this.#metadata ??= stored.custom;
+    const source = { ...objectSource(this.#object, this.#metadata), mapping };
+    // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
+    const start = compression?.length === 0 ? position : START;
+    this.#reader = createObjectReader(file, stored, run, { start });
+    const { read } = this.#reader;
+    // At offset 0 nothing has been settled, so detect the format again.
+    const isResumed = format !== null && compression !== null && position.offset > 0;
+    yield* readBlocks(read(), {
+      context: { source, insertIdOf: config.insertIdOf, ordinal: 'line', checksumOf: crc32c },
+      resumption: isResumed ? { format, compression, position } : undefined,
+      onFormat: (name, layers) => {
+        this.#format = { format: name, compression: layers };
       },
-      // The very bytes that could not be decompressed are verified: a second read might bring others.
+      // Verify the very bytes that could not be decompressed: a second read might bring others.
       async verifyStored() {
         for await (const _ of read()) run.stopping.throwIfAborted();
       },
     });
-    for await (const some of content) {
-      ledger.open(some);
-      yield some;
-    }
   }
 
-  const options = {
-    ...config,
-    sender: context.sender,
-    transform,
-    unsettledBytes: () => ledger.aheadBytes + deadLetters.waitingBytes,
-    maxUnsettledBytes: MAX_UNSETTLED_BYTES,
-    async settle(block: Block) {
-      if (block.rejections.length > 0) await deadLetters.write(block.rejections);
-      // They are durable, and the block may have to wait for others before the ledger lets it go.
-      block.rejections.length = 0;
-      ledger.settle(block);
-    },
-    flush: () => deadLetters.flush(),
-  };
-  const progress = () => {
-    const counts = { ...begin.counts };
-    addCounts(counts, ledger.counts);
-    return { format: parser.format ?? begin.format, gzip, ...ledger.position, counts };
-  };
-  const hasBegun = () => offset > 0 || (reader?.bytesRead ?? 0) > 0;
-  const source = blocks();
-  // A read that is broken off takes the client's other connections with it: the checkpoint is written after that.
-  const close = () => inTime(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});
-  return { ledger, hasBegun, progress, result: importBlocks(source, options, run).finally(close) };
+  #settlement(): Settlement {
+    const ledger = this.#ledger;
+    const deadLetters = this.#deadLetters;
+    return {
+      get unsettledBytes() {
+        return ledger.unsettledBytes + deadLetters.waitingBytes;
+      },
+      open: (block) => ledger.open(block),
+      async settle(block) {
+        if (block.rejections.length > 0) await deadLetters.write(block.rejections);
+        // They are durable; the block may have to wait for others before the ledger releases it.
+        block.rejections = [];
+        ledger.settle(block);
+      },
+      flush: () => deadLetters.flush(),
+    };
+  }
 }
 
 function firstOffset(rejections: readonly Rejection[]): number {
-  return Math.min(...rejections.map(({ source }) => ('offset' in source ? source.offset : 0)));
+  let first = Number.POSITIVE_INFINITY;
+  for (const { location } of rejections) first = Math.min(first, offsetOf(location));
+  return first;
 }

@@ -8,8 +8,8 @@ import { importGeneration } from './import-generation.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
 import { createPublisher } from './pubsub/publisher.ts';
 import { type Logger, withTrace } from './runtime/log.ts';
-import { register, unregister } from './runtime/shutdown.ts';
-import { workOf } from './runtime/summary.ts';
+import { stopOnShutdown } from './runtime/shutdown.ts';
+import { statsOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
 
 /** Handles one CloudEvent; what it throws makes the delivery be refused, and tried again later. */
@@ -43,11 +43,11 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       return;
     }
     if (!object.object.startsWith(config.objectPrefix)) {
-      logger.info({ ...object, ...noCounts(), ...workOf(startRun()), reason: 'prefix' }, 'object skipped');
+      logger.info({ ...object, ...noCounts(), ...statsOf(startRun()), reason: 'prefix' }, 'object skipped');
       return;
     }
     const run = startRun(config.deadlineMs);
-    register(run);
+    const release = stopOnShutdown(run);
     try {
       await importGeneration(object, {
         config,
@@ -59,7 +59,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
         publishContinuation: () => publish(notificationOf(object)),
       });
     } finally {
-      unregister(run);
+      release();
       run.end();
     }
   };

@@ -54,8 +54,8 @@ export class Files {
       this.counts[key] += checkpoint.counts[key] - row.counts[key];
     }
     row.counts = checkpoint.counts;
-    row.offset = checkpoint.offset;
-    row.isCompressed = checkpoint.gzip === true;
+    row.offset = checkpoint.position.offset;
+    row.isCompressed = (checkpoint.compression ?? []).length > 0;
     if (checkpoint.state !== 'running') setState(row, checkpoint.state);
     else if (checkpoint.leaseExpiresAt !== null) setState(row, 'running');
     else if (row.state === 'running') setState(row, 'waiting');

@@ -4,9 +4,10 @@ import { describe, kindOf } from '../cli/import/findings.ts';
 import { Meter } from '../cli/import/meter.ts';
 import { findLetterFiles, type LetterFile } from '../cli/operate/letter-files.ts';
 import { type Letter, placeOf, readLines, sourceKey } from '../cli/operate/letters.ts';
-import { type Replayed, replayLetters } from '../cli/operate/replay-letters.ts';
+import { findUnprovided, type Replayed, replayLetters } from '../cli/operate/replay-letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { addCounts } from '../functions/core/block.ts';
+import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import type { Transform } from '../functions/core/event.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
@@ -52,15 +53,19 @@ export async function groupLetters({ storage }: LocalCloud): Promise<LetterGroup
 export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: string): Promise<string> {
   const config = readCoreConfig({ ...cloud.env });
   const sender = createSender(createMixpanelClient(config.mixpanel), config);
-  const files = (await letterFiles(cloud.storage.url)).map((file) => onlyGroup(file, reason));
+  const allFiles = await letterFiles(cloud.storage.url);
+  const files = allFiles.map((file) => onlyGroup(file, reason));
   const problems: string[] = [];
   const run = startRun(DEADLINE_MS);
   watch.replaying++;
   try {
     const meter = new Meter([undefined], () => performance.now()).begin('', () => 0);
     const onProblem = (place: string, problem: string) => problems.push(`${place}: ${problem}`);
-    const transform = await readTransform();
-    const replayed = await replayLetters(files, { config, sender, transform, run, meter, onProblem });
+    const mapping = mappingOf(await readTransform());
+    if ((await findUnprovided(allFiles, { mapping, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
+      return 'not replayed: these records passed a transform, and there is none now';
+    }
+    const replayed = await replayLetters(files, { config, sender, mapping, run, meter, onProblem });
     addCounts(watch.replayed, replayed.counts);
     return tell(replayed, problems);
   } finally {

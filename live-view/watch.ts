@@ -1,7 +1,7 @@
 /** Watches the local cloud: gathers from its servers, and from what the functions log, where everything is. */
 
 import { addCounts, type Counts, isBalanced, noCounts } from '../functions/core/block.ts';
-import type { Checkpoint } from '../functions/storage/checkpoint.ts';
+import { parseCheckpoint } from '../functions/storage/checkpoint.ts';
 import { type LocalCloud, NAMES } from '../local-cloud/cloud.ts';
 import type { ServedFunction } from '../local-cloud/served-function.ts';
 import { createEventLog, type EventLog, toShownEvent } from './event-log.ts';
@@ -183,7 +183,8 @@ export class Watch {
   #readCheckpoints(): void {
     for (const name of this.#checkpoints) {
       const content = this.#cloud!.storage.content(NAMES.stateBucket, name);
-      if (content !== undefined) this.#files.update(name, JSON.parse(content.toString()) as Checkpoint);
+      const checkpoint = content === undefined ? 'gone' : parseCheckpoint(content.toString());
+      if (typeof checkpoint !== 'string') this.#files.update(name, checkpoint);
     }
     this.#checkpoints.clear();
   }

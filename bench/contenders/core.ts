@@ -3,14 +3,15 @@
 import '../../functions/runtime/heap.ts';
 import { readFile } from '../../cli/import/read-file.ts';
 import { readCoreConfig } from '../../functions/config.ts';
-import type { Block } from '../../functions/core/block.ts';
+import type { Source } from '../../functions/core/block.ts';
 import { passThrough, type Transform } from '../../functions/core/event.ts';
-import { RecordParser } from '../../functions/core/formats/json/parser.ts';
-import { recordBlocks } from '../../functions/core/formats/read-blocks.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
+import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
+import type { Settlement } from '../../functions/core/settlement.ts';
 import { createSender } from '../../functions/core/mixpanel/sender.ts';
+import { mappingOf } from '../../functions/core/mappings/mapping.ts';
 import { startRun } from '../../functions/core/run.ts';
 
 /** Has every record parsed and serialised anew, and changes nothing. */
@@ -23,33 +24,24 @@ const client = createMixpanelClient(config.mixpanel);
 const ledger = new Ledger();
 const run = startRun();
 
-const isComplete = await importBlocks(
-  blocks(),
-  {
-    ...config,
-    sender: createSender(client, config),
-    transform,
-    unsettledBytes: () => ledger.aheadBytes,
-    maxUnsettledBytes: MAX_UNSETTLED_BYTES,
-    settle: (block) => ledger.settle(block),
+const settlement: Settlement = {
+  get unsettledBytes() {
+    return ledger.unsettledBytes;
   },
-  run,
-);
+  open: (block) => ledger.open(block),
+  settle: (block) => ledger.settle(block),
+  flush() {},
+};
+const source: Source = {
+  context: { kind: 'file', path: file },
+  mapping: mappingOf(transform),
+  locate: (offset, line) => ({ file, line, offset }),
+};
+const blocks = readBlocks(readFile(file, run), {
+  context: { source, insertIdOf: config.insertIdOf, ordinal: 'line' },
+});
+const isComplete = await importBlocks(blocks, { ...config, sender: createSender(client, config), settlement }, run);
 run.end();
 client.close();
 if (!isComplete || ledger.counts.rejected > 0)
   throw new Error(`not all was imported: ${JSON.stringify(ledger.counts)}`);
-
-async function* blocks(): AsyncGenerator<Block[]> {
-  const origin = { sourceOf: (offset: number, line: number) => ({ file, line, offset }) };
-  const parser = new RecordParser({
-    origin,
-    insertIdOf: config.insertIdOf,
-    ordinal: 'line',
-    isTransformed: transform !== passThrough,
-  });
-  for await (const some of recordBlocks(readFile(file, run), { parser })) {
-    ledger.open(some);
-    yield some;
-  }
-}

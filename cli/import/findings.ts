@@ -30,13 +30,13 @@ export class Findings {
   /** Takes rejections, in any order. */
   add(rejections: readonly Rejection[]): void {
     this.total += rejections.length;
-    for (const { reason, source } of rejections) {
+    for (const { reason, location } of rejections) {
       const text = describe(reason);
       this.#count(text);
-      if (!('line' in source)) continue;
+      if (!('line' in location)) continue;
       const last = this.first.at(-1);
-      if (this.first.length === MAX_FIRST && last !== undefined && last.offset < source.offset) continue;
-      this.first.push({ line: source.line, offset: source.offset, reason: text });
+      if (this.first.length === MAX_FIRST && last !== undefined && last.offset < location.offset) continue;
+      this.first.push({ line: location.line, offset: location.offset, reason: text });
       this.first.sort((a, b) => a.offset - b.offset);
       this.first.length = Math.min(this.first.length, MAX_FIRST);
     }

@@ -2,25 +2,25 @@
 
 import type { CoreConfig } from '../../functions/config.ts';
 import type { Block, Counts } from '../../functions/core/block.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../functions/core/run.ts';
-import transform from '../../functions/transform.ts';
+import type { Settlement } from '../../functions/core/settlement.ts';
 import { DeadLetterFile } from './dead-letter-file.ts';
 import { Findings } from './findings.ts';
 import type { Input } from './inputs.ts';
 import type { Meter } from './meter.ts';
-import { readBlocks } from './read-blocks.ts';
+import { readInput } from './read-input.ts';
 
 /** What became of an input. */
 export interface FileResult {
   name: string;
   /** `done` when all of it is settled, be it rejected; `interrupted` by Ctrl-C. */
   state: 'done' | 'interrupted' | 'failed';
-  /** Of exactly the ground before `settledUpTo`. */
+  /** Of exactly the range before `settledUpTo`. */
   counts: Counts;
-  /** Up to where everything is settled: the line that begins or goes on there, and bytes of the decoded content. */
+  /** Everything before it is settled: the line that begins or continues there, and bytes of the decoded content. */
   settledUpTo: { line: number; offset: number };
   findings: Findings;
   /** Where its dead letters are, if there are any. */
@@ -47,10 +47,24 @@ export async function importFile(
   const findings = new Findings();
   const deadLetters = new DeadLetterFile(input.deadLetterPath);
   const fileMeter = meter.begin(input.name, () => run.stats.accepted);
-  const reader = { insertIdOf: config.insertIdOf, ledger, meter: fileMeter, run };
   const settle = (block: Block) => {
     ledger.settle(block);
-    fileMeter.settled(block.size);
+    fileMeter.settled(block.weight);
+  };
+  const settlement: Settlement = {
+    get unsettledBytes() {
+      return ledger.unsettledBytes;
+    },
+    open(block) {
+      ledger.open(block);
+      fileMeter.opened(block.weight);
+    },
+    settle(block) {
+      if (block.rejections.length === 0) return settle(block);
+      findings.add(block.rejections);
+      return deadLetters.write(block.rejections).then(() => settle(block));
+    },
+    flush() {},
   };
   const finish = (state: FileResult['state'], deadLetterPath: string, error?: unknown): FileResult => ({
     name: input.name,
@@ -63,22 +77,8 @@ export async function importFile(
     error,
   });
   try {
-    const isComplete = await importBlocks(
-      readBlocks(input, reader),
-      {
-        ...config,
-        sender,
-        transform,
-        unsettledBytes: () => ledger.aheadBytes,
-        maxUnsettledBytes: MAX_UNSETTLED_BYTES,
-        settle(block) {
-          if (block.rejections.length === 0) return settle(block);
-          findings.add(block.rejections);
-          return deadLetters.write(block.rejections).then(() => settle(block));
-        },
-      },
-      run,
-    );
+    const blocks = readInput(input, { insertIdOf: config.insertIdOf, meter: fileMeter, run });
+    const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
     if (isComplete) {
       await deadLetters.complete();
       return finish('done', input.deadLetterPath);

@@ -4,7 +4,7 @@ import { constants, createReadStream, type Stats } from 'node:fs';
 import { access, glob, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { Origin } from '../../functions/core/block.ts';
+import type { Source } from '../../functions/core/block.ts';
 import type { Run } from '../../functions/core/run.ts';
 import { UsageError } from './arguments.ts';
 import { readFile } from './read-file.ts';
@@ -17,7 +17,8 @@ export interface Input {
   readonly size: number | undefined;
   /** The file that its dead letters go to. */
   readonly deadLetterPath: string;
-  readonly origin: Origin;
+  /** What its records are read from; the mapping is decided by the command. */
+  readonly source: Omit<Source, 'mapping'>;
   /** The bytes as stored. */
   read(run: Run): AsyncIterable<Buffer>;
   /** Where it can be told: makes sure that the stored bytes are what was uploaded; throws where they are not. */
@@ -104,7 +105,7 @@ async function readable(name: string): Promise<Stats> {
   if (stats.isDirectory())
     throw new UsageError(`${name}: a directory. Name the files in it: '${name.replace(/\/+$/, '')}/*'`);
   await access(name, constants.R_OK).catch(() => {
-    throw new UsageError(`${name}: may not be read by this user. Check its permissions`);
+    throw new UsageError(`${name}: not readable by this user. Check its permissions`);
   });
   return stats;
 }
@@ -117,7 +118,7 @@ function localFile(name: string, stats: Stats): FoundInput {
     size: isRegular ? stats.size : undefined,
     // Beside a pipe such as /dev/fd/63 nothing can be written.
     deadLetterStem: isRegular ? name : basename(name),
-    origin: { sourceOf: (offset, line) => ({ file: name, line, offset }) },
+    source: fileSource(name),
     // A pipe may have nothing to read for as long as it likes.
     read: (run) => (isRegular ? readFile(name, run) : readStream(createReadStream(name), run)),
   };
@@ -129,9 +130,13 @@ function standardInput(): FoundInput {
     key: '-',
     size: undefined,
     deadLetterStem: STDIN,
-    origin: { sourceOf: (offset, line) => ({ file: STDIN, line, offset }) },
+    source: fileSource(STDIN),
     read: (run) => readStream(process.stdin, run),
   };
+}
+
+function fileSource(path: string): Input['source'] {
+  return { context: { kind: 'file', path }, locate: (offset, line) => ({ file: path, line, offset }) };
 }
 
 /** The bytes of a stream, which is not waited for any longer when the run winds down. */

@@ -3,6 +3,7 @@
 import { posix } from 'node:path';
 import type { Bucket, File } from '@google-cloud/storage';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
+import { customMetadata, objectSource } from '../../functions/storage/object-source.ts';
 import { createObjectReader, type ObjectReader } from '../../functions/storage/read-object.ts';
 import { statusOf } from '../../functions/storage/requests.ts';
 import { UsageError } from './arguments.ts';
@@ -41,14 +42,15 @@ function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
   const file = bucket.file(object, { generation });
   const content = { size: Number(metadata.size), crc32c: metadata.crc32c };
   const name = `gs://${bucket.name}/${object}`;
+  const custom = customMetadata(metadata.metadata);
   let reader: ObjectReader | undefined;
   return {
     name,
     key: name,
     size: content.size,
     deadLetterStem: posix.basename(object),
-    // As the functions write it, so that ids by position are the same here and there.
-    origin: { sourceOf: (offset, line) => ({ bucket: bucket.name, object, generation, line, offset }) },
+    // As in the functions, so that ids by position and contexts are the same here and there.
+    source: objectSource({ bucket: bucket.name, object, generation }, custom),
     read(run) {
       reader = createObjectReader(file, content, run);
       return reader.read();

@@ -1,9 +1,9 @@
-/** Makes a dead letter's record a block again, whose events get the ids that they had. */
+/** Makes a block of a dead letter's record, whose events get the ids that they had. */
 
-import { isUtf8 } from 'node:buffer';
-import { type Block, type Origin, START } from '../../functions/core/block.ts';
-import { BlockBuilder } from '../../functions/core/formats/json/block-builder.ts';
-import { scan } from '../../functions/core/formats/json/scanner.ts';
+import type { Block, Source } from '../../functions/core/block.ts';
+import type { RecordContext } from '../../functions/core/event.ts';
+import { notJson } from '../../functions/core/formats/json/reasons.ts';
+import { MessageReader, rejectedBlock } from '../../functions/core/formats/read-message.ts';
 import { type InsertIdOf, insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
 import type { Letter } from './letters.ts';
 
@@ -11,49 +11,44 @@ import type { Letter } from './letters.ts';
 const VALID_ID = /^[A-Za-z0-9-]{1,36}$/;
 
 /**
- * A block with one record, be it an event or, again, a rejection.
+ * A block with the records of a letter, usually one. If any part of it is rejected again, all of it is: a letter is sent
+ * whole or not at all.
  *
- * @param origin the letter's own, which names the letter's source for whatever becomes of the record
+ * @param source locates whatever becomes of the record where the letter says
  */
-export function letterBlock({ record }: Letter, origin: Origin, insertIdOf: InsertIdOf): Block {
-  const builder = new BlockBuilder({ origin, insertIdOf, ordinal: 'index' }, START);
-  builder.begin(record);
-  const from = skipWhiteSpace(record, 0);
-  let to = record.length;
-  while (to > from && isWhiteSpace(record[to - 1]!)) to--;
-  let status = scan(record, from, to, builder.scan);
-  if (status === 'value' && builder.scan.end < to) {
-    status = 'invalid';
-    builder.scan.end = skipWhiteSpace(record, builder.scan.end);
+export function letterBlock({ record }: Letter, source: Source, insertIdOf: InsertIdOf): Block {
+  const blocks = [...new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source)];
+  const [rejection] = blocks.flatMap(({ rejections }) => rejections);
+  const [block] = blocks;
+  if (block !== undefined && blocks.length === 1 && rejection === undefined) return block;
+  return rejectedBlock(record, source, rejection?.reason ?? notJson(0, 0), insertIdOf);
+}
+
+/** What a transform was told about the source of the letter. */
+export function contextOf({ source }: Letter): RecordContext {
+  if ('bucket' in source) {
+    const { bucket, object, metadata = {} } = source;
+    return { kind: 'object', bucket, object, metadata };
   }
-  builder.add(from, to, status, isUtf8(record));
-  builder.mark(record.length);
-  return builder.finish(record.length);
+  if ('messageId' in source) {
+    const { subscription, attributes = {} } = source;
+    return { kind: 'message', subscription, attributes };
+  }
+  return { kind: 'file', path: source.file };
 }
 
 /**
- * The id of an event without one: the letter's, which is the id that the event had, also where the record was put right
- * by hand. Where a transform makes several events of a record, each gets what it would have got at the first time.
+ * The id of an event without one: the letter's, which is the id that the event had, even if the record was edited. If a
+ * transform makes several events of a record, each gets the id that it would have got the first time.
  *
- * @param preset how ids are made where the letter does not show it
+ * @param fallback how ids are made if the letter does not show it
  */
-export function insertIdOfLetter(letter: Letter, preset: InsertIdOf): InsertIdOf {
-  return (record, origin, offset, ordinal, event) => {
-    const { insertId, source } = letter;
-    if (event === undefined && insertId !== undefined && VALID_ID.test(insertId)) return insertId;
+export function insertIdOfLetter(letter: Letter, fallback: InsertIdOf): InsertIdOf {
+  return (record, source, offset, ordinal, event) => {
+    const { insertId, source: location } = letter;
+    if (event === undefined && ordinal === 0 && insertId !== undefined && VALID_ID.test(insertId)) return insertId;
     const schemes = [insertIdByContent, insertIdByPosition];
-    const same = schemes.find((scheme) => scheme(record, origin, offset, ordinal, source.event) === insertId);
-    return (same ?? preset)(record, origin, offset, ordinal, event ?? source.event);
+    const same = schemes.find((scheme) => scheme(record, source, offset, ordinal, location.event) === insertId);
+    return (same ?? fallback)(record, source, offset, ordinal, event ?? location.event);
   };
-}
-
-function skipWhiteSpace(bytes: Buffer, from: number): number {
-  let at = from;
-  while (at < bytes.length && isWhiteSpace(bytes[at]!)) at++;
-  return at;
-}
-
-/** In JSON's sense. */
-function isWhiteSpace(byte: number): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

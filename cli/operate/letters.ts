@@ -1,16 +1,18 @@
 /** Reads dead letters back: lines of newline-delimited JSON, which may have been edited by hand. */
 
-import type { Rejection, Source } from '../../functions/core/block.ts';
+import type { Location, Rejection } from '../../functions/core/block.ts';
 
 /** A dead letter as it was read. */
 export interface Letter {
   reason: Rejection['reason'];
-  source: Source;
+  source: Location;
   insertId: string | undefined;
   /** In UTC, as ISO 8601; empty where it is not there. */
   rejectedAt: string;
+  /** What the record passed before it was sent; empty if it was sent as it arrived. */
+  through: readonly string[];
   record: Buffer;
-  /** The beginning of the record is there alone. */
+  /** Only the beginning of the record is there. */
   isTruncated: boolean;
 }
 
@@ -46,7 +48,7 @@ export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<
     waiting.push(chunk.subarray(at));
     waitingBytes += chunk.length - at;
     if (waitingBytes > MAX_LINE_BYTES) {
-      throw new Error(`line ${number + 1} is longer than ${MAX_LINE_BYTES} bytes: this is no file of dead letters`);
+      throw new Error(`line ${number + 1} is longer than ${MAX_LINE_BYTES} bytes: this is not a file of dead letters`);
     }
   }
   const raw = Buffer.concat(waiting);
@@ -64,29 +66,30 @@ function parse(text: string): Letter | string {
   try {
     value = JSON.parse(text);
   } catch {
-    return 'it is no JSON';
+    return 'it is not JSON';
   }
-  if (!isObject(value)) return 'it is no JSON object';
-  const { reason, source, insertId, rejectedAt, record, recordBase64, truncated } = value;
+  if (!isObject(value)) return 'it is not a JSON object';
+  const { reason, source, through, insertId, rejectedAt, record, recordBase64, truncated } = value;
   if (!isObject(reason) || typeof reason.field !== 'string' || typeof reason.message !== 'string') {
     return '`reason` with `field` and `message` is missing';
   }
-  if (!isSource(source)) return '`source` is missing, or does not say where the record stands';
+  if (!isLocation(source)) return '`source` is missing, or does not say where the record is';
   if (typeof record !== 'string' && typeof recordBase64 !== 'string') {
-    return '`record` is missing, or is no text';
+    return '`record` is missing, or is not text';
   }
   return {
     reason: { field: reason.field, message: reason.message },
     source,
     insertId: typeof insertId === 'string' ? insertId : undefined,
     rejectedAt: typeof rejectedAt === 'string' ? rejectedAt : '',
+    through: Array.isArray(through) ? through.map(String) : [],
     record: typeof record === 'string' ? Buffer.from(record) : Buffer.from(String(recordBase64), 'base64'),
     isTruncated: truncated === true,
   };
 }
 
 /** What tells rejections apart: after a crash one may stand in two files. */
-export function sourceKey(source: Source): string {
+export function sourceKey(source: Location): string {
   const { event } = source;
   if ('bucket' in source) {
     return JSON.stringify([source.bucket, source.object, source.generation, source.offset, event]);
@@ -96,7 +99,7 @@ export function sourceKey(source: Source): string {
 }
 
 /** Where the record stands, for people. */
-export function placeOf(source: Source): string {
+export function placeOf(source: Location): string {
   const event = source.event === undefined ? '' : `, event ${source.event}`;
   if ('messageId' in source) {
     return `message ${source.messageId} of ${source.subscription}, record ${source.index}${event}`;
@@ -105,7 +108,7 @@ export function placeOf(source: Source): string {
   return `${file} line ${source.line}, byte ${source.offset}${event}`;
 }
 
-function isSource(value: unknown): value is Source {
+function isLocation(value: unknown): value is Location {
   if (!isObject(value)) return false;
   const has = (type: 'string' | 'number', ...names: string[]) => names.every((name) => typeof value[name] === type);
   if (value.event !== undefined && !Number.isSafeInteger(value.event)) return false;

@@ -18,6 +18,7 @@ export function renderState(found: ObjectState, now: number): string {
     `${printable(`gs://${object.bucket}/${object.object}#${object.generation}`)}: ${facts}\n\n`,
     `${verdictOf(found, now)}\n`,
     checkpoint === undefined ? '' : renderCounts(checkpoint),
+    renderLastError(checkpoint?.lastError ?? null),
     renderDeadLetters(found),
     renderOthers(found),
   ].join('');
@@ -37,17 +38,17 @@ notification was lost: npm run backfill -- '${printable(address)}'`;
 }
 
 /** How far it has come; of compressed content it is not known how much there is. */
-function placeOf({ offset, line, gzip }: Checkpoint, stored: ObjectState['stored']): string {
+function placeOf({ position: { offset, line }, compression }: Checkpoint, stored: ObjectState['stored']): string {
   const place = `up to byte ${formatCount(offset)}, line ${formatCount(line)}`;
   if (offset === 0) return 'nothing of it';
-  if (gzip) return `${place} of the decompressed content`;
+  if (compression !== null && compression.length > 0) return `${place} of the decompressed content`;
   if (stored === undefined) return place;
   return `${place}, ${Math.floor((100 * offset) / Math.max(1, stored.size))}% of ${formatCount(stored.size)}`;
 }
 
 function leaseOf({ holder, leaseExpiresAt, takeovers }: Checkpoint, now: number): string {
   const often = takeovers === 0 ? '' : ` Leases that expired without movement: ${takeovers}.`;
-  if (leaseExpiresAt === null) return `nobody holds it, the next delivery goes on there.${often}`;
+  if (leaseExpiresAt === null) return `waiting for redelivery.${often}`;
   const isLive = Date.parse(leaseExpiresAt) > now;
   const until = isLive
     ? `until ${leaseExpiresAt}`
@@ -59,6 +60,12 @@ function renderCounts({ counts }: Checkpoint): string {
   const { read, expanded, imported, rejected, dropped } = counts;
   const cells = Object.entries({ read, ...(expanded > 0 ? { expanded } : {}), imported, rejected, dropped });
   return `  ${cells.map(([name, count]) => `${name} ${formatCount(count)}`).join('   ')}\n`;
+}
+
+function renderLastError(lastError: Checkpoint['lastError']): string {
+  if (lastError === null) return '';
+  const { code, message, since } = lastError;
+  return `\nThe last invocation failed, as all have since ${since}: ${printable(`${code}: ${message}`)}\n`;
 }
 
 function renderDeadLetters({ deadLetters: { url, survey }, checkpoint }: ObjectState): string {

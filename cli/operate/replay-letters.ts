@@ -2,15 +2,17 @@
 
 import { hash } from 'node:crypto';
 import type { CoreConfig } from '../../functions/config.ts';
-import { addCounts, type Block, type Counts, noCounts, type Origin } from '../../functions/core/block.ts';
+import { addCounts, type Block, type Counts, noCounts, type Source } from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
-import { passThrough, type Transform, type TransformResult } from '../../functions/core/event.ts';
-import { importBlocks, MAX_UNSETTLED_BYTES } from '../../functions/core/import-blocks.ts';
+import type { TransformResult } from '../../functions/core/event.ts';
+import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import type { Mapping } from '../../functions/core/mappings/mapping.ts';
 import type { Run } from '../../functions/core/run.ts';
+import type { Settlement } from '../../functions/core/settlement.ts';
 import type { FileMeter } from '../import/meter.ts';
-import { insertIdOfLetter, letterBlock } from './letter-block.ts';
+import { contextOf, insertIdOfLetter, letterBlock } from './letter-block.ts';
 import type { LetterFile } from './letter-files.ts';
 import { type Letter, readLines, sourceKey } from './letters.ts';
 import { Tally } from './tally.ts';
@@ -19,8 +21,8 @@ import { Tally } from './tally.ts';
 export interface ReplayContext {
   config: CoreConfig;
   sender: Sender;
-  /** The present one. */
-  transform: Transform;
+  /** What becomes of records now. */
+  mapping: Mapping;
   run: Run;
   meter: FileMeter;
   /** Told of lines that are left where they are, and of files that cannot be done with. */
@@ -70,7 +72,34 @@ interface OpenLetter {
 const WRITE_BYTES = 1_048_576;
 const NEWLINE = Buffer.from('\n');
 
-/** Replays the files, one after the other; a file is done with when every letter in it is. Never throws. */
+/**
+ * Finds a letter whose record passed something that the present mapping does not provide. Sent as it is, it could reveal
+ * what was hashed or dropped before.
+ *
+ * @returns where it is and what it passed; undefined if there is none
+ */
+export async function findUnprovided(
+  files: readonly LetterFile[],
+  { mapping, run }: Pick<ReplayContext, 'mapping' | 'run'>,
+  isMeant: (letter: Letter) => boolean = () => true,
+): Promise<{ place: string; through: readonly string[] } | undefined> {
+  const provided = mapping.kind === 'mapped' ? mapping.through : [];
+  for (const file of files) {
+    try {
+      for await (const { number, letter } of readLines(file.read(run))) {
+        if (letter === undefined || !isMeant(letter)) continue;
+        const { through } = letter;
+        if (through.some((step) => !provided.includes(step))) return { place: `${file.name}:${number}`, through };
+      }
+    } catch (error) {
+      // A file that cannot be read is reported when it is replayed.
+      if (run.stopping.aborted) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Replays files one after the other; a file is finished when every letter in it is. Never throws. */
 export async function replayLetters(files: readonly LetterFile[], context: ReplayContext): Promise<Replayed> {
   const replay = new Replay(context);
   const { result } = replay;
@@ -96,12 +125,10 @@ class Replay {
   };
   readonly #context: ReplayContext;
   readonly #openFiles = new Set<OpenFile>();
-  /** By what names it in its block. */
-  readonly #letters = new Map<Origin, OpenLetter>();
+  /** By the source of its block. */
+  readonly #letters = new Map<Source, OpenLetter>();
   /** What was met before. */
   readonly #seen = new Set<string>();
-  /** The letter whose block is being taken. */
-  #current: Letter | undefined;
   #unsettledBytes = 0;
 
   constructor(context: ReplayContext) {
@@ -110,17 +137,17 @@ class Replay {
 
   /** How the blocks are imported. */
   options() {
-    const { config, sender, transform } = this.#context;
-    return {
-      ...config,
-      sender,
-      insertIdOf: this.#insertIdOf,
-      // Compared by identity, as records then travel as they came.
-      transform: transform === passThrough ? passThrough : this.#transform,
-      unsettledBytes: () => this.#unsettledBytes,
-      maxUnsettledBytes: MAX_UNSETTLED_BYTES,
-      settle: (block: Block) => this.#settle(block),
+    const { config, sender } = this.#context;
+    const replay = this;
+    const settlement: Settlement = {
+      get unsettledBytes() {
+        return replay.#unsettledBytes;
+      },
+      open() {},
+      settle: (block) => this.#settle(block),
+      flush() {},
     };
+    return { ...config, sender, insertIdOf: this.#insertIdOf, settlement };
   }
 
   async *blocks(files: readonly LetterFile[]): AsyncGenerator<Block[]> {
@@ -159,20 +186,23 @@ class Replay {
     }
   }
 
-  #insertIdOf: InsertIdOf = (record, origin, offset, ordinal, event) => {
-    const { letter } = this.#letters.get(origin)!;
-    return insertIdOfLetter(letter, this.#context.config.insertIdOf)(record, origin, offset, ordinal, event);
+  #insertIdOf: InsertIdOf = (record, source, offset, ordinal, event) => {
+    const { letter } = this.#letters.get(source)!;
+    return insertIdOfLetter(letter, this.#context.config.insertIdOf)(record, source, offset, ordinal, event);
   };
 
   /**
-   * Where a letter is about one of the events that the transform made of the record, that one alone: the others were
-   * imported, or have letters of their own. A block is transformed before the next one is asked for.
+   * If a letter is about one of several events that a mapping made of the record, only that one is sent: the others were
+   * imported, or have letters of their own.
    */
-  #transform: Transform = (record) => {
-    const index = this.#current?.source.event;
-    const result = this.#context.transform(record);
-    return index === undefined ? result : Promise.resolve(result).then((made) => pick(made, index));
-  };
+  #mappingOf({ source: { event } }: Letter): Mapping {
+    const { mapping } = this.#context;
+    if (mapping.kind === 'verbatim' || event === undefined) return mapping;
+    return {
+      ...mapping,
+      map: (record, context) => Promise.resolve(mapping.map(record, context)).then((made) => pick(made, event)),
+    };
+  }
 
   #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
     if (letter.isTruncated) {
@@ -193,21 +223,24 @@ class Replay {
 
   #leaveLine(place: string, problem: string): void {
     this.result.unreadable++;
-    this.#context.onProblem(place, `no dead letter: ${problem}. It stays where it is`);
+    this.#context.onProblem(place, `not a dead letter: ${problem}. Left unchanged`);
   }
 
   #open(letter: Letter, from: OpenFile, bytes: number): Block {
-    const origin: Origin = { sourceOf: () => letter.source };
-    this.#letters.set(origin, { letter, from, bytes });
-    this.#current = letter;
+    const source: Source = {
+      context: contextOf(letter),
+      mapping: this.#mappingOf(letter),
+      locate: () => letter.source,
+    };
+    this.#letters.set(source, { letter, from, bytes });
     this.#unsettledBytes += bytes;
     from.open++;
-    return letterBlock(letter, origin, this.#insertIdOf);
+    return letterBlock(letter, source, this.#insertIdOf);
   }
 
   #settle(block: Block): Promise<void> | undefined {
-    const { letter, from, bytes } = this.#letters.get(block.origin)!;
-    this.#letters.delete(block.origin);
+    const { letter, from, bytes } = this.#letters.get(block.source)!;
+    this.#letters.delete(block.source);
     const { result } = this;
     addCounts(result.counts, block.counts);
     from.isChanged = true;
@@ -217,14 +250,14 @@ class Replay {
       return undefined;
     }
     const now = new Date();
-    // With the record as it stands in the letter, however long it is.
+    // With the record as it is in the letter, however long it is.
     const again = block.rejections.map((rejection) => ({
       ...rejection,
       record: letter.record,
       bytes: letter.record.length,
     }));
-    for (const { reason, source } of again) {
-      result.rejected.add({ ...letter, reason, source, rejectedAt: now.toISOString() });
+    for (const { reason, location } of again) {
+      result.rejected.add({ ...letter, reason, source: location, rejectedAt: now.toISOString() });
     }
     const kept = again.map((rejection) => formatDeadLetter(rejection, now)).join('');
     return this.#keep(kept, from).then(() => {

@@ -28,7 +28,7 @@ export async function surveyLetters(
           survey.tally.add(letter);
         } else {
           survey.unreadable++;
-          onProblem(`${file.name}:${number}`, `no dead letter: ${problem}`);
+          onProblem(`${file.name}:${number}`, `not a dead letter: ${problem}`);
         }
       }
     } catch (error) {

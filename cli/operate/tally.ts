@@ -1,6 +1,6 @@
 /** Counts dead letters by their reasons, each once, and keeps a few of each as examples. */
 
-import type { Source } from '../../functions/core/block.ts';
+import type { Location } from '../../functions/core/block.ts';
 import { describe, kindOf } from '../import/findings.ts';
 import { type Letter, sourceKey } from './letters.ts';
 
@@ -15,7 +15,7 @@ const MAX_RECORD_LENGTH = 1_000;
 
 /** A dead letter in short. */
 interface Example {
-  source: Source;
+  source: Location;
   rejectedAt: string;
   insertId: string | undefined;
   /** The beginning of the record. */

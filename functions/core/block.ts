@@ -1,23 +1,45 @@
-/** The block: the unit that passes from stage to stage, and the piece of a source that settles as a whole. */
+/** The block: the unit that passes from stage to stage, and settles as a whole. */
 
-/** Where a record stands in its source; this is the `source` of a dead letter. */
-export type Source =
-  | { bucket: string; object: string; generation: string; line: number; offset: number; event?: number }
-  | { subscription: string; messageId: string; publishTime: string; index: number; event?: number }
+import type { RecordContext } from './event.ts';
+import type { Mapping } from './mappings/mapping.ts';
+
+/** Where a record is in its source: the `source` of a dead letter. `event` is its index if a transform made several. */
+export type Location =
+  | {
+      bucket: string;
+      object: string;
+      generation: string;
+      line: number;
+      offset: number;
+      event?: number;
+      metadata?: Readonly<Record<string, string>>;
+    }
+  | {
+      subscription: string;
+      messageId: string;
+      publishTime: string;
+      index: number;
+      event?: number;
+      attributes?: Readonly<Record<string, string>>;
+    }
   | { file: string; line: number; offset: number; event?: number };
 
-/** What a block was read from. It names its records, for dead letters and for ids by position. */
-export interface Origin {
+/** What records are read from: one for each object, message or file. */
+export interface Source {
+  /** What a transform is told about the source. */
+  readonly context: RecordContext;
+  /** What becomes of its records. */
+  readonly mapping: Mapping;
   /**
    * @param offset  byte offset of the record in the decoded content
-   * @param ordinal line of the record (objects and files, from 1) or index (messages, from 0)
+   * @param ordinal line of the record (objects and files, from 1), or its index (messages, from 0)
    */
-  sourceOf(offset: number, ordinal: number): Source;
+  locate(offset: number, ordinal: number): Location;
 }
 
 /** Why a record can never become an event in Mixpanel. */
 export interface Reason {
-  /** The field at fault; `record` for what is no event, `transform` for an exception in the transform. */
+  /** The invalid field; `record` if it is not a usable record at all, `transform` for an exception in the transform. */
   field: string;
   message: string;
 }
@@ -25,19 +47,18 @@ export interface Reason {
 /** A record, or an event that a transform made of one, that can never succeed. */
 export interface Rejection {
   reason: Reason;
-  source: Source;
+  location: Location;
   /** The `$insert_id` that it was, or would have been, sent with; undefined for a record that is not held whole. */
   insertId: string | undefined;
-  /** The record as it came; its first {@link MAX_KEPT_BYTES} where it was longer than can be held. */
+  /** The record as it arrived, or the beginning of one that is too large to be held. */
   record: Buffer;
-  /** The length of the whole record. */
+  /** Length of the whole record in bytes. */
   bytes: number;
+  /** What the record passes before it is sent, such as `transform`; undefined if it is sent as it arrived. */
+  through: readonly string[] | undefined;
 }
 
-/** Bytes that are kept of a record too large to be held. */
-export const MAX_KEPT_BYTES = 65_536;
-
-/** The accounts of a piece of ground: `read + expanded = imported + rejected + dropped` once it is settled. */
+/** Counts for one range of a source: once it is settled, `read + expanded = imported + rejected + dropped`. */
 export interface Counts {
   read: number;
   /** Events beyond the first that a transform made of a record. */
@@ -48,66 +69,90 @@ export interface Counts {
   dropped: number;
 }
 
-/** Set in `flags`: no `$insert_id` stands in the properties, one goes in at `splices`. */
+/** Flag: `properties` has no `$insert_id`; one is spliced in at `splices`. */
 export const NEEDS_ID = 1;
-/** Set in `flags`: `$insert_id` is null or empty, so that the record must be serialised anew. */
+/** Flag: `$insert_id` is null or empty, so the record must be serialized anew. */
 export const EMPTY_ID = 2;
-/** Set in `flags`: the properties have no member, so that no comma goes behind what is spliced in. */
+/** Flag: `properties` has no member, so no comma follows what is spliced in. */
 export const EMPTY_PROPERTIES = 4;
-/** Set in `flags`: CR or LF stands inside the record. */
+/** Flag: CR or LF occurs inside the record. */
 export const LINE_BREAK = 8;
-/** Set in `flags`: a number stands in it that a double may not carry. */
+/** Flag: the record contains a number that a double may not carry. */
 export const LONG_NUMBER = 16;
-/** Set in `flags`, alone: a line that was not scanned, as a transform has it parsed. It may turn out to be no event. */
-export const UNSCANNED = 32;
-/** Those with which a record cannot be sent as it came. */
-export const TOUCHED = NEEDS_ID | EMPTY_ID | LINE_BREAK | UNSCANNED;
+/** Flag: the record is an element of an array. */
+export const IN_ARRAY = 32;
+/** Any of these means that the record cannot be sent verbatim. */
+export const NOT_VERBATIM = NEEDS_ID | EMPTY_ID | LINE_BREAK;
 
-/** A place in the decoded content. */
-export interface Place {
+/** A position in the decoded content from which reading can resume. */
+export interface Position {
   /** Bytes before it. */
   offset: number;
   /** The line that it is on, from 1. */
   line: number;
-  /** The checksum of all bytes before it; 0 where none is kept. */
+  /** Checksum of all bytes before it; 0 if none is kept. */
   checksum: number;
+  /** What only the format understands; undefined if it needs nothing more. JSON, as it is stored in checkpoints. */
+  state?: unknown;
 }
 
-/** About a mebibyte of a source, or one message, with its records in columns; those of which it is known that they are no events are not among them. */
-export interface Block {
-  readonly origin: Origin;
+/** Records that are slices of a buffer, with a row of these columns for each. */
+export interface JsonRecords {
+  form: 'json';
   /**
-   * What the records are slices of; emptied once every event of them is in a batch, where the body tells what they were.
-   * An object's or a file's are overwritten as soon as more of it is parsed, so that who keeps some copies them; where a
-   * transform is to have them, a block has its own.
+   * The buffer. Unless {@link ownsBytes}, the parser overwrites it when it reads on, so copy what you keep; it is emptied
+   * once all records are in batches, from where they are recovered (see `mixpanel/original.ts`).
    */
   bytes: Buffer;
-  /** Bytes of the decoded content that this block covers; its weight while it is unsettled. */
-  readonly size: number;
+  readonly ownsBytes: boolean;
   /** Offset of `bytes[0]` in the decoded content. */
   readonly offset: number;
-  /** Up to where the source is covered once this block and all before it are settled. */
-  readonly end: Place;
-  /** Per record: index of its first byte in `bytes`, and of the one behind its last; no white space around it. */
+  /** Index of the first byte, and of the one after the last; white space around the record is excluded. */
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
-  /** Per record: line (from 1) or index in the message (from 0). */
+  /** Line (from 1) or index in the message (from 0). */
   readonly ordinals: Float64Array;
-  /** Per record: the flags above. */
+  /** The flags above. */
   readonly flags: Uint8Array;
-  /** Per record: where an id would go, counted from its first byte. */
+  /** Where an id would be spliced in, counted from the record's first byte. */
   readonly splices: Uint32Array;
-  /** What is no event, and later what could not be transformed or was refused. */
-  readonly rejections: Rejection[];
+}
+
+/** Records that arrive as values, from formats other than JSON. */
+export interface RowRecords {
+  form: 'rows';
+  readonly rows: readonly unknown[];
+  /** Offset and ordinal of each, as {@link Source.locate} takes them. */
+  readonly offsets: Float64Array;
+  readonly ordinals: Float64Array;
+  /** The record as JSON in the format's canonical rendering, for dead letters and ids; made only when asked for. */
+  original(index: number): Buffer;
+}
+
+/** About 1 MiB of a source, or one message, with its records. */
+export interface Block {
+  readonly source: Source;
+  /** Records that may become events; those already known to be invalid are in `rejections`. */
+  records: JsonRecords | RowRecords;
+  /** Everything before it is settled once this block and all before it are. */
+  end: Position;
+  /** Bytes of memory that the block takes until it settles; for objects and files the bytes that it covers. */
+  weight: number;
+  rejections: Rejection[];
   readonly counts: Counts;
-  /** Events in batches without an outcome yet, and one more while records are still being turned into events. */
+  /** Events still waiting for an outcome, plus one while the block is being added to batches. Zero means settled. */
   pending: number;
+  /**
+   * The position after the first `record` records; asked for in ascending order, while the bytes are there. Absent if the
+   * block can only settle as a whole.
+   */
+  positionAt?(record: number): Position;
 }
 
 /** The beginning of the content. */
-export const START: Place = { offset: 0, line: 1, checksum: 0 };
+export const START: Position = { offset: 0, line: 1, checksum: 0 };
 
-/** Accounts with nothing in them. */
+/** Counts of nothing. */
 export function noCounts(): Counts {
   return { read: 0, expanded: 0, imported: 0, rejected: 0, dropped: 0 };
 }
@@ -121,7 +166,75 @@ export function addCounts(total: Counts, counts: Counts): void {
   total.dropped += counts.dropped;
 }
 
-/** Whether the accounts of settled ground balance. */
+/** Whether the counts of a settled range add up. */
 export function isBalanced(counts: Counts): boolean {
   return counts.read + counts.expanded === counts.imported + counts.rejected + counts.dropped;
+}
+
+/** What records of the source pass before they are sent; undefined if they are sent as they arrive. */
+export function throughOf({ mapping }: Source): readonly string[] | undefined {
+  return mapping.kind === 'mapped' ? mapping.through : undefined;
+}
+
+/** Number of records. */
+export function lengthOf(records: JsonRecords | RowRecords): number {
+  return records.ordinals.length;
+}
+
+/**
+ * Cuts a block in two, so that what is in a batch settles without waiting for the rest. `block` keeps the first `record`
+ * records, which have been turned into events, and what has been counted of them.
+ *
+ * @returns a block with the rest
+ */
+export function cutBlock(block: Block, record: number): Block {
+  const { records, rejections, counts, weight } = block;
+  const end = block.positionAt!(record);
+  const read = lengthOf(records) - record;
+  const later = rejections.filter(({ location }) => offsetOf(location) >= end.offset);
+  const restWeight = block.end.offset - end.offset;
+  const rest: Block = {
+    source: block.source,
+    records: recordsFrom(records, record),
+    end: block.end,
+    weight: restWeight,
+    rejections: later,
+    counts: { ...noCounts(), read: read + later.length, rejected: later.length },
+    pending: 1,
+    positionAt: (index) => block.positionAt!(record + index),
+  };
+  block.records = recordsFrom(records, 0, record);
+  block.end = end;
+  block.weight = weight - restWeight;
+  if (later.length > 0) block.rejections = rejections.filter(({ location }) => offsetOf(location) < end.offset);
+  counts.read -= read + later.length;
+  counts.rejected -= later.length;
+  return rest;
+}
+
+/** Offset of a location in its object or file; of a message, the index of the record. */
+export function offsetOf(location: Location): number {
+  return 'offset' in location ? location.offset : location.index;
+}
+
+function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
+function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
+  const ordinals = records.ordinals.subarray(from, to);
+  if (records.form === 'rows') {
+    return {
+      ...records,
+      rows: records.rows.slice(from, to),
+      offsets: records.offsets.subarray(from, to),
+      ordinals,
+      original: (index) => records.original(from + index),
+    };
+  }
+  return {
+    ...records,
+    starts: records.starts.subarray(from, to),
+    ends: records.ends.subarray(from, to),
+    ordinals,
+    flags: records.flags.subarray(from, to),
+    splices: records.splices.subarray(from, to),
+  };
 }

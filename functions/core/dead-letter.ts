@@ -1,18 +1,19 @@
-/** Writes a rejection down as a dead letter: one JSON object a line. */
+/** Formats a rejection as a dead letter: one JSON object per line. */
 
 import { isUtf8 } from 'node:buffer';
 import type { Rejection } from './block.ts';
 
 /**
  * @param rejectedAt when it was rejected
- * @returns a line with its line end: the record as text, or as `recordBase64` where it is no valid UTF-8; with
- *   `truncated` and its whole length where only its beginning is held
+ * @returns a line with its line end: the record as text, or as `recordBase64` if it is not valid UTF-8; with `truncated`
+ *   and its whole length if only its beginning is held
  */
 export function formatDeadLetter(rejection: Rejection, rejectedAt: Date): string {
-  const { reason, source, insertId, record, bytes } = rejection;
+  const { reason, location, insertId, through, record, bytes } = rejection;
   const line = {
     reason,
-    source,
+    source: location,
+    ...(through === undefined ? {} : { through }),
     insertId,
     rejectedAt: rejectedAt.toISOString(),
     ...(isUtf8(record) ? { record: record.toString() } : { recordBase64: record.toString('base64') }),

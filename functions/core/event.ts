@@ -1,31 +1,56 @@
-/** What a transform is, and how its results become events. */
+/** Events, and the transform that makes them of records. */
 
-/** A parsed record, or what a transform makes of one: https://developer.mixpanel.com/reference/import-events. */
+/** An event as /import takes it: https://developer.mixpanel.com/reference/import-events. */
 export interface MixpanelEvent {
   event: string;
   properties: Record<string, unknown>;
   [key: string]: unknown;
 }
 
-/** What a transform may give back: one event, several, or none. */
+/** Where a record was read. It is the same at every delivery, and when a dead letter is replayed. */
+export type RecordContext =
+  | {
+      kind: 'object';
+      bucket: string;
+      object: string;
+      /** Custom metadata of the object. */
+      metadata: Readonly<Record<string, string>>;
+    }
+  | {
+      kind: 'message';
+      /** `projects/P/subscriptions/S` */
+      subscription: string;
+      attributes: Readonly<Record<string, string>>;
+    }
+  | { kind: 'file'; path: string };
+
+/** What a transform may return: one event, several, or none. */
 export type TransformResult = MixpanelEvent | readonly MixpanelEvent[] | null | undefined;
 
-/** A pure function of a record; see `functions/transform.ts`. */
-export type Transform = (record: MixpanelEvent) => TransformResult | Promise<TransformResult>;
+/**
+ * Makes events of a record, which is any JSON object; see `functions/transform.ts`.
+ *
+ * @param record  parsed; declared as an event for convenience, so check what need not be there
+ * @param context where it was read
+ */
+export type Transform = (
+  record: MixpanelEvent,
+  context: RecordContext,
+) => TransformResult | Promise<TransformResult>;
 
-/** Leaves every record as it is: they then travel byte for byte, without being parsed. */
+/** Leaves every record as it is: records then travel byte for byte, without being parsed. */
 export const passThrough: Transform = (record) => record;
 
 /**
- * The event as it is sent, with the id that `makeId` gives where it has none.
+ * The event as it is sent, with the id that `makeId` returns if it has none.
  *
- * @throws TypeError when a transform made something of which no event can be written
+ * @throws TypeError if `event` is not one, or cannot be serialized
  */
-export function serialize(event: MixpanelEvent, makeId: () => string): string {
+export function serialize(event: unknown, makeId: () => string): string {
   // What a toJSON makes of an event need not be one.
   const text: string | undefined = isEvent(event) ? JSON.stringify(withId(event, makeId)) : undefined;
   if (!text?.startsWith('{')) {
-    throw new TypeError('the transform returned something other than events with an object as `properties`');
+    throw new TypeError('the transform returned something other than events with `event` and an object as `properties`');
   }
   return text;
 }
@@ -37,9 +62,9 @@ function withId(event: MixpanelEvent, makeId: () => string): MixpanelEvent {
   return { ...event, properties: { $insert_id: makeId(), ...properties } };
 }
 
-/** Whether it has the shape of an event; what it is called is not looked at. */
+/** Whether it has the shape of an event; Mixpanel judges the values. */
 export function isEvent(value: unknown): value is MixpanelEvent {
-  return isObject(value) && isObject(value.properties);
+  return isObject(value) && value.event !== undefined && isObject(value.properties);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,173 +1,197 @@
-/** Turns the records of a block into events: as they came, or through the transform. */
+/** Turns the records of a block into events: as they arrived, or through a mapping. */
 
 import {
   type Block,
   EMPTY_ID,
   EMPTY_PROPERTIES,
+  type JsonRecords,
   LINE_BREAK,
+  type Location,
+  LONG_NUMBER,
   NEEDS_ID,
+  NOT_VERBATIM,
   type Reason,
-  TOUCHED,
-  UNSCANNED,
+  type Rejection,
+  type RowRecords,
+  throughOf,
 } from './block.ts';
-import { type MixpanelEvent, serialize, type Transform, type TransformResult } from './event.ts';
-import { parseRecord } from './formats/json/numbers.ts';
+import { type MixpanelEvent, serialize, type TransformResult } from './event.ts';
+import { parseKeepingDigits } from './formats/json/numbers.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import type { BatchBuilder, BatchLimits, EventOrigin } from './mixpanel/batch.ts';
+import type { MappedRecords } from './mappings/mapping.ts';
+import type { BatchBuilder, BatchLimits } from './mixpanel/batch.ts';
+
+/** What it takes to read a record again. */
+type Readable = Pick<Block, 'source' | 'records'>;
 
 /** `"$insert_id":"`, 24 characters, `",`. */
 const MAX_SPLICE_BYTES = 40;
 
 /**
- * Adds records that were scanned to a batch as they came, from `record` on, with a `$insert_id` where one has none.
+ * Adds records to a batch as they arrived, from `record` on, with a `$insert_id` where it is missing.
  *
- * @returns how many, one of those that must be touched at most; 0 where the batch has no room for another
+ * @returns the number of records added: a run of verbatim ones, or a single one that had to be changed; 0 if the batch is full
  */
-export function addPassed(
+export function addRecords(
   builder: BatchBuilder,
   block: Block,
+  records: JsonRecords,
   record: number,
   limits: BatchLimits,
   insertIdOf: InsertIdOf,
 ): number {
-  const flags = block.flags[record]!;
-  if ((flags & TOUCHED) === 0) return builder.addUntouched(block, record, limits);
-  if ((flags & UNSCANNED) !== 0) {
-    throw new Error('A line that was left to a transform is to be sent as it is; this is a defect, please report it');
-  }
-  const from = block.starts[record]!;
-  const to = block.ends[record]!;
+  const flags = records.flags[record]!;
+  if ((flags & NOT_VERBATIM) === 0) return builder.addVerbatim(block, records, record, limits);
+  const from = records.starts[record]!;
+  const to = records.ends[record]!;
   if (!builder.fits(to - from + MAX_SPLICE_BYTES, limits)) return 0;
-  const isKept = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
-  const kept = isKept ? Buffer.from(block.bytes.subarray(from, to)) : undefined;
+  const isChanged = (flags & (EMPTY_ID | LINE_BREAK)) !== 0;
+  const original = isChanged ? Buffer.from(originalAt(records, record)) : undefined;
+  const makeId = () => insertIdAt(block, record, insertIdOf);
   if ((flags & EMPTY_ID) !== 0) {
-    builder.addText({ block, record, kept }, serialize(parseRecord(block, record)!, makeId));
+    builder.addText(block, record, serialize(valueAt(records, record), makeId), undefined, original);
     return 1;
   }
   const splice =
-    (flags & NEEDS_ID) === 0 ? undefined : { at: from + block.splices[record]!, text: spliceOf(makeId(), flags) };
-  builder.add({ block, record, kept }, block.bytes, [from, to], { splice, lineBreaks: (flags & LINE_BREAK) !== 0 });
+    (flags & NEEDS_ID) === 0 ? undefined : { at: from + records.splices[record]!, text: spliceOf(makeId(), flags) };
+  const lineBreaks = (flags & LINE_BREAK) !== 0;
+  builder.add(block, records, record, { splice, lineBreaks, original });
   return 1;
+}
 
-  function makeId(): string {
-    return insertIdOf(block.bytes.subarray(from, to), block.origin, block.offset + from, block.ordinals[record]!);
+/** The record of an event that {@link addRecords} gave an id, and changed nothing else. */
+export function withoutSplice(event: Buffer, { flags, splices }: JsonRecords, record: number): Buffer {
+  const at = splices[record]!;
+  return Buffer.concat([event.subarray(0, at), event.subarray(at + spliceOf(' '.repeat(24), flags[record]!).length)]);
+}
+
+/** What a mapping made of one record, unless that is a single event. */
+export interface MappedRecord {
+  /** Events to be sent, serialized. */
+  texts: readonly string[];
+  /** Their indexes among the events made of the record; undefined if it is the only one. */
+  indexes: readonly number[] | undefined;
+  /** What was not an event. */
+  rejections: readonly Rejection[];
+  /** Events beyond the first, rejected ones included; -1 if the mapping left the record out. */
+  expanded: number;
+}
+
+const NONE: readonly never[] = [];
+const LEFT_OUT: MappedRecord = { texts: NONE, indexes: undefined, rejections: NONE, expanded: -1 };
+
+/** Maps the records of a block one by one, so that only one parsed record is alive at a time. */
+export class RecordMapper {
+  readonly #block: Readable;
+  readonly #mapping: MappedRecords;
+  readonly #insertIdOf: InsertIdOf;
+
+  /** @param block may be cut while its records are mapped; indexes are those that it has now */
+  constructor({ source, records }: Block, mapping: MappedRecords, insertIdOf: InsertIdOf) {
+    this.#block = { source, records };
+    this.#mapping = mapping;
+    this.#insertIdOf = insertIdOf;
   }
-}
 
-/** Undoes {@link addPassed}: the record of which `event` was made, where that put in an id and did no more. */
-export function recordOf(event: Buffer, block: Block, record: number): Buffer {
-  const flags = block.flags[record]!;
-  if ((flags & NEEDS_ID) === 0) return Buffer.from(event);
-  const at = block.splices[record]!;
-  return Buffer.concat([event.subarray(0, at), event.subarray(at + spliceOf(' '.repeat(24), flags).length)]);
-}
-
-/** An event that a transform made, serialised. */
-export interface TransformedEvent extends EventOrigin {
-  text: string;
-}
-
-/** The events of a record, at once or later. */
-export type PendingEvents = TransformedEvent[] | Promise<TransformedEvent[]>;
-
-/**
- * Transforms all records of a block, one after the other, and yields each event as it is made: what was parsed for it is
- * gone before the next. Counts in the block what that expands and drops, and adds to its rejections what is no event and
- * what fails.
- *
- * @param pending receives, from the first record on whose transform is asynchronous, the events of each; never rejected
- */
-export function* transformBlock(
-  block: Block,
-  transform: Transform,
-  insertIdOf: InsertIdOf,
-  pending: PendingEvents[],
-): Generator<TransformedEvent> {
-  for (let record = 0; record < block.starts.length; record++) {
+  /** @returns the serialized event if it is a single one; or a promise, which is never rejected */
+  map(record: number): string | MappedRecord | Promise<string | MappedRecord> {
     let result: TransformResult | Promise<TransformResult>;
     try {
-      const parsed = parseRecord(block, record, reject);
-      if (parsed === undefined) continue;
-      result = transform(parsed);
+      result = this.#mapping.map(valueAt(this.#block.records, record), this.#block.source.context);
     } catch (error) {
-      fail(record, error);
-      continue;
+      return this.#failed(record, error);
     }
-    if (isThenable(result)) {
-      pending.push(
-        Promise.resolve(result).then(
-          (settled) => eventsOf(record, settled),
-          (error: unknown) => {
-            fail(record, error);
-            return [];
-          },
-        ),
-      );
-    } else if (pending.length > 0) {
-      pending.push(eventsOf(record, result));
-    } else if (result === null || result === undefined || isList(result)) {
-      yield* eventsOf(record, result);
-    } else {
-      const event = eventOf(record, result);
-      if (event !== undefined) yield event;
-    }
+    if (!isThenable(result)) return this.#made(record, result);
+    return Promise.resolve(result).then(
+      (settled) => this.#made(record, settled),
+      (error: unknown) => this.#failed(record, error),
+    );
   }
 
-  function eventsOf(record: number, result: TransformResult): TransformedEvent[] {
-    const list = result === null || result === undefined ? [] : isList(result) ? result : [result];
-    if (list.length === 0) block.counts.dropped++;
-    else block.counts.expanded += list.length - 1;
-    const events: TransformedEvent[] = [];
-    for (let index = 0; index < list.length; index++) {
-      const event = eventOf(record, list[index]!, list.length === 1 ? undefined : index);
-      if (event !== undefined) events.push(event);
+  #made(record: number, result: TransformResult): string | MappedRecord {
+    if (result === null || result === undefined) return LEFT_OUT;
+    if (!isList(result)) return this.#single(record, result);
+    if (result.length < 2) return result.length === 0 ? LEFT_OUT : this.#single(record, result[0]!);
+    const texts: string[] = [];
+    const indexes: number[] = [];
+    const rejections: Rejection[] = [];
+    for (const [index, event] of result.entries()) {
+      try {
+        texts.push(serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf, index)));
+        indexes.push(index);
+      } catch (error) {
+        rejections.push(rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf, index));
+      }
     }
-    return events;
+    return { texts, indexes, rejections, expanded: result.length - 1 };
   }
 
-  function eventOf(record: number, event: MixpanelEvent, eventIndex?: number): TransformedEvent | undefined {
+  #single(record: number, event: MixpanelEvent): string | MappedRecord {
     try {
-      return { block, record, eventIndex, text: serialize(event, () => makeId(record, eventIndex)) };
+      return serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf));
     } catch (error) {
-      fail(record, error, eventIndex);
-      return undefined;
+      return this.#failed(record, error);
     }
   }
 
-  function fail(record: number, error: unknown, eventIndex?: number): void {
-    reject(record, { field: 'transform', message: messageOf(error) }, eventIndex);
+  #failed(record: number, error: unknown): MappedRecord {
+    const rejections = [rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf)];
+    return { texts: NONE, indexes: undefined, rejections, expanded: 0 };
   }
+}
 
-  function reject(record: number, reason: Reason, eventIndex?: number): void {
-    const source = sourceOf(block, record, eventIndex);
-    const came = recordAsItCame(block, record);
-    block.counts.rejected++;
-    block.rejections.push({ reason, source, insertId: makeId(record, eventIndex), record: came, bytes: came.length });
-  }
+/** A rejection of a record while the block has its bytes, or of one event that was made of it. */
+function rejectionAt(
+  block: Readable,
+  record: number,
+  reason: Reason,
+  insertIdOf: InsertIdOf,
+  index?: number,
+): Rejection {
+  const original = originalAt(block.records, record);
+  return {
+    reason,
+    location: locationOf(block, record, index),
+    insertId: insertIdAt(block, record, insertIdOf, index),
+    record: original,
+    bytes: original.length,
+    through: throughOf(block.source),
+  };
+}
 
-  function makeId(record: number, eventIndex: number | undefined): string {
-    const offset = block.offset + block.starts[record]!;
-    return insertIdOf(recordAsItCame(block, record), block.origin, offset, block.ordinals[record]!, eventIndex);
-  }
+function insertIdAt(block: Readable, record: number, insertIdOf: InsertIdOf, event?: number): string {
+  const { records, source } = block;
+  return insertIdOf(originalAt(records, record), source, offsetAt(records, record), records.ordinals[record]!, event);
 }
 
 /** The record's own bytes, while the block has them. */
-export function recordAsItCame(block: Block, record: number): Buffer {
-  return block.bytes.subarray(block.starts[record]!, block.ends[record]!);
+export function originalAt(records: JsonRecords | RowRecords, record: number): Buffer {
+  if (records.form === 'rows') return records.original(record);
+  return records.bytes.subarray(records.starts[record]!, records.ends[record]!);
 }
 
-/** Where a record stands, and which of its events is meant. */
-export function sourceOf(block: Block, record: number, eventIndex: number | undefined) {
-  const source = block.origin.sourceOf(block.offset + block.starts[record]!, block.ordinals[record]!);
-  return eventIndex === undefined ? source : { ...source, event: eventIndex };
+/** Where a record is, and which of its events is meant. */
+export function locationOf({ source, records }: Readable, record: number, eventIndex?: number): Location {
+  const location = source.locate(offsetAt(records, record), records.ordinals[record]!);
+  return eventIndex === undefined ? location : { ...location, event: eventIndex };
+}
+
+function offsetAt(records: JsonRecords | RowRecords, record: number): number {
+  return records.form === 'rows' ? records.offsets[record]! : records.offset + records.starts[record]!;
+}
+
+function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
+  if (records.form === 'rows') return records.rows[record];
+  const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
+  return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);
 }
 
 function spliceOf(insertId: string, flags: number): string {
   return `"$insert_id":"${insertId}"${(flags & EMPTY_PROPERTIES) === 0 ? ',' : ''}`;
 }
 
-/** Array.isArray does not tell a read-only array. */
-function isList(result: NonNullable<TransformResult>): result is readonly MixpanelEvent[] {
+/** Array.isArray does not narrow a read-only array. */
+function isList(result: TransformResult): result is readonly MixpanelEvent[] {
   return Array.isArray(result);
 }
 
@@ -176,11 +200,11 @@ function isThenable(result: TransformResult | Promise<TransformResult>): result 
   return typeof (result as { then?: unknown } | null | undefined)?.then === 'function';
 }
 
-/** Anything can be thrown, also what has no text. */
-function messageOf(error: unknown): string {
+/** Anything can be thrown, even a value that has no text. */
+function failureOf(error: unknown): Reason {
   try {
-    return String(error instanceof Error ? error.message : error);
+    return { field: 'transform', message: String(error instanceof Error ? error.message : error) };
   } catch {
-    return 'the transform threw something that has no text';
+    return { field: 'transform', message: 'the transform threw a value that has no text' };
   }
 }

@@ -1,47 +1,47 @@
 /** The pipeline: blocks of records in, events to Mixpanel, an outcome for every record, blocks settled. */
 
-import { type Block, isBalanced } from './block.ts';
+import { type Block, cutBlock, isBalanced, lengthOf } from './block.ts';
 import { ImportError } from './errors.ts';
-import { passThrough, type Transform } from './event.ts';
-import { addPassed, type PendingEvents, type TransformedEvent, transformBlock } from './events.ts';
+import { addRecords, type MappedRecord, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import { BatchBuilder } from './mixpanel/batch.ts';
+import type { MappedRecords } from './mappings/mapping.ts';
+import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
 import type { Sender } from './mixpanel/sender.ts';
-import { recordOutcomes } from './outcomes.ts';
+import { OutcomeRecorder } from './outcomes.ts';
 import type { Run } from './run.ts';
+import type { Settlement } from './settlement.ts';
+import { Signal } from './signal.ts';
 
 const EMPTY = Buffer.alloc(0);
+/** Bytes of a source that may be read ahead of what is settled. */
+const MAX_UNSETTLED_BYTES = 64_000_000;
+type Mapped = string | MappedRecord;
+
+/** Rows are events already if no mapping makes them. */
+const AS_THEY_ARE: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as never };
 
 /** How a source is imported. */
 export interface ImportOptions {
   sender: Sender;
-  transform: Transform;
   insertIdOf: InsertIdOf;
   gzipLevel: number;
-  /** Batches under way at most. */
+  /** Batches in progress at most. */
   maxConcurrency: number;
-  /** Uncompressed bytes of batches under way, at most; one batch alone may pass it. */
+  /** Uncompressed bytes of batches in progress at most; a single batch may be larger. */
   maxBytesInFlight: number;
-  /** Bytes of the source that were read and are not settled; reading waits while they are more than the maximum. */
-  unsettledBytes(): number;
-  maxUnsettledBytes: number;
-  /** How long a batch that is not full waits for more events; for the end of the source unless given. */
+  settlement: Settlement;
+  /** Reading waits while more bytes than this are unsettled. */
+  maxUnsettledBytes?: number;
+  /** How long a batch that is not full waits for more events; default: until the source ends. */
   lingerMs?: number;
-  /** Takes a block whose events all have outcomes, with its rejections; what it returns is awaited before the end. */
-  settle(block: Block): Promise<void> | void;
-  /** Nothing more comes to be settled: what waits for company need not wait any longer. */
-  flush?(): void;
 }
 
-/** Bytes of a source that may be read ahead of what is settled. */
-export const MAX_UNSETTLED_BYTES = 64_000_000;
-
 /**
- * Imports what `source` yields until it ends or the run winds down.
+ * Imports what `source` yields until it ends or the run stops.
  *
- * @param source whose blocks' bytes need only last until the next are asked for; with a transform they must be their own
- * @returns whether all of it is settled; where it is not, `run.stopReason` tells why
- * @throws {@link ImportError} when Mixpanel refuses the configuration; whatever `source` and `settle` throw
+ * @param source yields blocks whose bytes need only last until the next are asked for, unless they own them
+ * @returns whether everything is settled; if not, `run.stopReason` says why
+ * @throws {@link ImportError} if Mixpanel refuses the configuration; whatever `source` and the settlement throw
  */
 export async function importBlocks(source: AsyncIterable<Block[]>, options: ImportOptions, run: Run): Promise<boolean> {
   const pipeline = new Pipeline(options, run);
@@ -52,7 +52,7 @@ export async function importBlocks(source: AsyncIterable<Block[]>, options: Impo
       const result = await pipeline.until(iterator.next()).catch((error: unknown) => ({ error }));
       if (result === undefined) break;
       if ('error' in result) {
-        // What was read before is sent and settled all the same: the source may be gone when it is read again.
+        // Send and settle what was read before: the source may be gone when it is read again.
         await pipeline.dispatch();
         await pipeline.drained();
         throw result.error;
@@ -72,64 +72,88 @@ export async function importBlocks(source: AsyncIterable<Block[]>, options: Impo
     pipeline.fail(error);
   }
   await pipeline.drained();
-  // A source that waits for its next bytes is not waited for.
+  // Do not wait for a source that itself waits for its next bytes.
   iterator.return?.().catch(() => {});
   pipeline.throwFailure();
   return isExhausted && pipeline.openBlocks === 0;
 }
 
-/** The state of one import: the batch under construction and all that is under way. */
+/** The state of one import: the batch under construction, and everything in progress. */
 class Pipeline {
+  /** Blocks that were opened and are not settled. */
+  openBlocks = 0;
   readonly #options: ImportOptions;
   readonly #run: Run;
   #builder = new BatchBuilder();
-  /** Builders at rest: while one batch is compressed the next is filled. */
+  /** Idle builders: while one batch is compressed the next one is filled. */
   readonly #spare = [new BatchBuilder()];
-  /** Number of the batch whose first events wait for more, and whether they have waited for long enough. */
+  /** The block whose records are being added to batches, and how many of them are. */
+  #block: Block | undefined;
+  #added = 0;
+  /** Records that were cut away from the front of the block as it was read. */
+  #cutAway = 0;
+  /** Whether some events of the next record are in a batch and others are not. */
+  #isInsideRecord = false;
+  /** Number of the batch whose first events wait for more, and whether they have waited long enough. */
   #lingering: number | undefined;
   #hasLingered = false;
   #batches = 0;
   #bytesInFlight = 0;
-  /** Blocks that were taken and are not settled. */
-  openBlocks = 0;
   /** Blocks that are being settled. */
   #settling = 0;
   #failure: { error: unknown } | undefined;
-  /** Resolved at the next change of what is under way. */
-  #change = Promise.withResolvers<void>();
+  /** Notified whenever something in progress has changed. */
+  readonly #change = new Signal();
 
   constructor(options: ImportOptions, run: Run) {
     this.#options = options;
     this.#run = run;
-    run.stopping.addEventListener('abort', () => this.#changed(), { once: true });
+    run.stopping.addEventListener('abort', () => this.#change.notify(), { once: true });
   }
 
-  /** Waits for `next`, and meanwhile sends the batch that has waited for long enough; undefined when the run stops first. */
+  /** Waits for `next`, and meanwhile sends the batch that has waited long enough; undefined if the run stops first. */
   async until<Value>(next: Promise<Value>): Promise<Value | undefined> {
-    let value: Value | undefined;
-    const arrived = next.then((it) => {
-      value = it;
-    });
-    arrived.catch(() => {}); // It is reported by the race, unless the run has stopped.
-    while (value === undefined && !this.#run.stopping.aborted) {
-      if (this.#hasLingered) await this.dispatch();
+    let settled: { value: Value } | { error: unknown } | undefined;
+    next
+      .then(
+        (value) => {
+          settled = { value };
+        },
+        (error: unknown) => {
+          settled = { error };
+        },
+      )
+      .finally(() => this.#change.notify());
+    while (settled === undefined && !this.#run.stopping.aborted) {
+      if (this.#hasLingered) {
+        await this.dispatch();
+        continue;
+      }
       this.#startLinger();
-      await Promise.race([arrived, this.#change.promise]);
+      await this.#change.wait();
     }
-    return value;
+    if (settled === undefined) return undefined;
+    if ('error' in settled) throw settled.error;
+    return settled.value;
   }
 
   /** Turns a block's records into events. */
   async take(block: Block): Promise<void> {
-    this.openBlocks++;
-    await this.#add(block);
-    if (this.#run.stopping.aborted) return;
-    // Of what a transform made the record cannot be had back.
-    if (this.#options.transform === passThrough) block.bytes = EMPTY;
-    this.#settleEvents(block, 1);
+    this.#open(block);
+    this.#cutAway = 0;
+    const { records } = block;
+    const { mapping } = block.source;
+    if (records.form === 'json' && mapping.kind === 'verbatim') await this.#addRecords();
+    else await this.#addMapped(mapping.kind === 'mapped' ? mapping : AS_THEY_ARE);
+    const last = this.#block!;
+    this.#block = undefined;
+    if (!this.#run.stopping.aborted) this.#complete(last);
   }
 
-  /** Sends the batch under construction as soon as there is room for it. */
+  /**
+   * Sends the batch under construction as soon as there is room for it. If it ends in the middle of a block, the block is
+   * cut there, so that a checkpoint can follow every batch.
+   */
   async dispatch(): Promise<void> {
     const builder = this.#builder;
     if (builder.events === 0) return;
@@ -140,9 +164,10 @@ class Pipeline {
         this.#batches >= maxConcurrency ||
         (this.#batches > 0 && this.#bytesInFlight + builder.bytes > maxBytesInFlight))
     ) {
-      await this.#change.promise;
+      await this.#change.wait();
     }
     if (this.#run.stopping.aborted) return;
+    this.#cut();
     this.#builder = this.#spare.pop()!;
     this.#hasLingered = false;
     this.#batches++;
@@ -152,18 +177,19 @@ class Pipeline {
 
   /** Waits while too much is read and not settled. */
   async roomForMore(): Promise<void> {
-    while (!this.#run.stopping.aborted && this.#options.unsettledBytes() > this.#options.maxUnsettledBytes) {
-      if (this.#batches + this.#settling > 0) await this.#change.promise;
+    const { settlement, maxUnsettledBytes = MAX_UNSETTLED_BYTES } = this.#options;
+    while (!this.#run.stopping.aborted && settlement.unsettledBytes > maxUnsettledBytes) {
+      if (this.#batches + this.#settling > 0) await this.#change.wait();
       else if (this.#builder.events > 0) await this.dispatch();
       else break;
     }
   }
 
-  /** Waits until nothing is under way any more. */
+  /** Waits until nothing is in progress. */
   async drained(): Promise<void> {
-    while (this.#batches > 0) await this.#change.promise;
-    this.#options.flush?.();
-    while (this.#settling > 0) await this.#change.promise;
+    while (this.#batches > 0) await this.#change.wait();
+    this.#options.settlement.flush();
+    while (this.#settling > 0) await this.#change.wait();
   }
 
   /** Ends the run because of an error; the first one stands. */
@@ -177,64 +203,153 @@ class Pipeline {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  async #add(block: Block): Promise<void> {
-    const { transform, insertIdOf, sender } = this.#options;
-    if (transform === passThrough) {
-      for (let record = 0; record < block.starts.length; ) {
-        const added = addPassed(this.#builder, block, record, sender.limits, insertIdOf);
-        record += added;
-        if (added > 0) continue;
-        await this.dispatch();
-        if (this.#run.stopping.aborted) return;
-      }
-      return;
-    }
-    const pending: PendingEvents[] = [];
-    await this.#addTransformed(transformBlock(block, transform, insertIdOf, pending));
-    if (pending.length === 0) return;
-    // Neither a transform that takes its time keeps a batch from being sent, nor one that never ends the run from stopping.
-    for (const events of (await this.until(Promise.all(pending))) ?? []) await this.#addTransformed(events);
+  #open(block: Block): void {
+    this.openBlocks++;
+    this.#block = block;
+    this.#added = 0;
+    this.#options.settlement.open(block);
   }
 
-  async #addTransformed(events: Iterable<TransformedEvent>): Promise<void> {
-    const { limits } = this.#options.sender;
-    for (const event of events) {
+  /** Cuts the current block after the records that are in batches, if it can settle in parts. */
+  #cut(): void {
+    const block = this.#block;
+    if (block?.positionAt === undefined || this.#isInsideRecord) return;
+    if (this.#added === 0 || this.#added === lengthOf(block.records)) return;
+    this.#cutAway += this.#added;
+    const rest = cutBlock(block, this.#added);
+    this.#complete(block);
+    this.#open(rest);
+  }
+
+  /** All records of a block are in batches. */
+  #complete(block: Block): void {
+    // From now on they are recovered from the batches; do not keep the buffer of a message.
+    if (block.records.form === 'json' && !block.records.ownsBytes) block.records.bytes = EMPTY;
+    this.#settleEvents(block, 1);
+  }
+
+  async #addRecords(): Promise<void> {
+    const { insertIdOf, sender } = this.#options;
+    for (;;) {
+      const block = this.#block!;
+      const { records } = block;
+      if (records.form !== 'json' || this.#added === records.starts.length) return;
+      const added = addRecords(this.#builder, block, records, this.#added, sender.limits, insertIdOf);
+      this.#added += added;
+      if (added > 0) continue;
+      await this.dispatch();
       if (this.#run.stopping.aborted) return;
-      // UTF-8 takes three bytes for one of UTF-16's units at most.
-      const bytes = this.#builder.fits(3 * event.text.length, limits) ? 0 : Buffer.byteLength(event.text);
-      if (!this.#builder.fits(bytes, limits)) await this.dispatch();
-      if (this.#run.stopping.aborted) return;
-      this.#builder.addText(event, event.text);
     }
+  }
+
+  async #addMapped(mapping: MappedRecords): Promise<void> {
+    const mapper = new RecordMapper(this.#block!, mapping, this.#options.insertIdOf);
+    const length = lengthOf(this.#block!.records);
+    const pending: (Mapped | Promise<Mapped>)[] = [];
+    let record = 0;
+    for (; record < length; record++) {
+      const mapped = mapper.map(record);
+      if (mapped instanceof Promise || pending.length > 0) {
+        pending.push(mapped);
+        continue;
+      }
+      // Almost every record is added without waiting.
+      if (!this.#tryAdd(record, mapped)) await this.#addLater(record, mapped);
+      if (this.#run.stopping.aborted) return;
+    }
+    if (pending.length === 0) return;
+    record -= pending.length;
+    // A slow transform must not delay a batch, and one that never resolves must not keep the run from stopping.
+    for (const mapped of (await this.until(Promise.all(pending))) ?? []) {
+      if (!this.#tryAdd(record, mapped)) await this.#addLater(record, mapped);
+      if (this.#run.stopping.aborted) return;
+      record++;
+    }
+  }
+
+  /** Adds the events of a record if all of them fit in the batch, so that a batch can end after any record. */
+  #tryAdd(record: number, mapped: Mapped): boolean {
+    const block = this.#block!;
+    const index = record - this.#cutAway;
+    if (typeof mapped === 'string') {
+      if (!this.#fits(mapped)) return false;
+      this.#builder.addText(block, index, mapped);
+    } else {
+      const { texts, indexes } = mapped;
+      if (texts.length > 0 && !this.#fitsAll(texts)) return false;
+      this.#count(mapped);
+      for (let event = 0; event < texts.length; event++) {
+        this.#builder.addText(block, index, texts[event]!, indexes?.[event]);
+      }
+    }
+    this.#added = index + 1;
+    return true;
+  }
+
+  /** Begins a new batch for a record. If even that cannot hold all of its events, they go into several. */
+  async #addLater(record: number, mapped: Mapped): Promise<void> {
+    await this.dispatch();
+    if (this.#run.stopping.aborted || this.#tryAdd(record, mapped) || typeof mapped === 'string') return;
+    this.#count(mapped);
+    this.#isInsideRecord = true;
+    for (const [event, text] of mapped.texts.entries()) {
+      if (!this.#fits(text)) await this.dispatch();
+      if (this.#run.stopping.aborted) return;
+      this.#builder.addText(this.#block!, record - this.#cutAway, text, mapped.indexes?.[event]);
+    }
+    this.#isInsideRecord = false;
+    this.#added = record - this.#cutAway + 1;
+  }
+
+  #count({ rejections, expanded }: MappedRecord): void {
+    const { counts, rejections: all } = this.#block!;
+    if (expanded === -1) counts.dropped++;
+    else counts.expanded += expanded;
+    counts.rejected += rejections.length;
+    for (const rejection of rejections) all.push(rejection);
+  }
+
+  #fits(text: string): boolean {
+    const { limits } = this.#options.sender;
+    // UTF-8 takes at most three bytes for a UTF-16 code unit.
+    return this.#builder.fits(3 * text.length, limits) || this.#builder.fits(Buffer.byteLength(text), limits);
+  }
+
+  #fitsAll(texts: readonly string[]): boolean {
+    let bytes = 0;
+    for (const text of texts) bytes += Buffer.byteLength(text);
+    return this.#builder.fits(bytes, this.#options.sender.limits, texts.length);
   }
 
   async #send(builder: BatchBuilder, bytes: number): Promise<void> {
     this.#bytesInFlight += bytes;
     try {
-      const batch = await builder.seal(this.#options.gzipLevel);
+      const batch: Batch = await builder.seal(this.#options.gzipLevel);
       this.#spare.push(builder);
-      this.#changed();
-      await recordOutcomes(batch, await this.#options.sender.send(batch, this.#run));
-      for (const { block, events } of batch.stretches) this.#settleEvents(block, events);
+      this.#change.notify();
+      const outcomes = new OutcomeRecorder(batch);
+      await this.#options.sender.send(batch, this.#run, async (part) => {
+        for (const { block, events } of await outcomes.record(part)) this.#settleEvents(block, events);
+      });
     } catch (error) {
       this.fail(error);
     } finally {
       this.#batches--;
       this.#bytesInFlight -= bytes;
-      this.#changed();
+      this.#change.notify();
     }
   }
 
-  /** So many events of the block have their outcomes; one more is settled when its records have all been turned into events. */
+  /** So many events of the block have their outcomes; one more counts once its records are all in batches. */
   #settleEvents(block: Block, events: number): void {
     block.pending -= events;
     if (block.pending > 0) return;
     if (!isBalanced(block.counts)) {
-      const message = `The accounts of a block do not balance: ${JSON.stringify(block.counts)}; this is a defect, please report it`;
+      const message = `The counts of a block do not add up: ${JSON.stringify(block.counts)}. This is a defect, please report it`;
       this.fail(new ImportError('accounts_unbalanced', message));
       return;
     }
-    const settled = this.#options.settle(block);
+    const settled = this.#options.settlement.settle(block);
     if (settled === undefined) {
       this.openBlocks--;
       return;
@@ -247,7 +362,7 @@ class Pipeline {
       )
       .finally(() => {
         this.#settling--;
-        this.#changed();
+        this.#change.notify();
       });
   }
 
@@ -260,15 +375,9 @@ class Pipeline {
       () => {
         if (this.#run.stats.batches !== batch) return;
         this.#hasLingered = true;
-        this.#changed();
+        this.#change.notify();
       },
       () => {},
     );
-  }
-
-  #changed(): void {
-    const { resolve } = this.#change;
-    this.#change = Promise.withResolvers();
-    resolve();
   }
 }

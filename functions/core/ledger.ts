@@ -1,42 +1,42 @@
-/** Keeps the accounts of one source: up to where everything is settled, whatever the order in which blocks settle. */
+/** Keeps the counts of one source, and how far it is settled, whatever the order in which blocks settle. */
 
-import { addCounts, type Block, type Counts, noCounts, type Place, START } from './block.ts';
+import { addCounts, type Block, type Counts, noCounts, type Position, START } from './block.ts';
 
-/** The watermark of a source, and the counts of exactly the ground before it. */
+/** The watermark of a source, and the counts of exactly the range before it. */
 export class Ledger {
-  /** Up to where everything is settled. */
-  position: Place;
-  /** The accounts of the ground between where it began and `position`. */
+  /** Everything before it is settled. */
+  position: Position;
+  /** Counts of the range from where the ledger began to `position`. */
   readonly counts: Counts = noCounts();
   #readUpTo: number;
-  /** Blocks that were read and are not behind the watermark, in the order of the source. */
-  readonly #open: Block[] = [];
+  /** Blocks that are open or wait for those before them, in the order of the source. */
+  readonly #blocks: Block[] = [];
   readonly #settled = new Set<Block>();
 
-  constructor(position: Place = START) {
+  constructor(position: Position = START) {
     this.position = position;
     this.#readUpTo = position.offset;
   }
 
-  /** Bytes that were read and are not behind the watermark. */
-  get aheadBytes(): number {
+  /** Bytes of the decoded content that were read and are not settled. */
+  get unsettledBytes(): number {
     return this.#readUpTo - this.position.offset;
   }
 
-  /** Notes blocks that were read, in the order of the source. */
-  open(blocks: readonly Block[]): void {
-    this.#open.push(...blocks);
-    this.#readUpTo = blocks.at(-1)?.end.offset ?? this.#readUpTo;
+  /** Notes a block, in the order of the source. */
+  open(block: Block): void {
+    this.#blocks.push(block);
+    this.#readUpTo = Math.max(this.#readUpTo, block.end.offset);
   }
 
-  /** Moves the watermark over the block, and over those behind it, once all before them are settled. */
+  /** Moves the watermark over the block, and over settled ones after it, once all before it are settled. */
   settle(block: Block): void {
     this.#settled.add(block);
     let passed = 0;
-    for (; passed < this.#open.length && this.#settled.delete(this.#open[passed]!); passed++) {
-      addCounts(this.counts, this.#open[passed]!.counts);
-      this.position = this.#open[passed]!.end;
+    for (; passed < this.#blocks.length && this.#settled.delete(this.#blocks[passed]!); passed++) {
+      addCounts(this.counts, this.#blocks[passed]!.counts);
+      this.position = this.#blocks[passed]!.end;
     }
-    this.#open.splice(0, passed);
+    this.#blocks.splice(0, passed);
   }
 }

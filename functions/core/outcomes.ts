@@ -2,47 +2,83 @@
 
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { recordAsItCame, recordOf, sourceOf } from './events.ts';
+import { type Block, throughOf } from './block.ts';
+import { locationOf } from './events.ts';
 import type { Batch } from './mixpanel/batch.ts';
-import type { Failure } from './mixpanel/response.ts';
+import { originalOf } from './mixpanel/original.ts';
+import type { Refusal } from './mixpanel/response.ts';
+import type { SettledPart } from './mixpanel/sender.ts';
 
 const gunzipAsync = promisify(gunzip);
 
-/**
- * Counts the batch's events in their blocks: as imported, or as rejected where they are among the failures; those
- * become rejections of their blocks, with the record as it came.
- */
-export async function recordOutcomes(batch: Batch, failures: readonly Failure[]): Promise<void> {
-  for (const { block, events } of batch.stretches) block.counts.imported += events;
-  if (failures.length === 0) return;
-  const body: Buffer = await gunzipAsync(batch.body);
-  let at = 0;
-  let index = 0;
-  let stretch = 0;
-  let first = 0;
-  for (const failure of failures) {
-    for (; index < failure.index; index++) at = body.indexOf(0x0a, at) + 1;
-    const event = body.subarray(at, body.indexOf(0x0a, at));
-    while (index >= first + batch.stretches[stretch]!.events) first += batch.stretches[stretch++]!.events;
-    const { block, record: firstRecord } = batch.stretches[stretch]!;
-    const recordIndex = firstRecord + index - first;
-    const isHeld = block.bytes.length > 0;
-    const record = isHeld
-      ? Buffer.from(recordAsItCame(block, recordIndex))
-      : (batch.kept.get(index) ?? recordOf(event, block, recordIndex));
-    block.counts.imported--;
-    block.counts.rejected++;
-    block.rejections.push({
-      reason: { field: failure.field, message: failure.message },
-      source: sourceOf(block, recordIndex, batch.eventIndexes.get(index)),
-      insertId: insertIdOf(event),
-      record,
-      bytes: record.length,
-    });
+/** Consecutive events of one block that have their outcomes. */
+export interface SettledEvents {
+  block: Block;
+  events: number;
+}
+
+/** Records the outcomes of one batch, part by part. */
+export class OutcomeRecorder {
+  readonly #batch: Batch;
+  #body: Promise<Buffer> | undefined;
+
+  constructor(batch: Batch) {
+    this.#batch = batch;
+  }
+
+  /**
+   * Counts the events of a part in their blocks: as imported, or as rejected if Mixpanel refused them. Refused events become
+   * rejections of their blocks, with the record as it arrived.
+   *
+   * @returns the events by block
+   */
+  async record({ first, events, refusals }: SettledPart): Promise<SettledEvents[]> {
+    const { stretches } = this.#batch;
+    const settled: SettledEvents[] = [];
+    let begin = 0;
+    for (const stretch of stretches) {
+      const end = begin + stretch.events;
+      const within = Math.min(end, first + events) - Math.max(begin, first);
+      if (within > 0) {
+        stretch.block.counts.imported += within;
+        settled.push({ block: stretch.block, events: within });
+      }
+      begin = end;
+    }
+    if (refusals.length > 0) await this.#reject(refusals);
+    return settled;
+  }
+
+  async #reject(refusals: readonly Refusal[]): Promise<void> {
+    const { stretches, eventIndexes, originals } = this.#batch;
+    this.#body ??= gunzipAsync(this.#batch.body);
+    const body = await this.#body;
+    let at = 0;
+    let index = 0;
+    let stretch = 0;
+    let first = 0;
+    for (const refusal of refusals) {
+      for (; index < refusal.index; index++) at = body.indexOf(0x0a, at) + 1;
+      const event = body.subarray(at, body.indexOf(0x0a, at));
+      while (index >= first + stretches[stretch]!.events) first += stretches[stretch++]!.events;
+      const { block, record: firstRecord } = stretches[stretch]!;
+      const record = firstRecord + index - first;
+      const original = originalOf(block, record, event, originals.get(index));
+      block.counts.imported--;
+      block.counts.rejected++;
+      block.rejections.push({
+        reason: { field: refusal.field, message: refusal.message },
+        location: locationOf(block, record, eventIndexes.get(index)),
+        insertId: insertIdOf(event),
+        record: original,
+        bytes: original.length,
+        through: throughOf(block.source),
+      });
+    }
   }
 }
 
-/** What an event that was refused has for its id may be anything. */
+/** The id of a refused event, which may be a value of any type. */
 function insertIdOf(event: Buffer): string | undefined {
   const { properties } = JSON.parse(event.toString()) as { properties?: { $insert_id?: unknown } | null };
   const id = properties?.$insert_id;

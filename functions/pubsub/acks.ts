@@ -1,4 +1,4 @@
-/** Acknowledges messages, many in one call, and gives back those that cannot be settled for now. */
+/** Acknowledges messages, many in one call, and nacks those that cannot be settled for now. */
 
 import type { v1 } from '@google-cloud/pubsub';
 import { CALL_OPTIONS } from './client.ts';
@@ -33,8 +33,8 @@ export class Acks {
     else this.#timer ??= setTimeout(() => this.#flush(), LINGER_MS);
   }
 
-  /** Has the messages delivered again at once, or after the subscription's back-off. */
-  giveBack(ackIds: readonly string[]): void {
+  /** Has messages delivered again at once, or after the subscription's back-off. */
+  nack(ackIds: readonly string[]): void {
     for (let at = 0; at < ackIds.length; at += MAX_IDS) {
       const ids = ackIds.slice(at, at + MAX_IDS);
       const request = { subscription: this.#subscription, ackIds: ids, ackDeadlineSeconds: 0 };

@@ -3,7 +3,7 @@
 import type { Storage } from '@google-cloud/storage';
 import { Gaxios } from 'gaxios';
 import pRetry from 'p-retry';
-import { inTime, isTransient, statusOf } from '../storage/requests.ts';
+import { withTimeout, isTransient, statusOf } from '../storage/requests.ts';
 
 /** A message to be published. */
 interface PubSubMessage {
@@ -51,7 +51,7 @@ export function createPublisher({
   const gaxios = new Gaxios();
   return async ({ data, attributes }) => {
     const attempt = async () => {
-      const headers = emulatorHost === undefined ? await inTime(auth.getRequestHeaders(url), TIMEOUT_MS) : {};
+      const headers = emulatorHost === undefined ? await withTimeout(auth.getRequestHeaders(url), TIMEOUT_MS) : {};
       const messages = [{ data: data.toString('base64'), attributes }];
       const response = await gaxios.request<{ messageIds?: unknown[] } | undefined>({
         url,

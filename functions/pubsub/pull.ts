@@ -2,7 +2,8 @@
 
 import type { protos, v1 } from '@google-cloud/pubsub';
 import type { Run } from '../core/run.ts';
-import { inTime } from '../storage/requests.ts';
+import { Signal } from '../core/signal.ts';
+import { withTimeout } from '../storage/requests.ts';
 
 /** A message with the id by which this delivery of it is acknowledged. */
 export type ReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
@@ -13,7 +14,7 @@ const MAX_PULLS = 3;
 const MAX_MESSAGES = 1_000;
 /** How long a single pull waits, at least; the service takes about a second to find out that it has nothing. */
 const MIN_PULL_MS = 2_000;
-/** How long pulls under way are waited for when the run winds down, so that what they bring can be given back. */
+/** How long pulls under way are waited for when the run winds down, so that what they bring can be nacked. */
 const LAST_PULL_MS = 1_000;
 /** How long a pull that failed keeps the next one waiting; it may have failed at once. */
 const PAUSE_MS = 1_000;
@@ -30,17 +31,16 @@ export interface PullOptions {
   idleMs: number;
   run: Run;
   /** Takes messages that came too late to be worked on. */
-  giveBack(messages: ReceivedMessage[]): void;
+  nack(messages: ReceivedMessage[]): void;
 }
 
 /** Yields messages until none came for `idleMs`, or the run winds down. */
 export async function* pullMessages(options: PullOptions): AsyncGenerator<ReceivedMessage[]> {
-  const { run, idleMs, giveBack } = options;
+  const { run, idleMs, nack } = options;
   const pulls = new Set<Promise<void>>();
   const ended: Pulled[] = [];
-  // Not a race of promises: one that is pending for long would keep all that its rivals brought.
-  let wake = () => {};
-  run.stopping.addEventListener('abort', () => wake(), { once: true });
+  const change = new Signal();
+  run.stopping.addEventListener('abort', () => change.notify(), { once: true });
   let wanted = 1;
   let lastMessageAt = run.clock.now();
   let hasWorked = false;
@@ -50,9 +50,7 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
       while (pulls.size + ended.length < wanted) begin();
       const pulled = ended.shift();
       if (pulled === undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        await change.wait();
         continue;
       }
       if (pulled.isFatal) throw pulled.error;
@@ -71,16 +69,16 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
     }
   } finally {
     isOver = true;
-    for (const { messages } of ended) giveBack(messages);
-    await inTime(Promise.all(pulls), LAST_PULL_MS).catch(() => {});
+    for (const { messages } of ended) nack(messages);
+    await withTimeout(Promise.all(pulls), LAST_PULL_MS).catch(() => {});
   }
 
   function begin(): void {
     const itself = pull(options).then((pulled) => {
       pulls.delete(itself);
-      if (isOver) giveBack(pulled.messages);
+      if (isOver) nack(pulled.messages);
       else ended.push(pulled);
-      wake();
+      change.notify();
     });
     pulls.add(itself);
   }

@@ -1,4 +1,4 @@
-/** Winds runs down when the instance is told to end: Cloud Run sends SIGTERM and leaves 10 s (https://cloud.google.com/run/docs/container-contract). */
+/** Stops runs when the instance is told to end: Cloud Run sends SIGTERM and leaves 10 s (https://cloud.google.com/run/docs/container-contract). */
 
 import type { Run } from '../core/run.ts';
 
@@ -9,8 +9,8 @@ const runs = new Set<Run>();
 let isEnding = false;
 
 /**
- * Handles SIGTERM in place of the functions framework, whose own handler ends the process at once. To be called before
- * the framework registers it, that is while the function's module is loaded.
+ * Handles SIGTERM in place of the functions framework, whose own handler ends the process at once. Call it before
+ * the framework registers its own, that is while the function's module is loaded.
  */
 export function handleShutdown(): void {
   process.on('newListener', (event, listener) => {
@@ -20,30 +20,32 @@ export function handleShutdown(): void {
   process.on('SIGTERM', onSigterm);
 }
 
-/** Winds the run down at SIGTERM until {@link unregister} is called. */
-export function register(run: Run): void {
+/**
+ * Stops the run at SIGTERM.
+ *
+ * @returns to be called when the run has ended
+ */
+export function stopOnShutdown(run: Run): () => void {
   runs.add(run);
-  if (isEnding) wind(run);
-}
-
-/** The run has ended. */
-export function unregister(run: Run): void {
-  runs.delete(run);
-  if (isEnding && runs.size === 0) endSoon();
+  if (isEnding) stop(run);
+  return () => {
+    runs.delete(run);
+    if (isEnding && runs.size === 0) endSoon();
+  };
 }
 
 function onSigterm(): void {
   isEnding = true;
   if (runs.size === 0) endSoon();
-  for (const run of runs) wind(run);
+  for (const run of runs) stop(run);
 }
 
-function wind(run: Run): void {
+function stop(run: Run): void {
   run.stop('shutdown');
   setTimeout(() => run.abort(), GRACE_MS).unref();
 }
 
-/** Ends the process once the answer to the last invocation had the time to leave. */
+/** Ends the process once the answer to the last invocation has had time to leave. */
 function endSoon(): void {
   setTimeout(() => process.exit(0), 100);
 }

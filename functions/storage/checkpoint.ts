@@ -1,51 +1,68 @@
-/** The checkpoint of an object generation: what it says, and how it is read. */
+/** The checkpoint of an object generation: what it says, and how it is read and written. */
 
 import type { Bucket } from '@google-cloud/storage';
-import { type Counts, isBalanced, noCounts, type Place, START } from '../core/block.ts';
+import { type Counts, isBalanced, noCounts, type Position, START } from '../core/block.ts';
 import { ImportError } from '../core/errors.ts';
-import type { Format } from '../core/formats/json/parser.ts';
 import { statusOf } from './requests.ts';
 
-/** `running` while an import is under way or is to go on; `done`, or `gone` with the object, when it is over. */
+/** `running` while an import is in progress or will continue; `done`, or `gone` with the object, when it is over. */
 export type State = 'running' | 'done' | 'gone';
 
-/** How far an import has come: up to which place of the decoded content everything is settled. */
-export interface Progress extends Place {
-  /** How records are told apart; null until that is known. */
-  format: Format | null;
-  /** Whether the stored bytes are compressed; null until that is known. */
-  gzip: boolean | null;
-  /** The accounts of exactly the ground before `offset`. */
+/** How far an import has come. */
+export interface Progress {
+  /** Name of the format; null until it is known. */
+  format: string | null;
+  /** Layers of compression, the outermost first; null until they are known. */
+  compression: readonly string[] | null;
+  /** Everything before it, in the decoded content, is settled. */
+  position: Position;
+  /** Counts of exactly the range before `position`. */
   counts: Counts;
+  /** Custom metadata of the object, as the first invocation read it; null until then. */
+  metadata: Readonly<Record<string, string>> | null;
 }
 
-/** What stands in the state bucket. */
+/** What the last invocation failed with. */
+export interface LastError {
+  code: string;
+  message: string;
+  /** When it failed, and since when invocations have failed with this code. */
+  time: string;
+  since: string;
+}
+
+/** The content of a checkpoint. */
 export interface Checkpoint extends Progress {
-  version: 1;
   state: State;
   /** The invocation that wrote it. */
   holder: string;
-  /** Until when no other invocation may take over; null when the lease was released. */
+  /** Until when no other invocation may take over; null if the lease was released. */
   leaseExpiresAt: string | null;
   /** Leases that have expired since the import last moved. */
   takeovers: number;
+  /** Invocations in a row that settled nothing although nothing kept them from it. */
+  fruitless: number;
+  /** Null if the last invocation did not fail. */
+  lastError: LastError | null;
 }
 
-/** A checkpoint and the generation of the object that holds it: 0 for none. */
+/** A checkpoint, and the generation of the storage object that holds it: 0 if there is none. */
 export interface StoredCheckpoint {
   checkpoint: Checkpoint | undefined;
+  /** As it is stored; empty if there is none. */
+  text: string;
   generation: number | string;
 }
 
 /** Nothing is settled yet. */
 export function noProgress(): Progress {
-  return { format: null, gzip: null, ...START, counts: noCounts() };
+  return { format: null, compression: null, position: { ...START }, counts: noCounts(), metadata: null };
 }
 
 /**
- * Reads the checkpoint of that name.
+ * Reads the checkpoint with that name.
  *
- * @throws {@link ImportError} `checkpoint_unreadable` when it is no JSON, or of another version
+ * @throws {@link ImportError} `checkpoint_unreadable` if it is not JSON, or of an unknown version
  */
 export async function readCheckpoint(bucket: Bucket, name: string): Promise<StoredCheckpoint> {
   for (;;) {
@@ -55,44 +72,112 @@ export async function readCheckpoint(bucket: Bucket, name: string): Promise<Stor
       const [metadata] = await bucket.file(name).getMetadata();
       generation = metadata.generation!;
     } catch (error) {
-      if (statusOf(error) === 404) return { checkpoint: undefined, generation: 0 };
+      if (statusOf(error) === 404) return { checkpoint: undefined, text: '', generation: 0 };
       throw error;
     }
     try {
       [content] = await bucket.file(name, { generation }).download();
     } catch (error) {
-      if (statusOf(error) === 404) continue; // It was written anew in between.
+      if (statusOf(error) === 404) continue; // It was rewritten in between.
       throw error;
     }
-    return { checkpoint: parse(content.toString(), name), generation };
+    const text = content.toString();
+    const checkpoint = parseCheckpoint(text);
+    if (typeof checkpoint === 'string') throw unreadable(name, checkpoint);
+    return { checkpoint, text, generation };
   }
 }
 
-function parse(text: string, name: string): Checkpoint {
-  let value: Partial<Checkpoint> | null;
+/**
+ * The text of a checkpoint. What is over is written as version 1, which knows no more than it needs: so the previous
+ * release still reads it.
+ */
+export function formatCheckpoint(checkpoint: Checkpoint): string {
+  const { state, holder, leaseExpiresAt, format, compression, position, counts, takeovers } = checkpoint;
+  if (state === 'running') {
+    const { fruitless, metadata, lastError } = checkpoint;
+    return JSON.stringify({
+      version: 2,
+      state,
+      holder,
+      leaseExpiresAt,
+      position: { format, compression, ...position },
+      counts,
+      takeovers,
+      fruitless,
+      metadata,
+      lastError,
+    });
+  }
+  const { offset, line, checksum } = position;
+  const gzip = compression === null ? null : compression.length > 0;
+  const framing = format === null ? null : isArray(position) ? 'array' : 'ndjson';
+  return JSON.stringify({
+    version: 1,
+    state,
+    holder,
+    leaseExpiresAt,
+    format: framing,
+    gzip,
+    offset,
+    line,
+    checksum,
+    counts,
+    takeovers,
+  });
+}
+
+/** Reads the text of a checkpoint of either version; returns why if it cannot be used. */
+export function parseCheckpoint(text: string): Checkpoint | string {
+  let value: Record<string, unknown> | null;
   try {
     value = JSON.parse(text);
   } catch {
-    throw unreadable(name, 'it is no JSON');
+    return 'it is not JSON';
   }
-  if (value?.version !== 1)
-    throw unreadable(name, `its version is ${JSON.stringify(value?.version)}, and this code knows 1`);
-  if (!isWhole(value)) throw unreadable(name, 'fields of it are missing or make no sense');
-  return value;
+  const version = value?.version;
+  if (version !== 1 && version !== 2) return `its version is ${JSON.stringify(version)}, and this code knows 1 and 2`;
+  const checkpoint = version === 1 ? fromVersion1(value!) : fromVersion2(value!);
+  return isComplete(checkpoint) ? checkpoint : 'some fields are missing or invalid';
 }
 
-function isWhole(value: Partial<Checkpoint>): value is Checkpoint {
-  const { state, holder, leaseExpiresAt, format, gzip, offset, line, checksum, counts, takeovers } = value;
+function fromVersion2(value: Record<string, unknown>): Partial<Checkpoint> {
+  const { position: place, version: _, ...rest } = value;
+  const { format, compression, ...position } = Object(place);
+  return { ...rest, format, compression, position };
+}
+
+function fromVersion1(value: Record<string, unknown>): Partial<Checkpoint> {
+  const { version: _, format, gzip, offset, line, checksum, ...rest } = value;
+  if (!(format === null || format === 'ndjson' || format === 'array')) return {};
+  if (!(gzip === null || typeof gzip === 'boolean')) return {};
+  const state = format === 'array' ? { state: { array: true } } : {};
+  return {
+    ...rest,
+    format: format === null ? null : 'json',
+    compression: gzip === null ? null : gzip ? ['gzip'] : [],
+    position: { offset, line, checksum, ...state } as Position,
+    fruitless: 0,
+    metadata: null,
+    lastError: null,
+  };
+}
+
+function isComplete(value: Partial<Checkpoint>): value is Checkpoint {
+  const { state, holder, leaseExpiresAt, format, compression, position, counts, metadata, lastError } = value;
   return (
     (state === 'running' || state === 'done' || state === 'gone') &&
     typeof holder === 'string' &&
     (leaseExpiresAt === null || (typeof leaseExpiresAt === 'string' && !Number.isNaN(Date.parse(leaseExpiresAt)))) &&
-    (format === null || format === 'ndjson' || format === 'array') &&
-    (gzip === null || typeof gzip === 'boolean') &&
-    isCount(offset) &&
-    isCount(line) &&
-    isCount(checksum) &&
-    isCount(takeovers) &&
+    (format === null || typeof format === 'string') &&
+    (compression === null || (Array.isArray(compression) && compression.every((layer) => typeof layer === 'string'))) &&
+    isCount(position?.offset) &&
+    isCount(position?.line) &&
+    isCount(position?.checksum) &&
+    isCount(value.takeovers) &&
+    isCount(value.fruitless) &&
+    (metadata === null || isTexts(metadata)) &&
+    (lastError === null || isTexts(lastError)) &&
     typeof counts === 'object' &&
     counts !== null &&
     Object.keys(noCounts()).every((key) => isCount(counts[key as keyof Counts])) &&
@@ -100,13 +185,23 @@ function isWhole(value: Partial<Checkpoint>): value is Checkpoint {
   );
 }
 
+function isTexts(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && Object.values(value).every((text: unknown) => typeof text === 'string')
+  );
+}
+
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isArray({ state }: Position): boolean {
+  return (state as { array?: boolean } | undefined)?.array === true;
 }
 
 function unreadable(name: string, why: string): ImportError {
   return new ImportError(
     'checkpoint_unreadable',
-    `The checkpoint ${name} cannot be used: ${why}; nothing was overwritten. Deploy the version that wrote it, or delete it to import the object from its beginning`,
+    `The checkpoint ${name} cannot be used: ${why}. Nothing was overwritten. Deploy the version that wrote it, or delete it to import the object from its beginning`,
   );
 }

@@ -2,10 +2,10 @@
 
 import type { Bucket } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
-import type { Rejection } from '../core/block.ts';
+import { offsetOf, type Rejection } from '../core/block.ts';
 import { formatDeadLetter } from '../core/dead-letter.ts';
 import type { Run } from '../core/run.ts';
-import { encodeChecksum, inTime, statusOf } from './requests.ts';
+import { encodeChecksum, withTimeout, statusOf } from './requests.ts';
 
 /** How long rejections wait for company, in milliseconds. */
 const LINGER_MS = 1_000;
@@ -52,9 +52,9 @@ export class DeadLetterWriter {
     const written = new Set<Promise<void>>();
     let last = -1;
     // Those of one record stay together: the object is named after the place of its first.
-    for (const rejection of rejections.toSorted((a, b) => placeOf(a) - placeOf(b))) {
-      if (placeOf(rejection) !== last && (this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
-      last = placeOf(rejection);
+    for (const rejection of rejections.toSorted((a, b) => offsetOf(a.location) - offsetOf(b.location))) {
+      if (offsetOf(rejection.location) !== last && (this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
+      last = offsetOf(rejection.location);
       this.#group ??= this.#newGroup();
       const group = this.#group;
       const bytes = rejection.record.length + OVERHEAD_BYTES;
@@ -98,18 +98,13 @@ export class DeadLetterWriter {
         contentType: 'application/x-ndjson',
         preconditionOpts: { ifGenerationMatch: 0 },
       });
-      await inTime(saved, timeoutMs, aborted);
+      await withTimeout(saved, timeoutMs, aborted);
     } catch (error) {
       // An attempt of this very write may have succeeded without our hearing of it.
       if (statusOf(error) !== 412) throw error;
-      const [metadata] = await inTime(file.getMetadata(), timeoutMs, aborted);
+      const [metadata] = await withTimeout(file.getMetadata(), timeoutMs, aborted);
       if (metadata.crc32c !== encodeChecksum(crc32c(content))) throw error;
     }
     this.waitingBytes -= bytes;
   }
-}
-
-/** Where a record stands in its object or message. */
-function placeOf({ source }: Rejection): number {
-  return 'offset' in source ? source.offset : source.index;
 }

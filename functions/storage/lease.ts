@@ -5,13 +5,15 @@ import { ImportError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import {
   type Checkpoint,
+  formatCheckpoint,
+  type LastError,
   noProgress,
   type Progress,
   readCheckpoint,
   type State,
   type StoredCheckpoint,
 } from './checkpoint.ts';
-import { inTime, isTransient, statusOf } from './requests.ts';
+import { withTimeout, isTransient, statusOf } from './requests.ts';
 
 /** Cloud Storage takes about one update a second of an object (https://cloud.google.com/storage/quotas#objects). */
 const MIN_INTERVAL_MS = 1_000;
@@ -52,9 +54,12 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
     const until = checkpoint?.leaseExpiresAt ?? null;
     if (until !== null && checkpoint!.holder !== holder && Date.parse(until) > Date.now())
       return { kind: 'held', until };
+    const { format, compression, position, counts, metadata } = checkpoint ?? noProgress();
     const lease = new Lease(options, generation, {
-      ...(checkpoint ?? noProgress()),
+      begin: { format, compression, position, counts, metadata },
       takeovers: (checkpoint?.takeovers ?? 0) + (until === null ? 0 : 1),
+      fruitless: checkpoint?.fruitless ?? 0,
+      lastError: checkpoint?.lastError ?? null,
     });
     if (await lease.tryFirstWrite()) return { kind: 'acquired', lease };
   }
@@ -63,12 +68,17 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
 async function readPatiently({ bucket, name, run }: LeaseOptions): Promise<StoredCheckpoint> {
   for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
     try {
-      return await inTime(readCheckpoint(bucket, name), MAX_INTERVAL_MS, run.stopping);
+      return await withTimeout(readCheckpoint(bucket, name), MAX_INTERVAL_MS, run.stopping);
     } catch (error) {
       if (error instanceof ImportError || !isTransient(error) || delayMs > MAX_READ_DELAY_MS) throw error;
       await run.clock.sleep(delayMs, run.stopping);
     }
   }
+}
+
+/** What a lease takes over from the checkpoint before. */
+interface Inherited extends Pick<Checkpoint, 'takeovers' | 'fruitless' | 'lastError'> {
+  begin: Progress;
 }
 
 /** A lease that is held. */
@@ -77,30 +87,34 @@ export class Lease {
   readonly begin: Progress;
   /** Leases that expired since it last moved, this takeover included. */
   readonly takeovers: number;
+  readonly #fruitless: number;
+  #lastError: LastError | null;
   readonly #options: LeaseOptions;
   /** Generation of the checkpoint that we wrote, or mean to replace. */
   #generation: number | string;
   /** When the lease runs out by the clock of the run. */
   #deadline = Infinity;
-  /** Aborted when the wait for that has no meaning any more. */
+  /** Cancels the expiry timer. */
   #expiry = new AbortController();
   #renewal: Promise<void> = Promise.resolve();
   #progress: () => Progress;
-  /** Aborted when there is nothing to renew any more. */
+  /** Aborted once there is nothing to renew. */
   readonly #ended = new AbortController();
-  /** Aborted, with the error, when it is not ours any more. */
+  /** Aborted, with the error, once it is not ours. */
   readonly #lost = new AbortController();
 
-  /** Not to be called but by {@link acquireLease}. */
+  /** Call {@link acquireLease} instead. */
   constructor(
     options: LeaseOptions,
     generation: number | string,
-    { takeovers, ...begin }: Progress & { takeovers: number },
+    { begin, takeovers, fruitless, lastError }: Inherited,
   ) {
     this.#options = options;
     this.#generation = generation;
     this.begin = begin;
     this.takeovers = takeovers;
+    this.#fruitless = fruitless;
+    this.#lastError = lastError;
     this.#progress = () => begin;
   }
 
@@ -124,13 +138,17 @@ export class Lease {
   /**
    * Writes the checkpoint for the last time and releases the lease.
    *
-   * @throws {@link ImportError} `lease_lost` where it was lost, and is not ours to write any more
+   * @param failure what the invocation failed with, if it did
+   * @throws {@link ImportError} `lease_lost` if it was lost, and is not ours to write any more
    */
-  async release(state: State, progress: Progress): Promise<void> {
+  async release(state: State, progress: Progress, failure?: { code: string; message: string }): Promise<void> {
     this.#ended.abort();
     await this.#renewal;
     this.#lost.signal.throwIfAborted();
     this.#progress = () => progress;
+    const time = new Date().toISOString();
+    const since = this.#lastError?.code === failure?.code ? this.#lastError?.since : undefined;
+    this.#lastError = failure === undefined ? null : { ...failure, time, since: since ?? time };
     await this.#write(state, null);
   }
 
@@ -154,7 +172,7 @@ export class Lease {
     /** The last attempt, of which it is not known whether it succeeded. */
     let attempt: { begunAt: number; content: string } | undefined;
     for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
-      // Woken late, the timer that tells of it may not have had its turn.
+      // After a late wake-up the expiry timer may not have fired yet, so check the clock.
       if (run.clock.now() >= this.#deadline) throw new LeaseLostError(this.#options.name);
       try {
         if (attempt === undefined || !(await this.#isWritten(attempt.content, signal))) {
@@ -180,38 +198,33 @@ export class Lease {
       preconditionOpts: { ifGenerationMatch: this.#generation },
       metadata: { metadata: { state } },
     });
-    await inTime(saved, renewalInterval(leaseMs), signal);
+    await withTimeout(saved, renewalInterval(leaseMs), signal);
     this.#generation = file.metadata.generation!;
   }
 
   /** Whether a write of ours succeeded; where it did not, it can be made again. */
   async #isWritten(content: string, signal: AbortSignal): Promise<boolean> {
     const { bucket, name, holder, leaseMs } = this.#options;
-    const found = await inTime(readCheckpoint(bucket, name), renewalInterval(leaseMs), signal);
-    const { checkpoint, generation } = found;
+    const found = await withTimeout(readCheckpoint(bucket, name), renewalInterval(leaseMs), signal);
+    const { checkpoint, text, generation } = found;
     const isOurs = checkpoint?.holder === holder;
     if (String(generation) !== String(this.#generation) && !isOurs) throw new LeaseLostError(name);
     this.#generation = generation;
-    return isOurs && JSON.stringify(checkpoint) === content;
+    return isOurs && text === content;
   }
 
   #content(state: State, leaseMs: number | null): string {
     const progress = this.#progress();
-    const hasMoved = progress.offset > this.begin.offset;
-    const checkpoint: Checkpoint = {
-      version: 1,
+    const hasMoved = progress.position.offset > this.begin.position.offset;
+    return formatCheckpoint({
+      ...progress,
       state,
       holder: this.#options.holder,
       leaseExpiresAt: leaseMs === null ? null : new Date(Date.now() + leaseMs).toISOString(),
-      format: progress.format,
-      gzip: progress.gzip,
-      offset: progress.offset,
-      line: progress.line,
-      checksum: progress.checksum,
-      counts: progress.counts,
       takeovers: hasMoved ? 0 : this.takeovers,
-    };
-    return JSON.stringify(checkpoint);
+      fruitless: hasMoved ? 0 : this.#fruitless,
+      lastError: this.#lastError,
+    });
   }
 
   #extend(begunAt: number, leaseMs: number | null): void {

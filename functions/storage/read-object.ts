@@ -7,7 +7,8 @@ import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
-import { encodeChecksum, inTime, isTransient, statusOf } from './requests.ts';
+import { customMetadata } from './object-source.ts';
+import { encodeChecksum, withTimeout, isTransient, statusOf } from './requests.ts';
 
 /** What a read is held to. */
 export interface StoredContent {
@@ -20,6 +21,8 @@ export interface StoredContent {
 /** What is known of an object before it is read. */
 export interface ObjectMetadata extends StoredContent {
   generation: string;
+  /** Custom metadata. */
+  custom: Record<string, string>;
 }
 
 /** How long a read may bring nothing, in milliseconds. */
@@ -41,8 +44,9 @@ export class ObjectGoneError extends Error {
 export async function getMetadata(file: File, run: Run): Promise<ObjectMetadata> {
   for (let failures = 1; ; failures++) {
     try {
-      const [{ size, crc32c: checksum, generation }] = await inTime(file.getMetadata(), IDLE_TIMEOUT_MS, run.stopping);
-      return { size: Number(size), crc32c: checksum, generation: String(generation) };
+      const [found] = await withTimeout(file.getMetadata(), IDLE_TIMEOUT_MS, run.stopping);
+      const { size, crc32c: checksum, generation, metadata } = found;
+      return { size: Number(size), crc32c: checksum, generation: String(generation), custom: customMetadata(metadata) };
     } catch (error) {
       await beforeNextAttempt(error, failures, file, run);
     }

@@ -4,16 +4,19 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import type { Block, Origin, Rejection } from '../../functions/core/block.ts';
-import { type Format, type Position, RecordParser } from '../../functions/core/formats/json/parser.ts';
+import { type Block, lengthOf, offsetOf, type Position, type Rejection, type Source } from '../../functions/core/block.ts';
+import type { ParseContext } from '../../functions/core/formats/format.ts';
+import { JsonParser } from '../../functions/core/formats/json/parser.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
 
-export const objectOrigin: Origin = {
-  sourceOf: (offset, line) => ({ bucket: 'b', object: 'o', generation: '1', line, offset }),
+export const objectSource: Source = {
+  context: { kind: 'object', bucket: 'b', object: 'o', metadata: {} },
+  locate: (offset, line) => ({ bucket: 'b', object: 'o', generation: '1', line, offset }),
 };
 
-export const messageOrigin: Origin = {
-  sourceOf: (_offset, index) => ({ subscription: 's', messageId: 'm', publishTime: 't', index }),
+export const messageSource: Source = {
+  context: { kind: 'message', subscription: 's', attributes: {} },
+  locate: (_offset, index) => ({ subscription: 's', messageId: 'm', publishTime: 't', index }),
 };
 
 /** A valid record as a block has it, with its place in the content. */
@@ -35,7 +38,14 @@ export function contentsOf(blocks: Block[]): Parsed {
   return { records: blocks.flatMap(recordsOf), rejections: blocks.flatMap(({ rejections }) => rejections) };
 }
 
-function recordsOf({ bytes, offset, starts, ends, ordinals, flags, splices }: Block): ParsedRecord[] {
+/** The columns of a block. */
+export function columnsOf({ records }: Block) {
+  assert.ok(records.form === 'json');
+  return records;
+}
+
+function recordsOf(block: Block): ParsedRecord[] {
+  const { bytes, offset, starts, ends, ordinals, flags, splices } = columnsOf(block);
   return Array.from(starts, (start, index) => ({
     ordinal: ordinals[index]!,
     offset: offset + start,
@@ -46,58 +56,64 @@ function recordsOf({ bytes, offset, starts, ends, ordinals, flags, splices }: Bl
 }
 
 export interface ParseOptions {
-  /** Where the content is cut into chunks; one chunk unless given. */
+  /** Where the content is cut into chunks; default: one chunk. */
   cuts?: number[];
   blockBytes?: number;
-  resumeAt?: Position;
-  isTransformed?: boolean;
-  /** Where given, the content breaks off with this message instead of ending. */
+  from?: Position;
+  isMapped?: boolean;
+  /** If given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
+  /** If given, told of each block while its bytes are there. */
+  onBlock?: (block: Block) => void;
 }
 
-/** Parses `content` from `resumeAt` on, and checks what holds for all blocks of all contents. */
+/** A context as importObject has it. */
+export function contextOf(options: Partial<ParseContext> = {}): ParseContext {
+  return { source: objectSource, insertIdOf: insertIdByContent, ordinal: 'line', checksumOf: crc32, ...options };
+}
+
+/** Parses `content` from `from` on, and checks what holds for all blocks of all contents. */
 export function parse(
   content: Buffer,
-  { cuts = [], blockBytes, resumeAt, isTransformed = false, breakOff }: ParseOptions = {},
+  { cuts = [], blockBytes, from, isMapped = false, breakOff, onBlock }: ParseOptions = {},
 ) {
-  const parser = new RecordParser({
-    origin: objectOrigin,
-    insertIdOf: insertIdByContent,
-    ordinal: 'line',
-    resumeAt,
-    checksumOf: crc32,
-    isTransformed,
-    ...(blockBytes === undefined ? {} : { blockBytes }),
-  });
+  const parser = new JsonParser(contextOf({ isMapped, ...(blockBytes === undefined ? {} : { blockBytes }) }), from);
   const blocks: Block[] = [];
-  let at = resumeAt?.offset ?? 0;
+  const add = (some: Block[]) => {
+    if (onBlock !== undefined) some.forEach(onBlock);
+    blocks.push(...some.map(kept));
+  };
+  let at = from?.offset ?? 0;
   for (const cut of [...cuts, content.length]) {
     if (cut < at) continue;
-    blocks.push(...parser.push(Buffer.from(content.subarray(at, cut))).map(kept));
+    add(parser.push(Buffer.from(content.subarray(at, cut))));
     at = cut;
   }
-  blocks.push(...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff)).map(kept));
-  assertTiling(blocks, resumeAt?.offset ?? 0, content);
-  return { blocks, format: parser.format as Format, ...contentsOf(blocks) };
+  add(breakOff === undefined ? parser.end() : parser.breakOff(breakOff));
+  assertTiling(blocks, from?.offset ?? 0, content);
+  return { blocks, bytesScanned: parser.bytesScanned, ...contentsOf(blocks) };
 }
 
 /** The block with bytes of its own, which do not change when the parser goes on. */
 export function kept(block: Block): Block {
-  block.bytes = Buffer.from(block.bytes);
+  const columns = columnsOf(block);
+  columns.bytes = Buffer.from(columns.bytes);
   return block;
 }
 
 function assertTiling(blocks: Block[], from: number, content: Buffer): void {
   let at = from;
   let line = linesIn(content.subarray(0, from));
-  for (const { size, end, offset, starts, ends, rejections, counts } of blocks) {
-    assert.equal(end.offset - size, at, 'a block begins where the last one ended');
-    assert.ok(size > 0 || rejections.length > 0, 'a block covers something');
-    const places = [...starts.map((start) => offset + start), ...rejections.map(({ source }) => offsetOf(source))];
+  for (const block of blocks) {
+    const { weight, end, records, rejections, counts } = block;
+    const { offset, starts, ends } = columnsOf(block);
+    assert.equal(end.offset - weight, at, 'a block begins where the last one ended');
+    assert.ok(weight > 0 || rejections.length > 0, 'a block covers something');
+    const places = [...starts.map((start) => offset + start), ...rejections.map(({ location }) => offsetOf(location))];
     for (const place of places) assert.ok(at <= place && place <= end.offset, 'a block covers its records');
     for (const recordEnd of ends) assert.ok(offset + recordEnd <= end.offset, 'a block covers its records');
     assert.deepEqual(counts, {
-      read: starts.length + rejections.length,
+      read: lengthOf(records) + rejections.length,
       expanded: 0,
       imported: 0,
       rejected: rejections.length,
@@ -123,10 +139,6 @@ function digestOf(bytes: Buffer): string {
   return bytes.length <= 1_000 ? bytes.toString('latin1') : `${bytes.length} bytes, ${hash('sha256', bytes)}`;
 }
 
-function offsetOf(source: object): number {
-  return 'offset' in source ? Number(source.offset) : -1;
-}
-
 function linesIn(bytes: Buffer): number {
   let lines = 0;
   for (let at = bytes.indexOf('\n'); at !== -1; at = bytes.indexOf('\n', at + 1)) lines++;
@@ -134,15 +146,35 @@ function linesIn(bytes: Buffer): number {
 }
 
 /**
- * Checks that at the end of every block a new parser finds exactly what comes behind it; but for the last block of content
- * that breaks off, as that says itself that it does.
+ * Checks that a parser that resumes at the end of any block, or at any record, finds exactly what follows. Except for the
+ * last block of content that breaks off: that finds the same break itself.
  */
 export function assertResumable(content: Buffer, options: ParseOptions): void {
-  const { blocks, format } = parse(content, options);
+  const inside: Position[] = [];
+  const { blocks, records, rejections } = parse(content, {
+    ...options,
+    onBlock: (block) => {
+      for (let record = 1; record <= lengthOf(block.records); record++) {
+        inside.push(block.positionAt!(record));
+      }
+    },
+  });
+  const resumedAt = (position: Position) => {
+    assert.equal(position.checksum, crc32(content.subarray(0, position.offset)), 'the checksum of all before a position');
+    assert.equal(position.line, linesIn(content.subarray(0, position.offset)) + 1, 'the line of a position');
+    return comparable(parse(content, { ...options, from: JSON.parse(JSON.stringify(position)) }));
+  };
   for (const [index, { end }] of blocks.entries()) {
-    if (options.breakOff !== undefined && index === blocks.length - 1) continue;
-    const found = parse(content, { ...options, resumeAt: { format, ...end } });
-    assert.deepEqual(comparable(found), comparable(contentsOf(blocks.slice(index + 1))), `resumed at ${end.offset}`);
+    if (index === blocks.length - 1) continue;
+    const rest = comparable(contentsOf(blocks.slice(index + 1)));
+    assert.deepEqual(resumedAt(end), rest, `resumed at ${end.offset}`);
+  }
+  for (const position of inside) {
+    const rest = comparable({
+      records: records.filter(({ offset }) => offset >= position.offset),
+      rejections: rejections.filter(({ location }) => offsetOf(location) >= position.offset),
+    });
+    assert.deepEqual(resumedAt(position), rest, `resumed at ${position.offset}`);
   }
 }
 

@@ -2,58 +2,67 @@
 
 import { crc32, createInflateRaw } from 'node:zlib';
 
-/** The data are no valid gzip from some byte on, although they began as such. */
+/** The data are not valid gzip from some byte on, although they began as such. */
 export class CorruptGzipError extends Error {
   override readonly name = 'CorruptGzipError';
 }
 
 /** Content as records are read from it. */
 export interface Decoded {
-  /** Whether the stored bytes are compressed. */
-  isGzip: boolean;
-  /** The decoded bytes; throws {@link CorruptGzipError} behind the last that could be decoded. */
+  /** Layers of compression, the outermost first; empty if the stored bytes are the content. */
+  compression: readonly string[];
+  /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
+  head: Buffer;
+  /** The decoded bytes, with the first ones; throws {@link CorruptGzipError} after the last that could be decoded. */
   chunks: AsyncIterable<Buffer>;
 }
 
 const MAGIC = [0x1f, 0x8b] as const;
-/** Bytes decompressed in one step: what comes out of a step is held at once, up to about a thousand times as much. */
+/** Bytes by which formats are recognized. */
+const HEAD_BYTES = 8;
+/** Layers of compression that are decoded. */
+const MAX_LAYERS = 2;
+/** Compressed bytes fed to zlib at a time. The output of one step is held in memory at once and can be about 1,000 times larger. */
 const STEP_BYTES = 16_384;
 const DEFLATE = 8;
 const [FHCRC, FEXTRA, FNAME, FCOMMENT] = [2, 4, 8, 16] as const;
-/** All flags but the reserved ones; what is flagged as text is no different. */
+/** All flags except the reserved ones; what is flagged as text is no different. */
 const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
 /**
- * Looks at the first bytes of `stored` and decompresses where they are gzip's, twice where what comes out is gzip too.
+ * Looks at the first bytes of `stored` and decompresses gzip, twice if the result is gzip too.
  *
- * @param stored of which each chunk may be overwritten by the next; so may each of what this yields
+ * @param stored each chunk may be overwritten by the next; the same is true of what this yields
  * @throws whatever `stored` throws before its first bytes
  */
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
-  const outer = await startsWithMagic(stored);
-  if (!outer.isGzip) return outer;
-  const inner = await startsWithMagic(gunzip(outer.chunks));
-  return { isGzip: true, chunks: inner.isGzip ? gunzip(inner.chunks) : inner.chunks };
+  const compression: string[] = [];
+  let content = await peek(stored);
+  while (compression.length < MAX_LAYERS && content.head[0] === MAGIC[0] && content.head[1] === MAGIC[1]) {
+    compression.push('gzip');
+    content = await peek(gunzip(content.chunks));
+  }
+  return { compression, ...content };
 }
 
-async function startsWithMagic(chunks: AsyncIterable<Buffer>): Promise<Decoded> {
+/** Reads the first bytes, and leaves them in front of the others. */
+async function peek(chunks: AsyncIterable<Buffer>): Promise<Pick<Decoded, 'head' | 'chunks'>> {
   const iterator = chunks[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
   let failure: { error: unknown } | undefined;
   try {
-    while (head.length < MAGIC.length) {
+    while (head.length < HEAD_BYTES) {
       const next = await iterator.next();
       if (next.done) break;
       head = Buffer.concat([head, next.value]);
     }
   } catch (error) {
-    // Of what could not be read it is not known what it is; of what could not be decompressed it is.
+    // A read error says nothing about the content; a decompression error proves that the outer layer was gzip.
     if (!(error instanceof CorruptGzipError)) throw error;
     failure = { error };
   }
-  const isGzip = head[0] === MAGIC[0] && head[1] === MAGIC[1];
-  return { isGzip, chunks: continued(head, iterator, failure) };
+  return { head: head.subarray(0, HEAD_BYTES), chunks: continued(head, iterator, failure) };
 }
 
 async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure: { error: unknown } | undefined) {
@@ -67,8 +76,8 @@ async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure
 }
 
 /**
- * Decompresses members one after the other; zeros between and behind them are padding. Their frames are read here, since
- * zlib, where it checks them, gives out nothing of a step in which it finds a checksum wrong or garbage behind a member.
+ * Decompresses members one after the other; zeros between and after them are padding. Their frames are read here: when
+ * zlib checks them, it discards the output of a step in which it finds a wrong checksum or garbage after a member.
  */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(chunks);
@@ -107,7 +116,7 @@ async function readHeader(input: Input): Promise<void> {
   if ((flags! & FHCRC) !== 0) await input.take(2);
 }
 
-/** Decompresses what comes next, up to the end of the deflated data. */
+/** Decompresses up to the end of the deflated data. */
 async function* inflate(input: Input): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: 65_536 });
   let output: Buffer[] = [];
@@ -116,7 +125,7 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
   inflater.on('error', (error) => fail(error));
   try {
     for (;;) {
-      // Of a step that fails nothing comes out: steps must not depend on how the data arrive.
+      // A step that fails has no output, so steps must not depend on how the data arrive.
       const step = (await input.peek(STEP_BYTES)).subarray(0, STEP_BYTES);
       if (step.length === 0) throw new CorruptGzipError(CUT_SHORT);
       const before = inflater.bytesWritten;
@@ -136,7 +145,7 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
   }
 }
 
-/** The bytes of chunks, to be taken one part after the other. */
+/** The bytes of chunks, taken one part after the other. */
 class Input {
   readonly #iterator: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
@@ -145,7 +154,7 @@ class Input {
     this.#iterator = chunks[Symbol.asyncIterator]();
   }
 
-  /** The bytes that come next, at least so many; fewer only when the chunks are over. */
+  /** The next bytes, at least so many; fewer only when the chunks are over. */
   async peek(atLeast = 1): Promise<Buffer> {
     while (this.#chunk.length < atLeast) {
       const rest = Buffer.from(this.#chunk); // The next chunk may be read to where this one is.

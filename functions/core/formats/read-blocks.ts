@@ -1,51 +1,54 @@
 /** Reads the stored bytes of an object or a file as blocks of records. */
 
-import type { Block } from '../block.ts';
+import type { Block, Position } from '../block.ts';
 import { ImportError } from '../errors.ts';
-import { CorruptGzipError, decode } from './decode.ts';
-import type { BlockContext } from './json/block-builder.ts';
-import type { RecordParser } from './json/parser.ts';
+import { CorruptGzipError, type Decoded, decode } from './decode.ts';
+import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
+
+/** How an earlier run read the content, and where it stopped. */
+export interface Resumption {
+  /** Name of the format. */
+  format: string;
+  /** Layers of compression. Compressed content can only be read from its beginning, so `stored` must then begin there. */
+  compression: readonly string[];
+  /** In the decoded content. Content that is not compressed must begin here. */
+  position: Position;
+}
 
 /** How content is read. */
-export interface ContentOptions {
-  parser: RecordParser;
-  /**
-   * Where an earlier run came to: whether the stored bytes are compressed, how many decoded ones it has settled, and
-   * takes a checksum of them. Of compressed content `stored` must begin at the beginning nevertheless, of other content
-   * behind those bytes.
-   */
-  resume?: { isGzip: boolean; offset: number; checksum: number } | undefined;
-  checksumOf?: BlockContext['checksumOf'];
-  /** Told, before the first block, whether the stored bytes are compressed. */
-  onFormat?: (isGzip: boolean) => void;
-  /** Makes sure that the stored bytes are what was uploaded, before what they hold is blamed; throws where they are not. */
-  verifyStored?: () => Promise<void>;
+export interface ReadOptions {
+  context: ParseContext;
+  resumption?: Resumption | undefined;
+  /** Told before the first block how the content is read. */
+  onFormat?: (format: string, compression: readonly string[]) => void;
+  /** Verifies the stored bytes against the upload's checksum before the content is declared corrupt. Throws if they differ. */
+  verifyStored?: (() => Promise<void>) | undefined;
 }
 
 /**
- * Decompresses where the first bytes are gzip's. Where the data are corrupt, what could be decoded is kept and the rest
- * becomes one rejection.
+ * Decompresses content and hands it to the parser of its format. If the data are corrupt, what could be decoded is kept
+ * and the rest becomes one rejection.
  *
  * @param stored the bytes as they are stored; each chunk may be overwritten by the next
- * @throws {@link ImportError} `checksum_mismatch` when the bytes that an earlier run settled were others; whatever
+ * @throws {@link ImportError} `checksum_mismatch` if the bytes that an earlier run settled were different ones; whatever
  *   `stored` and `verifyStored` throw
  */
-export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: ContentOptions): AsyncGenerator<Block[]> {
-  const { parser, resume, onFormat, verifyStored, checksumOf } = options;
-  const { isGzip, chunks } = resume?.isGzip === false ? { isGzip: false, chunks: stored } : await decode(stored);
-  onFormat?.(isGzip);
-  let toSkip = resume?.isGzip ? resume.offset : 0;
+export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOptions): AsyncGenerator<Block[]> {
+  const { context, resumption, onFormat, verifyStored } = options;
+  const { chunks, compression, format } = await begin(stored, resumption);
+  onFormat?.(format.name, compression);
+  const parser = format.parser(context, resumption?.position);
+  let toSkip = compression.length === 0 ? 0 : (resumption?.position.offset ?? 0);
   let checksum = 0;
   try {
     for await (const chunk of chunks) {
       const skipped = chunk.subarray(0, toSkip);
-      const rest = chunk.subarray(skipped.length);
       if (skipped.length > 0) {
         toSkip -= skipped.length;
-        checksum = checksumOf?.(skipped, checksum) ?? 0;
-        if (toSkip === 0 && checksum !== resume!.checksum) throw otherBytes();
+        checksum = context.checksumOf?.(skipped, checksum) ?? 0;
+        if (toSkip === 0 && checksum !== resumption!.position.checksum) throw otherBytes();
       }
-      const blocks = parser.push(rest);
+      const blocks = parser.push(chunk.subarray(skipped.length));
       if (blocks.length > 0) yield blocks;
     }
   } catch (error) {
@@ -62,9 +65,33 @@ export async function* recordBlocks(stored: AsyncIterable<Buffer>, options: Cont
   yield parser.end();
 }
 
+/** Decides how the content is read: as before, or by its first bytes. */
+async function begin(
+  stored: AsyncIterable<Buffer>,
+  resumption: Resumption | undefined,
+): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
+  if (resumption === undefined) {
+    const { head, ...decoded } = await decode(stored);
+    return { ...decoded, format: recognizeFormat(head) };
+  }
+  const format = findFormat(resumption.format);
+  if (format === undefined) throw unknownFormat(resumption.format);
+  if (resumption.compression.length === 0) return { chunks: stored, compression: [], format };
+  const { chunks, compression } = await decode(stored);
+  if (String(compression) !== String(resumption.compression)) throw otherBytes();
+  return { chunks, compression, format };
+}
+
 function otherBytes(): ImportError {
   return new ImportError(
     'checksum_mismatch',
-    'What was read of the object is not what an earlier invocation read and settled: it will be read again from the beginning',
+    'The bytes read from the object differ from those that an earlier invocation read and settled. It will be read again from the beginning',
+  );
+}
+
+function unknownFormat(name: string): ImportError {
+  return new ImportError(
+    'checkpoint_unreadable',
+    `The checkpoint is of an object in a format that this version does not know (${name}). Deploy the version that wrote it`,
   );
 }

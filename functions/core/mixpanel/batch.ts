@@ -2,13 +2,13 @@
 
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { type Block, TOUCHED } from '../block.ts';
+import { type Block, type JsonRecords, NOT_VERBATIM } from '../block.ts';
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 
-/** Events that stand one behind the other in a batch, of as many consecutive records of a block. */
+/** Consecutive events of a batch, made of as many consecutive records of a block. */
 export interface Stretch {
   readonly block: Block;
   /** Index in the block of the first record. */
@@ -23,36 +23,31 @@ export interface Batch {
   readonly events: number;
   /** Bytes of the uncompressed body. */
   readonly bytes: number;
-  /** What the events were made of, in their order. */
+  /** What the events were made of, in order. */
   readonly stretches: readonly Readonly<Stretch>[];
-  /** Events that are one of several of their record: the index among them. */
+  /** For events that are one of several of their record: the index among them. */
   readonly eventIndexes: ReadonlyMap<number, number>;
-  /** Events whose record cannot be had back from the body: the record as it came. */
-  readonly kept: ReadonlyMap<number, Buffer>;
+  /** For events from whose bytes the original record cannot be recovered: that record. */
+  readonly originals: ReadonlyMap<number, Buffer>;
 }
 
-/** What a batch may hold at most. */
+/** The most that a batch may hold. */
 export interface BatchLimits {
   maxEvents: number;
   maxBytes: number;
 }
 
-/** What is known of an event that is added. */
-export interface EventOrigin {
-  block: Block;
-  /** Index of the record in the block. */
-  record: number;
-  /** Index of the event, where a transform made several of the record. */
-  eventIndex?: number | undefined;
-  /** The record as it came, where the event's bytes do not tell it. */
-  kept?: Buffer | undefined;
+/** Text to insert into an event. */
+export interface Splice {
+  at: number;
+  text: string;
 }
 
 const gzipAsync = promisify(gzip);
 const MIN_CHUNK_BYTES = 16_384;
 
 /**
- * Compresses events with gzip. The larger table of matches (`memLevel` 9, 256 KiB) takes up to 7 % less CPU at the same size.
+ * Compresses events with gzip. The larger table of matches (`memLevel` 9, 256 KiB) takes up to 7 % less CPU for the same size.
  *
  * @param level gzip's, 1 to 9
  */
@@ -60,47 +55,51 @@ export function compress(events: Buffer, level: number): Promise<Buffer> {
   return gzipAsync(events, { level, memLevel: 9, chunkSize: Math.max(MIN_CHUNK_BYTES, events.length >> 2) });
 }
 
-/** Writes events into one buffer until a limit is met; the buffer is used again once a batch is sealed. */
+/** Writes events into one buffer until a limit is reached; the buffer is reused once a batch is sealed. */
 export class BatchBuilder {
   #buffer = Buffer.allocUnsafeSlow(1 << 16);
   #length = 0;
-  #keptBytes = 0;
+  #originalBytes = 0;
   #events = 0;
   #stretches: Stretch[] = [];
   #eventIndexes = new Map<number, number>();
-  #kept = new Map<number, Buffer>();
+  #originals = new Map<number, Buffer>();
 
   /** Events in the batch so far. */
   get events(): number {
     return this.#events;
   }
 
-  /** Bytes of the body so far, and of the records kept beside it. */
+  /** Bytes of the body so far, and of the originals kept with it. */
   get bytes(): number {
-    return this.#length + this.#keptBytes;
-  }
-
-  /** Whether an event of so many bytes, line end not counted, fits without passing a limit; an empty batch takes any. */
-  fits(bytes: number, limits: BatchLimits): boolean {
-    if (this.#events === 0) return true;
-    return this.#events < limits.maxEvents && this.#length + bytes + 1 <= limits.maxBytes;
+    return this.#length + this.#originalBytes;
   }
 
   /**
-   * Adds records as they are, from `record` on: those that fit and follow each other line by line, up to one that must
-   * be touched. An empty batch takes the first, whatever its size.
+   * Whether events fit within the limits. An empty batch takes any single event.
    *
-   * @returns how many
+   * @param bytes of all of them, without their line ends
    */
-  addUntouched(block: Block, record: number, limits: BatchLimits): number {
-    const { bytes, starts, ends, flags } = block;
+  fits(bytes: number, limits: BatchLimits, events = 1): boolean {
+    if (this.#events === 0 && events === 1) return true;
+    return this.#events + events <= limits.maxEvents && this.#length + bytes + events <= limits.maxBytes;
+  }
+
+  /**
+   * Adds a run of records as they are, from `record` on: those that fit and follow each other line by line, up to one that
+   * cannot be sent verbatim. An empty batch takes the first, whatever its size.
+   *
+   * @returns the number of records added
+   */
+  addVerbatim(block: Block, records: JsonRecords, record: number, limits: BatchLimits): number {
+    const { bytes, starts, ends, flags } = records;
     const from = starts[record]!;
     if (!this.fits(ends[record]! - from, limits)) return 0;
     const maxEnd = from + limits.maxBytes - this.#length - 1;
     const last = Math.min(starts.length, record + limits.maxEvents - this.#events) - 1;
     let at = record;
     let to = ends[at]!;
-    while (at < last && starts[at + 1] === to + 1 && bytes[to] === NEWLINE && (flags[at + 1]! & TOUCHED) === 0) {
+    while (at < last && starts[at + 1] === to + 1 && bytes[to] === NEWLINE && (flags[at + 1]! & NOT_VERBATIM) === 0) {
       if (ends[at + 1]! > maxEnd) break;
       to = ends[++at]!;
     }
@@ -113,16 +112,20 @@ export class BatchBuilder {
   }
 
   /**
-   * Adds an event: `bytes[from, to)`, with `splice` put in where it is given.
+   * Adds an event: the bytes of a record, changed.
    *
-   * @param lineBreaks whether CR and LF may stand in it, which become spaces
+   * @param splice     text to insert, and where in the buffer of the records
+   * @param lineBreaks whether it may contain CR and LF, which become spaces
+   * @param original   the record, if it cannot be recovered from the event
    */
   add(
-    origin: EventOrigin,
-    bytes: Buffer,
-    [from, to]: [from: number, to: number],
-    { splice, lineBreaks }: { splice?: { at: number; text: string } | undefined; lineBreaks: boolean },
+    block: Block,
+    { bytes, starts, ends }: JsonRecords,
+    record: number,
+    { splice, lineBreaks, original }: { splice?: Splice | undefined; lineBreaks: boolean; original?: Buffer | undefined },
   ): void {
+    const from = starts[record]!;
+    const to = ends[record]!;
     const begin = this.#length;
     this.#reserve(to - from + 1 + (splice?.text.length ?? 0));
     const buffer = this.#buffer;
@@ -139,19 +142,24 @@ export class BatchBuilder {
       }
     }
     buffer[this.#length++] = NEWLINE;
-    this.#noteOne(origin);
-  }
-
-  /** Adds an event that was serialised. */
-  addText(origin: EventOrigin, text: string): void {
-    this.#reserve(3 * text.length + 1);
-    this.#length += this.#buffer.write(text, this.#length, 'utf8');
-    this.#buffer[this.#length++] = NEWLINE;
-    this.#noteOne(origin);
+    this.#noteOne(block, record, undefined, original);
   }
 
   /**
-   * Compresses the batch; the builder takes events again when the promise is settled.
+   * Adds a serialized event.
+   *
+   * @param eventIndex its index, if several were made of the record
+   * @param original   the record, if neither the event nor the block tells it
+   */
+  addText(block: Block, record: number, text: string, eventIndex?: number, original?: Buffer): void {
+    this.#reserve(3 * text.length + 1);
+    this.#length += this.#buffer.write(text, this.#length, 'utf8');
+    this.#buffer[this.#length++] = NEWLINE;
+    this.#noteOne(block, record, eventIndex, original);
+  }
+
+  /**
+   * Compresses the batch. The builder takes events again once the promise is settled.
    *
    * @param level gzip's, 1 to 9
    */
@@ -162,20 +170,20 @@ export class BatchBuilder {
       bytes: this.#length,
       stretches: this.#stretches,
       eventIndexes: this.#eventIndexes,
-      kept: this.#kept,
+      originals: this.#originals,
     };
-    this.#length = this.#keptBytes = this.#events = 0;
+    this.#length = this.#originalBytes = this.#events = 0;
     this.#stretches = [];
     this.#eventIndexes = new Map();
-    this.#kept = new Map();
+    this.#originals = new Map();
     return batch;
   }
 
-  #noteOne({ block, record, eventIndex, kept }: EventOrigin): void {
+  #noteOne(block: Block, record: number, eventIndex: number | undefined, original: Buffer | undefined): void {
     if (eventIndex !== undefined) this.#eventIndexes.set(this.#events, eventIndex);
-    if (kept !== undefined) {
-      this.#kept.set(this.#events, kept);
-      this.#keptBytes += kept.length;
+    if (original !== undefined) {
+      this.#originals.set(this.#events, original);
+      this.#originalBytes += original.length;
     }
     this.#note(block, record, 1);
   }

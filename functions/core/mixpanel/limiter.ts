@@ -1,6 +1,7 @@
 /** Holds the requests of a process to what Mixpanel takes: adaptive concurrency, and one pause for all after a 429. */
 
 import type { Run } from '../run.ts';
+import { Signal } from '../signal.ts';
 
 /** Decides when an attempt may start. One for the process: a 429 concerns all of its senders. */
 export class Limiter {
@@ -10,8 +11,8 @@ export class Limiter {
   /** Successes since the limit was last changed. */
   #successes = 0;
   #pausedUntil = Number.NEGATIVE_INFINITY;
-  /** Those that wait for an attempt to end, first come first served. */
-  readonly #waiting: (() => void)[] = [];
+  /** Notified whenever an attempt may start. */
+  readonly #change = new Signal();
 
   /** @param max attempts in flight, at most; it begins at half of them */
   constructor(max: number) {
@@ -30,6 +31,8 @@ export class Limiter {
    * @throws the reason of `run.stopping`, once no attempt may start any more
    */
   async acquire(run: Run): Promise<void> {
+    const notify = () => this.#change.notify();
+    run.stopping.addEventListener('abort', notify, { once: true });
     try {
       for (;;) {
         run.stopping.throwIfAborted();
@@ -37,13 +40,11 @@ export class Limiter {
         // A pause that another invocation ran into is as long for this one.
         if (pause > 0 && this.#pausedUntil > run.deadline) run.stop('retry-after');
         if (pause > 0) await run.clock.sleep(pause, run.stopping);
-        else if (this.#inFlight >= this.#limit) await this.#turn(run.stopping);
+        else if (this.#inFlight >= this.#limit) await this.#change.wait();
         else break;
       }
-    } catch (error) {
-      // Its turn may have come already: then it is another run's that waits behind it.
-      this.#wake();
-      throw error;
+    } finally {
+      run.stopping.removeEventListener('abort', notify);
     }
     this.#inFlight++;
   }
@@ -55,7 +56,7 @@ export class Limiter {
       this.#successes = 0;
       this.#limit++;
     }
-    this.#wake();
+    this.#change.notify();
   }
 
   /** Keeps every attempt from starting for so long; a pause halves the limit, another 429 during it does not. */
@@ -65,24 +66,5 @@ export class Limiter {
       this.#successes = 0;
     }
     this.#pausedUntil = Math.max(this.#pausedUntil, now + ms);
-  }
-
-  #wake(): void {
-    for (let free = this.#limit - this.#inFlight; free > 0; free--) this.#waiting.shift()?.();
-  }
-
-  #turn(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const wake = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      const onAbort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(wake), 1);
-        reject(signal.reason);
-      };
-      this.#waiting.push(wake);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
   }
 }

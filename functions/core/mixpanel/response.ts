@@ -1,7 +1,7 @@
 /** Reads an answer of /import: what became of the events, or what to do next (https://developer.mixpanel.com/reference/import-events). */
 
-/** An event that the API refused, by its index in the request. */
-export interface Failure {
+/** An event that Mixpanel refused, by its index in the request. */
+export interface Refusal {
   index: number;
   field: string;
   message: string;
@@ -9,15 +9,15 @@ export interface Failure {
 
 /** What an answer means. */
 export type Verdict =
-  /** All events were taken but those listed. */
-  | { kind: 'settled'; failures: Failure[] }
-  /** Taken, but another number of events than was sent. */
+  /** All events were accepted, except those listed. */
+  | { kind: 'settled'; refusals: Refusal[] }
+  /** Accepted, but not the number of events that was sent. */
   | { kind: 'miscounted'; imported: number }
-  /** Nothing is known or everything was put off: the same request is sent again. */
+  /** Nothing is known, or the request was deferred: the same request is sent again. */
   | { kind: 'retry'; isThrottled: boolean; retryAfterMs: number | undefined; what: string }
   /** Too large: halves are sent. */
   | { kind: 'too-large' }
-  /** Some event makes the API refuse them all, without saying which. */
+  /** Some event makes Mixpanel refuse all of them, without saying which. */
   | { kind: 'bisect'; message: string }
   /** The configuration is wrong, not the data. */
   | { kind: 'refused' };
@@ -41,14 +41,14 @@ export function judge(answer: Answer, sent: number, now: number): Verdict {
   if (status === 200) {
     if (json === undefined) return retry(answer, now, 'answered 200 with something other than JSON');
     const imported = json.num_records_imported;
-    if (imported === sent) return { kind: 'settled', failures: [] };
+    if (imported === sent) return { kind: 'settled', refusals: [] };
     return { kind: 'miscounted', imported: typeof imported === 'number' ? imported : 0 };
   }
   if (status === 413) return { kind: 'too-large' };
   if (status === 429 || status === 408 || status >= 500) return retry(answer, now, `answered ${status}`);
   if (status === 400 && json !== undefined) {
-    const failures = readFailures(json.failed_records, sent);
-    if (failures.length > 0) return { kind: 'settled', failures };
+    const refusals = readRefusals(json.failed_records, sent);
+    if (refusals.length > 0) return { kind: 'settled', refusals };
     if (json.code === 400) return { kind: 'bisect', message: text(json.error) || 'refused by Mixpanel' };
   }
   return { kind: 'refused' };
@@ -78,17 +78,17 @@ function parseObject(body: string): Record<string, unknown> | undefined {
   }
 }
 
-/** One failure for each index that is named, in order. */
-function readFailures(records: unknown, sent: number): Failure[] {
+/** One refusal for each index that is named, in order. */
+function readRefusals(records: unknown, sent: number): Refusal[] {
   if (!Array.isArray(records)) return [];
-  const failures = new Map<number, Failure>();
+  const refusals = new Map<number, Refusal>();
   for (const record of records as Record<string, unknown>[]) {
     const index = record?.index;
     if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= sent) continue;
-    if (!failures.has(index))
-      failures.set(index, { index, field: text(record.field) || 'event', message: text(record.message) });
+    if (!refusals.has(index))
+      refusals.set(index, { index, field: text(record.field) || 'event', message: text(record.message) });
   }
-  return [...failures.values()].sort((a, b) => a.index - b.index);
+  return [...refusals.values()].sort((a, b) => a.index - b.index);
 }
 
 function text(value: unknown): string {

@@ -8,9 +8,9 @@ import type { Run } from '../run.ts';
 import { type Batch, type BatchLimits, compress } from './batch.ts';
 import { ConnectionError, type MixpanelClient } from './client.ts';
 import { Limiter } from './limiter.ts';
-import { type Failure, judge, type Verdict } from './response.ts';
+import { judge, type Refusal, type Verdict } from './response.ts';
 
-/** How often a batch is sent again whose answer counts other than what was sent. */
+/** How many times a batch is sent again if Mixpanel reports another count than was sent. */
 const MAX_MISCOUNTS = 3;
 
 /** How a sender behaves. */
@@ -20,25 +20,36 @@ export interface SenderOptions extends BatchLimits {
   /** Back-off before the second attempt; doubles with each further one, up to the maximum. */
   retryMinDelayMs: number;
   retryMaxDelayMs: number;
-  /** Told of what is put off, and of what is settled although its count was wrong. */
+  /** Told of deferred attempts, and of batches that settled although their count was wrong. */
   onNotice?: (notice: SenderNotice) => void;
 }
 
-/** What a sender has to tell besides outcomes. */
+/** What a sender reports besides outcomes. */
 export type SenderNotice =
   | { kind: 'retry'; what: string; attempt: number; delayMs: number }
   | { kind: 'miscounted'; sent: number; imported: number };
 
-/** Sends batches; one for the process, as what it learns of Mixpanel's limits concerns all that follows. */
+/** Consecutive events of a batch that have their outcomes. */
+export interface SettledPart {
+  /** Index in the batch of its first event. */
+  first: number;
+  events: number;
+  /** Events of the part that Mixpanel refused for good, by their index in the batch, in order; it took all others. */
+  refusals: readonly Refusal[];
+}
+
+/** Sends batches. One for the process: what it learns about Mixpanel's limits applies to everything that follows. */
 export interface Sender {
-  /** What a batch may hold at most, as far as is known now. */
+  /** The most that a batch may hold, as far as is known now. */
   readonly limits: Readonly<BatchLimits>;
   /**
-   * @returns the events that Mixpanel refused, for good; it took all the others
-   * @throws {@link ImportError} `stopped`, when the run winds down first; `credentials_refused` or `request_refused`,
-   *   when the configuration is wrong. Nothing is known of the batch's events then.
+   * Sends a batch until every event has its outcome.
+   *
+   * @param onSettled told of each part as it settles, also if the run stops before the others do; it is awaited
+   * @throws {@link ImportError} `stopped` if the run stops first; `credentials_refused` or `request_refused` if the
+   *   configuration is wrong. Nothing is known then of events that `onSettled` was not told of.
    */
-  send(batch: Batch, run: Run): Promise<Failure[]>;
+  send(batch: Batch, run: Run, onSettled: (part: SettledPart) => Promise<void>): Promise<void>;
 }
 
 /** A batch, or a piece of one. */
@@ -50,12 +61,14 @@ interface Part {
   first: number;
 }
 
-/** What was learned from the answers to the parts of a batch. */
-interface Findings {
-  /** Some part was refused as a whole, with 400. */
-  isRefused: boolean;
-  /** Some part was looked at event by event: Mixpanel knows the project. */
+/** The delivery of one batch. */
+interface Delivery {
+  run: Run;
+  onSettled: (part: SettledPart) => Promise<void>;
+  /** Whether some part was judged event by event: Mixpanel knows the project. */
   isJudged: boolean;
+  /** Single events that were refused as a whole, with 400: dead letters only if the configuration is right. */
+  suspects: SettledPart[];
 }
 
 /** Thrown to p-retry: the attempt failed, another one may succeed. */
@@ -75,20 +88,26 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
   const limiter = new Limiter(options.maxConcurrency);
   const limits = { maxEvents: options.maxEvents, maxBytes: options.maxBytes };
 
-  async function deliver(part: Part, run: Run, findings: Findings): Promise<Failure[]> {
+  async function deliver(part: Part, delivery: Delivery): Promise<void> {
+    const { run, onSettled } = delivery;
+    const { first, events } = part;
     const verdict = await request(part, run);
     if (verdict.kind === 'settled') {
-      findings.isJudged = true;
-      run.stats.accepted += part.events - verdict.failures.length;
-      return verdict.failures.map((failure) => ({ ...failure, index: failure.index + part.first }));
+      delivery.isJudged = true;
+      run.stats.accepted += events - verdict.refusals.length;
+      const refusals = verdict.refusals.map((refusal) => ({ ...refusal, index: refusal.index + first }));
+      return onSettled({ first, events, refusals });
     }
-    const message = verdict.kind === 'too-large' ? `larger than Mixpanel takes: ${part.bytes} bytes` : verdict.message;
-    if (verdict.kind === 'bisect') findings.isRefused = true;
-    if (part.events === 1) return [{ index: part.first, field: 'event', message }];
+    if (events === 1) {
+      const isTooLarge = verdict.kind === 'too-large';
+      const message = isTooLarge ? `larger than Mixpanel takes: ${part.bytes} bytes` : verdict.message;
+      const refused = { first, events, refusals: [{ index: first, field: 'event', message }] };
+      if (isTooLarge) return onSettled(refused);
+      delivery.suspects.push(refused);
+      return;
+    }
     if (verdict.kind === 'too-large') limits.maxBytes = Math.min(limits.maxBytes, Math.ceil(part.bytes / 2));
-    const failures: Failure[] = [];
-    for (const half of await halve(part, options.gzipLevel)) failures.push(...(await deliver(half, run, findings)));
-    return failures;
+    for (const half of await halve(part, options.gzipLevel)) await deliver(half, delivery);
   }
 
   function request(part: Part, run: Run): Promise<Exclude<Verdict, { kind: 'retry' | 'miscounted' | 'refused' }>> {
@@ -101,12 +120,12 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
           throw new RetryError('counted other than what was sent', backOff(options, attempt, run));
         }
         options.onNotice?.({ kind: 'miscounted', sent: part.events, imported: verdict.imported });
-        return { kind: 'settled' as const, failures: [] };
+        return { kind: 'settled' as const, refusals: [] };
       },
       {
         retries: Number.POSITIVE_INFINITY,
         minTimeout: 0,
-        // The signal of the run is not p-retry's: that would discard the answer to an attempt in flight.
+        // Do not pass the run's signal to p-retry: it would discard the answer of an attempt in flight.
         onFailedAttempt: async ({ error, attemptNumber }) => {
           if (!(error instanceof RetryError)) throw error;
           if (!run.stopping.aborted) {
@@ -151,17 +170,17 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
 
   return {
     limits,
-    async send(batch, run) {
-      const findings = { isRefused: false, isJudged: false };
-      const failures = await deliver({ ...batch, first: 0 }, run, findings);
-      if (findings.isRefused && !findings.isJudged && run.stats.accepted === 0) {
+    async send(batch, run, onSettled) {
+      const delivery: Delivery = { run, onSettled, isJudged: false, suspects: [] };
+      await deliver({ ...batch, first: 0 }, delivery);
+      if (delivery.suspects.length > 0 && !delivery.isJudged && run.stats.accepted === 0) {
         throw new ImportError(
           'request_refused',
           'Mixpanel refused every single event with 400 and took none: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL',
           { status: 400 },
         );
       }
-      return failures;
+      for (const part of delivery.suspects) await onSettled(part);
     },
   };
 }

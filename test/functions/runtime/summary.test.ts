@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { ImportError } from '../../../functions/core/errors.ts';
 import { type Clock, startRun } from '../../../functions/core/run.ts';
 import { createLogger, loggedError } from '../../../functions/runtime/log.ts';
-import { failure, workOf } from '../../../functions/runtime/summary.ts';
+import { failure, statsOf } from '../../../functions/runtime/summary.ts';
 
 const logger = createLogger({ write: () => assert.fail('it is the framework that writes the line') });
 const summary = { bucket: 'b', read: 3 };
@@ -21,7 +21,7 @@ test('a summary tells what the run did, and for how long', () => {
   const run = startRun(undefined, clock);
   Object.assign(run.stats, { batches: 1, attempts: 2, throttled: 3, bytes: 4, accepted: 5 });
   now += 1_234.5;
-  assert.deepEqual(workOf(run), { batches: 1, attempts: 2, throttled: 3, bytes: 4, durationMs: 1_235 });
+  assert.deepEqual(statsOf(run), { batches: 1, attempts: 2, throttled: 3, bytes: 4, durationMs: 1_235 });
 });
 
 describe('a failure', () => {

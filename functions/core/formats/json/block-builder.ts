@@ -1,329 +1,200 @@
-/** Fills a block: takes records as they are found in a buffer, valid ones into columns, the others as rejections. */
+/** Builds a block: appends records as they are found in the window, valid ones as columns, others as rejections. */
 
-import { isUtf8 } from 'node:buffer';
 import {
   type Block,
   EMPTY_ID,
   EMPTY_PROPERTIES,
+  IN_ARRAY,
   LINE_BREAK,
   LONG_NUMBER,
-  MAX_KEPT_BYTES,
   NEEDS_ID,
   noCounts,
-  type Origin,
-  type Place,
+  type Position,
   type Reason,
   type Rejection,
-  UNSCANNED,
+  throughOf,
 } from '../../block.ts';
-import type { InsertIdOf } from '../../insert-id.ts';
-import { MAX_DEPTH, newScan, type Scan, type ScanStatus } from './scanner.ts';
+import type { ParseContext } from '../format.ts';
+import type { Columns } from './columns.ts';
+import { type Indent, indentAt, indentOf, type JsonState, stateAt } from './position.ts';
+import type { Scanner } from './scanner.ts';
 
-/** The most bytes a record may have: Mixpanel takes events under 1 MB (https://developer.mixpanel.com/reference/import-events). */
-export const MAX_RECORD_BYTES = 1_000_000;
+/** Bytes that are kept of a record too large to be held. */
+export const MAX_KEPT_BYTES = 65_536;
 
-/** What all blocks of one source have in common. */
-export interface BlockContext {
-  origin: Origin;
-  insertIdOf: InsertIdOf;
-  /** What `ordinals` count: lines from 1, or records from 0. */
-  ordinal: 'line' | 'index';
-  /** Goes on from the checksum of what comes before `bytes`; no checksum is kept unless given. */
-  checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
-  /** Whether a transform has every record parsed; then lines need not be scanned. */
-  isTransformed?: boolean;
-}
+const EMPTY = Buffer.alloc(0);
+const NEWLINE = 0x0a;
 
-/** A part of the source that is not held whole: its beginning, its place and its length so far. */
-interface Cut {
-  message: string;
-  offset: number;
-  ordinal: number;
-  kept: Buffer;
-  bytes: number;
-  /** Returns the index behind the part, or -1 while it goes on behind `bytes`; undefined where it goes on to the end. */
-  findEnd: ((bytes: Buffer) => number) | undefined;
-}
-
-/** Records of a block for which the columns are kept; one with more, such as a message of 100 MB, takes them with it. */
-const MAX_KEPT_ROWS = 100_000;
-
-/** Records that the columns have room for at first: more than a mebibyte has of small events. */
-const ROWS = 8_192;
-
-/**
- * The columns of the block under construction, the same arrays for one block after the other: arrays that grow leave twice
- * their size to be collected. A block is filled in one go, so that no two builders are at it at once.
- */
-let columns = newColumns(ROWS);
-
-/** The block under construction, over `bytes`, and where in the source its records stand. */
+/** The block under construction, over the bytes of the window. */
 export class BlockBuilder {
-  readonly scan: Scan = newScan();
-  /** Line that begins at, or stands around, the place where the splitter is. */
-  line: number;
-  /** The part that is being read over, while its end has not come. */
-  cut: Cut | undefined;
-  /** Records before the first JSON object, be it an event or not; undefined as long as there is none. */
-  recordsBeforeObject: number | undefined;
-  readonly #context: BlockContext;
-  #records = 0;
-  /** Offset of `bytes[0]`, and the checksum of all that comes before. */
-  #offset: number;
-  #checksum: number;
-  /** Offset at which the block begins; bytes that no record is in may lie between it and `bytes[0]`. */
-  #start: number;
-  #end: Place;
+  /** Records so far, over all blocks. */
+  records = 0;
+  /** Offset in the decoded content of the window's first byte. */
+  offset: number;
+  /** Indentation of the line on which the window begins. */
+  indent: Indent;
+  readonly #context: ParseContext;
+  readonly #columns: Columns;
   #bytes: Buffer = EMPTY;
-  /** Records in the columns. */
-  #length = 0;
+  /** Checksum of everything before the window. */
+  #checksum: number;
+  /** Offset at which the block begins; bytes without a record may lie between it and the window. */
+  #start: number;
+  #end: Position;
   #rejections: Rejection[] = [];
+  /** Indentation of the line with that number, looked up once. */
+  #lineIndent: { line: number; indent: Indent } | undefined;
 
   /** @param start where in the decoded content the first block begins */
-  constructor(context: BlockContext, start: Place) {
+  constructor(context: ParseContext, columns: Columns, start: Position) {
     this.#context = context;
-    this.#offset = this.#start = start.offset;
+    this.#columns = columns;
+    this.offset = this.#start = start.offset;
     this.#checksum = start.checksum;
     this.#end = start;
-    this.line = start.line;
+    this.indent = indentOf((start.state ?? {}) as JsonState);
   }
 
-  /** Offset in the decoded content of the bytes that are under construction. */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  /** Goes on with a block over `bytes`. */
+  /** Begins a block over `bytes`. */
   begin(bytes: Buffer): void {
     this.#bytes = bytes;
-    this.#length = 0;
+    // A parser that was abandoned may have left some.
+    this.#columns.length = 0;
     this.#rejections = [];
+    this.#lineIndent = undefined;
   }
 
-  /** Reading can go on at `bytes[at]` without what came before it: a block may end there. */
-  mark(at: number): void {
-    this.#end = { offset: this.#offset + at, line: this.line, checksum: 0 };
+  /** Indentation of the line with number `line`, on which `bytes[at]` is. */
+  indentAt(at: number, line: number): Indent {
+    if (this.#lineIndent?.line === line && !this.#lineIndent.indent.isOpen) return this.#lineIndent.indent;
+    const indent = indentAt(this.#bytes, at, this.indent);
+    this.#lineIndent = { line, indent };
+    return indent;
   }
 
-  /** Moves on over `bytes`, which hold no record. */
-  skip(bytes: Buffer): void {
-    this.#pass(bytes);
-    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) this.line++;
+  /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
+  add(from: number, to: number, ordinal: number, scanner: Scanner, isInArray: boolean): void {
+    const flags =
+      (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
+      (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
+      (scanner.lineBreak ? LINE_BREAK : 0) |
+      (scanner.longNumber ? LONG_NUMBER : 0) |
+      (isInArray ? IN_ARRAY : 0);
+    this.#columns.push(from, to, ordinal, flags, scanner.spliceAt - from);
+    this.records++;
   }
 
-  /** Takes the record `bytes[from, to)`, of which {@link scan} holds what a scan has found, with `status`. */
-  add(from: number, to: number, status: ScanStatus, isValidUtf8: boolean): void {
-    const scan = this.scan;
-    const isTooLarge = to - from > MAX_RECORD_BYTES;
-    const isValid = status === 'value' || status === 'too-deep';
-    if (isTooLarge ? this.#bytes[from] === OPEN_OBJECT : scan.isObject && isValid) this.#noteObject();
-    const fault = faultOf(scan, status, from, to, isValidUtf8 || isUtf8(this.#bytes.subarray(from, to)));
-    if (fault !== undefined) {
-      this.reject(from, to, fault.field, fault.message);
-      return;
-    }
-    const flag =
-      (scan.insertId === 'absent' ? NEEDS_ID : scan.insertId === 'empty' ? EMPTY_ID : 0) |
-      (scan.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
-      (scan.lineBreak ? LINE_BREAK : 0) |
-      (scan.longNumber ? LONG_NUMBER : 0);
-    this.#add(from, to, scan.spliceAt - from, flag);
+  /** Adds the record `bytes[from, to)` as a rejection. */
+  reject(from: number, to: number, ordinal: number, reason: Reason): void {
+    const record = Buffer.from(this.#bytes.subarray(from, to));
+    this.rejectPart(record, to - from, this.offset + from, ordinal, reason);
   }
 
   /**
-   * Takes the record `bytes[from, to)`, which is valid UTF-8, without knowing what it is.
+   * Adds a rejection whose bytes the window does not hold.
    *
-   * @returns false where that must be known
+   * @param record the record, or the beginning of one that is not held whole
+   * @param bytes  length of the whole record
    */
-  addUnscanned(from: number, to: number): boolean {
-    const isAllowed = this.#context.isTransformed && this.recordsBeforeObject !== undefined;
-    if (!isAllowed || to - from > MAX_RECORD_BYTES) return false;
-    this.#add(from, to, 0, UNSCANNED);
-    return true;
+  rejectPart(record: Buffer, bytes: number, offset: number, ordinal: number, reason: Reason): void {
+    const { source, insertIdOf } = this.#context;
+    const isWhole = record.length === bytes;
+    this.records++;
+    this.#rejections.push({
+      reason,
+      location: source.locate(offset, ordinal),
+      insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
+      record,
+      bytes,
+      through: throughOf(source),
+    });
   }
 
-  /** Takes the record `bytes[from, to)` as a rejection. */
-  reject(from: number, to: number, field: string, message: string): void {
-    const isTooLarge = to - from > MAX_RECORD_BYTES;
-    const kept = this.#bytes.subarray(from, isTooLarge ? from + MAX_KEPT_BYTES : to);
-    this.#reject(Buffer.from(kept), to - from, this.#offset + from, this.#nextOrdinal(), { field, message });
+  /** Reading can resume at `bytes[at]` without anything before it: a block may end there. */
+  mark(at: number, line: number, isInArray: boolean): void {
+    const state = stateAt(isInArray, this.indentAt(at, line));
+    this.#end = { offset: this.offset + at, line, checksum: 0, ...state };
   }
 
-  /** Begins a part that is not held whole, at `bytes[from]`; nothing of it is taken yet. */
-  beginCut(from: number, message: string, findEnd?: Cut['findEnd']): void {
-    this.cut = { message, offset: this.#offset + from, ordinal: this.#nextOrdinal(), kept: EMPTY, bytes: 0, findEnd };
+  /** Reading ends at `bytes[at]`, the end of the content. */
+  markEnd(at: number, line: number): void {
+    this.#end = { offset: this.offset + at, line, checksum: 0 };
   }
 
-  /**
-   * Begins a part that is all of the content, whatever was found in it before.
-   *
-   * @param head the beginning of the content
-   */
-  beginCutOfAll(head: Buffer, message: string): void {
-    const kept = head.subarray(0, this.#offset);
-    this.cut = { message, offset: 0, ordinal: 1, kept, bytes: this.#offset, findEnd: undefined };
+  /** The block begins where the content does, whatever was found so far. */
+  beginAtStart(): void {
     this.#start = 0;
   }
 
-  /** Adds `bytes`, which come next, to the part; returns the index at which it ends before them, or -1 if it does not. */
-  extendCut(bytes: Buffer): number {
-    const cut = this.cut!;
-    const found = cut.findEnd === undefined ? -1 : cut.findEnd(bytes);
-    const part = found === -1 ? bytes : bytes.subarray(0, found);
-    cut.kept = extendKept(cut.kept, part);
-    cut.bytes += part.length;
-    this.skip(part);
-    return found === bytes.length ? -1 : found;
-  }
-
-  /** Takes the part as a rejection: it is complete, and ends where the bytes under construction begin. */
-  rejectCut(): void {
-    const { message, offset, ordinal, kept, bytes, findEnd } = this.cut!;
-    this.cut = undefined;
-    if (findEnd !== undefined && kept[0] === OPEN_OBJECT) this.#noteObject();
-    this.#reject(kept, bytes, offset, ordinal, { field: 'record', message });
-    this.mark(0);
-  }
-
-  /** Ends the block at the last {@link mark}; the next one goes on at `bytes[consumed]`. */
+  /** Ends the block at the last {@link mark}. The next one begins at `bytes[consumed]`. */
   finish(consumed: number): Block {
-    const length = this.#length;
-    const rejections = this.#rejections;
-    const offset = this.#offset;
-    const marked = this.#end.offset - offset;
+    const { source, checksumOf, ordinal } = this.#context;
+    // After a mapping the original record cannot be recovered from the event, so the block keeps its bytes.
+    const ownsBytes = source.mapping.kind === 'mapped';
+    const windowStart = this.offset;
+    const checksumBefore = this.#checksum;
+    const indentBefore = this.indent;
+    const marked = this.#end.offset - windowStart;
+    this.indent = indentAt(this.#bytes, consumed, indentBefore);
     if (marked >= 0) {
-      this.#pass(this.#bytes.subarray(0, marked));
+      this.#pass(0, marked);
       this.#end.checksum = this.#checksum;
     }
-    this.#pass(this.#bytes.subarray(this.#offset - offset, consumed));
+    this.#pass(Math.max(0, marked), consumed);
+    this.offset = windowStart + consumed;
+
+    const rejections = this.#rejections;
+    const columns = this.#columns.take();
+    const { length } = columns.starts;
+    const lent = this.#bytes.subarray(0, consumed);
+    const bytes = length === 0 ? EMPTY : ownsBytes ? Buffer.from(lent) : lent;
     const block: Block = {
-      origin: this.#context.origin,
-      bytes: length > 0 ? this.#bytes : EMPTY,
-      size: this.#end.offset - this.#start,
-      offset,
+      source,
+      records: { form: 'json', bytes, ownsBytes, offset: windowStart, ...columns },
       end: this.#end,
-      ...takeColumns(length),
+      weight: this.#end.offset - this.#start,
       rejections,
       counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
       pending: 1,
     };
+    if (ordinal === 'line' && length > 0) {
+      // Computed between two positions, so that no byte is summed twice.
+      let at = 0;
+      let checksum = checksumBefore;
+      const { ends, ordinals, starts, flags } = columns;
+      block.positionAt = (record) => {
+        const last = record - 1;
+        const end = ends[last]!;
+        const isLineEnd = bytes[end] === NEWLINE;
+        const to = isLineEnd ? end + 1 : end;
+        checksum = checksumOf?.(bytes.subarray(at, to), checksum) ?? 0;
+        at = to;
+        const breaks = (flags[last]! & LINE_BREAK) === 0 ? 0 : newlinesIn(bytes, starts[last]!, end);
+        const isInArray = (flags[last]! & IN_ARRAY) !== 0;
+        return {
+          offset: windowStart + to,
+          line: ordinals[last]! + breaks + (isLineEnd ? 1 : 0),
+          checksum,
+          ...stateAt(isInArray, indentAt(bytes, to, indentBefore)),
+        };
+      };
+    }
     this.#start = this.#end.offset;
     return block;
   }
 
-  #add(from: number, to: number, splice: number, flag: number): void {
-    const row = this.#length++;
-    if (row === columns.starts.length) columns = extend(columns);
-    columns.starts[row] = from;
-    columns.ends[row] = to;
-    columns.ordinals[row] = this.#nextOrdinal();
-    columns.flags[row] = flag;
-    columns.splices[row] = splice;
-    this.#records++;
-  }
-
-  #pass(bytes: Buffer): void {
-    this.#offset += bytes.length;
-    if (bytes.length > 0) this.#checksum = this.#context.checksumOf?.(bytes, this.#checksum) ?? 0;
-  }
-
-  #nextOrdinal(): number {
-    return this.#context.ordinal === 'line' ? this.line : this.#records;
-  }
-
-  #noteObject(): void {
-    this.recordsBeforeObject ??= this.#records;
-  }
-
-  #reject(kept: Buffer, bytes: number, offset: number, ordinal: number, reason: Reason): void {
-    const { origin, insertIdOf } = this.#context;
-    const record = kept.length < bytes ? wholeCharacters(kept.subarray(0, MAX_KEPT_BYTES)) : kept;
-    const insertId = record.length < bytes ? undefined : insertIdOf(record, origin, offset, ordinal);
-    this.#records++;
-    this.#rejections.push({ reason, source: origin.sourceOf(offset, ordinal), insertId, record, bytes });
+  #pass(from: number, to: number): void {
+    if (to > from) {
+      this.#checksum = this.#context.checksumOf?.(this.#bytes.subarray(from, to), this.#checksum) ?? 0;
+    }
   }
 }
 
-/** The beginning of a part that is not held whole, with the bytes that come next in it. */
-export function extendKept(kept: Buffer, bytes: Buffer): Buffer {
-  if (kept.length >= MAX_KEPT_BYTES) return kept;
-  return Buffer.concat([kept, bytes.subarray(0, MAX_KEPT_BYTES - kept.length)]);
-}
-
-const EMPTY = Buffer.alloc(0);
-const NEWLINE = 0x0a;
-const OPEN_OBJECT = 0x7b;
-
-type Columns = Pick<Block, 'starts' | 'ends' | 'ordinals' | 'flags' | 'splices'>;
-
-/** Typed arrays: of ordinary ones those that wait for their outcomes would make the heap grow. */
-function newColumns(rows: number): Columns {
-  return {
-    starts: new Uint32Array(rows),
-    ends: new Uint32Array(rows),
-    ordinals: new Float64Array(rows),
-    flags: new Uint8Array(rows),
-    splices: new Uint32Array(rows),
-  };
-}
-
-/** The same with twice the room. */
-function extend(columns: Columns): Columns {
-  const extended = newColumns(2 * columns.starts.length);
-  for (const name of Object.keys(columns) as (keyof Columns)[]) extended[name].set(columns[name]);
-  return extended;
-}
-
-/** The first `length` rows of the columns. */
-function takeColumns(length: number): Columns {
-  const { starts, ends, ordinals, flags, splices } = columns;
-  // They may also have grown for a block that was never finished.
-  if (starts.length > 2 * MAX_KEPT_ROWS) columns = newColumns(ROWS);
-  if (length <= MAX_KEPT_ROWS) {
-    return {
-      starts: starts.slice(0, length),
-      ends: ends.slice(0, length),
-      ordinals: ordinals.slice(0, length),
-      flags: flags.slice(0, length),
-      splices: splices.slice(0, length),
-    };
-  }
-  columns = newColumns(ROWS);
-  return {
-    starts: starts.subarray(0, length),
-    ends: ends.subarray(0, length),
-    ordinals: ordinals.subarray(0, length),
-    flags: flags.subarray(0, length),
-    splices: splices.subarray(0, length),
-  };
-}
-
-/** What makes a record no event, if anything does; the first that applies. */
-export function faultOf(
-  scan: Scan,
-  status: ScanStatus,
-  from: number,
-  to: number,
-  isValidUtf8: boolean,
-): Reason | undefined {
-  const fault = (field: string, message: string) => ({ field, message });
-  if (to - from > MAX_RECORD_BYTES) return fault('record', `larger than ${MAX_RECORD_BYTES} bytes`);
-  if (!isValidUtf8) return fault('record', 'not valid UTF-8');
-  if (status === 'too-deep') return fault('record', `nested more than ${MAX_DEPTH} levels deep`);
-  if (status === 'incomplete') return fault('record', `not JSON: it ends in the middle, after ${to - from} bytes`);
-  if (status === 'invalid') return fault('record', `not JSON: unexpected character at byte ${scan.end - from + 1}`);
-  if (!scan.isObject) return fault('record', 'not an object');
-  if (!scan.hasEvent) return fault('event', 'missing');
-  if (scan.properties === 'absent') return fault('properties', 'missing');
-  if (scan.properties === 'other') return fault('properties', 'not an object');
-  return undefined;
-}
-
-/** Without the beginning of a character that a cut at a fixed length left at the end. */
-function wholeCharacters(bytes: Buffer): Buffer {
-  for (let missing = 0; missing < 4; missing++) {
-    const whole = bytes.subarray(0, bytes.length - missing);
-    if (isUtf8(whole)) return whole;
-  }
-  return bytes;
+/** Newlines in `bytes[from, to)`. */
+export function newlinesIn(bytes: Buffer, from: number, to: number): number {
+  // Cut off, as a search for what is not there would go on to the end of the buffer.
+  const part = bytes.subarray(from, to);
+  let newlines = 0;
+  for (let at = part.indexOf(NEWLINE); at !== -1; at = part.indexOf(NEWLINE, at + 1)) newlines++;
+  return newlines;
 }

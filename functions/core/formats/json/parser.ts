@@ -1,199 +1,427 @@
-/** Turns decoded bytes, as they come, into blocks of records: newline-delimited JSON or one JSON array. */
+/** Parses JSON values, however they are separated, into blocks of records. One value that is not JSON costs one record. */
 
-import { type Block, type Place, type Rejection, START } from '../../block.ts';
-import { BlockBuilder, type BlockContext, extendKept } from './block-builder.ts';
-import { ArraySplitter } from './split-array.ts';
-import { LineSplitter } from './split-lines.ts';
+import { isUtf8 } from 'node:buffer';
+import { type Block, type Position, type Reason, START } from '../../block.ts';
+import type { ParseContext, StreamParser } from '../format.ts';
+import { BlockBuilder, newlinesIn } from './block-builder.ts';
+import { ByteWindow } from './byte-window.ts';
+import { Columns } from './columns.ts';
+import { BracketEnd, TextEnd } from './ends.ts';
+import { ObjectCheck } from './object-check.ts';
+import { blankWidth, indentAt, type JsonState } from './position.ts';
+import {
+  ARRAY_NOT_CLOSED,
+  MAX_RECORD_BYTES,
+  NOT_AN_OBJECT,
+  NOT_UTF8,
+  notJson,
+  reasonAgainst,
+  reasonAgainstText,
+  TOO_DEEP,
+  TOO_LARGE,
+} from './reasons.ts';
+import { Scanner } from './scanner.ts';
+import { IS_SEPARATOR, IS_WHITE_SPACE } from './separators.ts';
+import { type SkippedOptions, SkippedRecord } from './skipped-record.ts';
 
-/** How records are told apart. */
-export type Format = 'ndjson' | 'array';
-
-/** A place between two records, from which reading can go on. */
-export interface Position extends Place {
-  format: Format;
-}
-
-/** Bytes that make a block: large enough that work for each block does not count, small enough to be settled often. */
+/** Bytes that make a block: large enough that work per block does not count, small enough to settle often. */
 const BLOCK_BYTES = 1_048_576;
-/** Records after which content without a single JSON object among them is not looked at any further. */
-const MAX_RECORDS_WITHOUT_OBJECT = 1_000;
-/** Bytes of rejections that wait for that decision; beyond, records are rejected one by one. */
-const MAX_UNDECIDED_BYTES = 8 * BLOCK_BYTES;
-const EMPTY = Buffer.alloc(0);
-const OPEN_ARRAY = 0x5b;
-const WHITE_SPACE = new Set([0x20, 0x0a, 0x0d, 0x09]);
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+/** White space after an opening bracket in which the first element is looked for. */
+const MAX_LOOKAHEAD_BYTES = 65_536;
 
-/** What a parser may be told. */
-export interface RecordParserOptions extends BlockContext {
-  /** Where to go on; the beginning of the content unless given. */
-  resumeAt?: Position | undefined;
-  /** Bytes that make a block. */
-  blockBytes?: number;
+const NEWLINE = 0x0a;
+const QUOTE = 0x22;
+const OPEN_OBJECT = 0x7b;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+
+/** What a parser reuses from one source to the next; sources that share it are parsed one after the other. */
+export interface Scratch {
+  scanner: Scanner;
+  columns: Columns;
 }
 
-/**
- * Parses one object or file. Content whose first 1,000 records hold no JSON object is one rejection, and so is all that
- * comes behind a syntax error inside an array. Where the chunks begin and end makes no difference.
- */
-export class RecordParser {
-  readonly #blockBytes: number;
-  readonly #builder: BlockBuilder;
-  #splitter: LineSplitter | ArraySplitter | undefined;
-  #format: Format | undefined;
-  readonly #isTransformed: boolean;
-  /** Holds the bytes of one block after the other. */
-  #buffer: Buffer = EMPTY;
-  /** The part of it that is not parsed yet. */
-  #waiting: Buffer = EMPTY;
-  /** Blocks that are given out once it is clear that the content holds JSON objects at all; undefined from then on. */
-  #undecided: Block[] | undefined = [];
-  /** The beginning of the content, while that is not clear. */
-  #head: Buffer = EMPTY;
+/** A {@link Scratch}. */
+export function newScratch(): Scratch {
+  return { scanner: new Scanner(), columns: new Columns() };
+}
 
-  constructor(options: RecordParserOptions) {
-    const { resumeAt, blockBytes = BLOCK_BYTES, isTransformed = false } = options;
-    this.#blockBytes = blockBytes;
-    this.#isTransformed = isTransformed;
-    this.#builder = new BlockBuilder(options, resumeAt ?? START);
-    if (resumeAt !== undefined && resumeAt.offset > 0) {
-      this.#undecided = undefined;
-      this.#begin(resumeAt.format, true);
-    }
-  }
+/** A container that failed in this window. Those that were open inside it fail too, without being scanned again. */
+interface FailedContainer {
+  kind: 'incomplete' | 'invalid' | 'too-deep' | 'too-large';
+  /** Index at which it failed. */
+  at: number;
+  /** Index of the string in which it failed; else {@link at}. */
+  tokenAt: number;
+  /** Where the containers that were open begin, the outermost first. */
+  openedAt: Uint32Array;
+  /** Lines that begin with a bracket before this index are read again. */
+  rereadTo: number;
+  /** Values that begin at or after this index are scanned anew. */
+  knownTo: number;
+}
 
-  /** How the records are told apart; undefined until the first bytes that are no white space. */
-  get format(): Format | undefined {
-    return this.#format;
-  }
-
+/** Parses one object, file or message; `docs/formats.md` has the rules. */
+export class JsonParser implements StreamParser {
   /**
-   * Takes the next bytes of the decoded content and returns the blocks that they completed, if any. The bytes of these
-   * are overwritten by the next push, unless a transform is to have them.
+   * `records`: at a value or a separator; `skip-record`: inside a rejection whose end is being looked for; `skip-rest`:
+   * inside a rejection that extends to the end of the content.
    */
-  push(chunk: Buffer): Block[] {
-    if (this.#undecided !== undefined) this.#head = extendKept(this.#head, chunk);
-    this.#append(chunk);
-    return this.#waiting.length < this.#blockBytes ? [] : this.#parse(false);
+  #mode: 'records' | 'skip-record' | 'skip-rest' = 'records';
+  readonly #context: ParseContext;
+  readonly #scanner: Scanner;
+  readonly #window: ByteWindow;
+  readonly #builder: BlockBuilder;
+  readonly #blockBytes: number;
+  readonly #objectCheck: ObjectCheck | undefined;
+  #line: number;
+  #isInArray: boolean;
+  /** The rejection of the modes that skip. */
+  #skipped: SkippedRecord | undefined;
+  #failed: FailedContainer | undefined;
+  /** Bytes to wait for before an unfinished value is scanned again: doubling keeps the scans linear. */
+  #wantedBytes = 0;
+  /** Bytes of the window that are known to be valid UTF-8. */
+  #validBytes = 0;
+  #hasEnded = false;
+
+  /** @param from where an earlier run stopped */
+  constructor(context: ParseContext, from: Position = START, scratch: Scratch = newScratch()) {
+    this.#context = context;
+    this.#scanner = scratch.scanner;
+    this.#blockBytes = context.blockBytes ?? BLOCK_BYTES;
+    this.#window = new ByteWindow(context.stored !== undefined);
+    this.#builder = new BlockBuilder(context, scratch.columns, from);
+    this.#line = from.line;
+    this.#isInArray = ((from.state ?? {}) as JsonState).array === true;
+    this.#objectCheck = from.offset === 0 ? new ObjectCheck(context.stored !== undefined) : undefined;
   }
 
-  /** Returns what is complete of the bytes so far, without waiting for enough to make a block. */
+  push(chunk: Buffer): Block[] {
+    this.#objectCheck?.see(chunk);
+    this.#window.append(chunk);
+    return this.#window.length < Math.max(this.#blockBytes, this.#wantedBytes) ? [] : this.#parse(false);
+  }
+
   flush(): Block[] {
     return this.#parse(false);
   }
 
-  /** The content is over: returns the last blocks. */
   end(): Block[] {
     return this.#parse(true);
   }
 
-  /** Nothing behind this can be decoded: returns the last blocks, what is not parsed yet as one rejection. */
   breakOff(message: string): Block[] {
-    const builder = this.#builder;
-    const blocks = this.#parse(false);
-    blocks.unshift(...(this.#undecided ?? []).filter(isNeeded));
-    this.#undecided = undefined;
-    if (builder.cut !== undefined && builder.cut.findEnd === undefined) return [...blocks, ...this.#parse(true)];
-    builder.begin(EMPTY);
-    if (builder.cut !== undefined) builder.rejectCut();
-    builder.beginCut(0, message);
-    builder.extendCut(this.#take());
-    builder.rejectCut();
-    return [...blocks, builder.finish(0)];
+    const blocks = [...this.#parse(false), ...(this.#objectCheck?.release() ?? []).filter(isNeeded)];
+    if (this.#mode === 'skip-rest') return [...blocks, ...this.#parse(true)];
+    const { bytes, length } = this.#window;
+    this.#builder.begin(bytes);
+    if (this.#skipped !== undefined) this.#endSkipped();
+    this.#skip(0, { reason: { field: 'record', message } });
+    this.#skipped!.take(bytes, 0, length);
+    this.#endSkipped();
+    this.#builder.markEnd(length, this.#line);
+    return [...blocks, this.#finish(length)];
   }
 
   #parse(isLast: boolean): Block[] {
-    let bytes = this.#skipBeginning(this.#take(), isLast);
-    if (this.#splitter === undefined) return this.#putBack(bytes);
-    const builder = this.#builder;
-    const { cut } = builder;
-    if (cut !== undefined) {
-      const end = builder.extendCut(bytes);
-      if (end === -1 && !isLast) return [];
-      bytes = end === -1 ? EMPTY : bytes.subarray(end);
+    const { bytes, length } = this.#window;
+    this.#builder.begin(bytes);
+    this.#wantedBytes = 0;
+    this.#failed = undefined;
+    this.#validBytes = validPrefix(bytes.subarray(0, length));
+    let at = 0;
+    let isOver = false;
+    while (!isOver) {
+      const isSkipping = this.#isSkipping();
+      at = isSkipping ? this.#readSkipped(at, isLast) : this.#readValues(at, isLast);
+      // Either stops where the other continues, unless it has run out of bytes.
+      isOver = this.#isSkipping() === isSkipping;
     }
-    builder.begin(this.#isTransformed ? Buffer.from(bytes) : bytes);
-    if (cut !== undefined) builder.rejectCut();
-    if (cut !== undefined && cut.findEnd === undefined) return this.#giveOut(builder.finish(0), true);
-    const consumed = this.#splitter.split(bytes, isLast, builder);
-    const blocks = this.#giveOut(builder.finish(consumed), isLast);
-    this.#putBack(bytes.subarray(consumed));
-    if (builder.cut !== undefined) blocks.push(...this.#parse(isLast));
-    return blocks;
+    if (isLast) this.#endContent(at);
+    const block = this.#finish(at);
+    if (this.#objectCheck === undefined) return isNeeded(block) ? [block] : [];
+    const decision = this.#objectCheck.add(block, isLast);
+    if (decision.rejectAll === undefined) return decision.blocks.filter(isNeeded);
+    this.#skipAll(decision.rejectAll);
+    return this.#parse(isLast);
   }
 
-  /** Skips what stands before the first record and tells the format from that; returns what is left. */
-  #skipBeginning(bytes: Buffer, isLast: boolean): Buffer {
-    if (this.#splitter !== undefined) return bytes;
-    const isAtStart = this.#builder.offset === 0;
-    if (isAtStart && !isLast && bytes.length < BYTE_ORDER_MARK.length) return bytes;
-    const from = isAtStart && bytes.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0;
-    const index = bytes.findIndex((byte, at) => at >= from && !WHITE_SPACE.has(byte));
-    const start = index === -1 ? bytes.length : index;
-    this.#builder.skip(bytes.subarray(0, start));
-    if (index !== -1 || isLast) this.#begin(bytes[start] === OPEN_ARRAY ? 'array' : 'ndjson', false);
-    return bytes.subarray(start);
+  /** Makes one rejection of all of the content, whatever was found in it before. */
+  #skipAll(reason: Reason): void {
+    const { stored } = this.#context;
+    const ordinal = this.#context.ordinal === 'line' ? 1 : 0;
+    this.#mode = 'skip-rest';
+    this.#skipped = new SkippedRecord({ offset: 0, ordinal, reason, isHeldWhole: false, stored });
+    this.#skipped.takeHead(this.#objectCheck!.head.subarray(0, this.#builder.offset), this.#builder.offset);
+    this.#builder.beginAtStart();
   }
 
-  /** Returns what can be given out with `block`: nothing, as long as no JSON object was seen. */
-  #giveOut(block: Block, isLast: boolean): Block[] {
-    if (this.#undecided === undefined) return isNeeded(block) ? [block] : [];
-    this.#undecided.push(block);
-    const builder = this.#builder;
-    const isBroken = builder.cut !== undefined && builder.cut.findEnd === undefined;
-    const rejected = this.#undecided.flatMap(({ rejections }) => rejections);
-    const records = Math.min(MAX_RECORDS_WITHOUT_OBJECT, rejected.length + (isBroken ? 1 : 0));
-    const holdsObjects = this.#holdsObjects(rejected);
-    if (holdsObjects === undefined && !isLast && !isBroken) return [];
-    const blocks = this.#undecided.filter(isNeeded);
-    this.#undecided = undefined;
-    if (holdsObjects ?? records < 2) return blocks;
-    builder.beginCutOfAll(this.#head, `no JSON object among the first ${records} records of the object`);
-    return [];
+  #finish(consumed: number): Block {
+    const block = this.#builder.finish(consumed);
+    this.#window.consume(consumed);
+    return block;
   }
 
-  /** Whether the content holds JSON objects; undefined as long as more records may tell. */
-  #holdsObjects(rejected: Rejection[]): boolean | undefined {
-    const before = this.#builder.recordsBeforeObject;
-    // Before the first object there are rejections alone.
-    const first = rejected.slice(0, Math.min(before ?? MAX_RECORDS_WITHOUT_OBJECT, MAX_RECORDS_WITHOUT_OBJECT));
-    let bytes = 0;
-    for (const { record } of first) bytes += record.length;
-    if (bytes > MAX_UNDECIDED_BYTES) return true;
-    if (first.length === MAX_RECORDS_WITHOUT_OBJECT) return false;
-    return before === undefined ? undefined : true;
+  /** Bytes that were looked at by scans or in search of an end, each as often as it was. */
+  get bytesScanned(): number {
+    return this.#scanner.bytesScanned;
   }
 
-  #begin(format: Format, isResumed: boolean): void {
-    this.#format = format;
-    this.#splitter = format === 'array' ? new ArraySplitter(isResumed) : new LineSplitter();
+  /** Reads values from `at` on. Returns where it stopped: at the end, at a value that needs more bytes, or in another mode. */
+  #readValues(from: number, isLast: boolean): number {
+    const { bytes, length } = this.#window;
+    let at = from;
+    for (;;) {
+      let byte = 0;
+      for (; at < length; at++) {
+        byte = bytes[at]!;
+        if (IS_SEPARATOR[byte] === 0) break;
+        if (byte === NEWLINE) this.#line++;
+      }
+      if (at === length) break;
+      let end: number;
+      if (byte === OPEN_OBJECT || (byte === OPEN_ARRAY && this.#isInArray)) {
+        end = this.#readContainer(at, isLast);
+      } else if (byte === OPEN_ARRAY) {
+        end = this.#openArray(at, isLast);
+      } else if (byte === CLOSE_ARRAY && this.#isInArray) {
+        this.#isInArray = false;
+        end = at + 1;
+      } else if (byte === BYTE_ORDER_MARK[0]) {
+        end = this.#readMark(at, isLast);
+      } else {
+        end = this.#readText(at, isLast);
+      }
+      if (end === -1) break;
+      at = end;
+      if (this.#isSkipping()) return at;
+    }
+    this.#builder.mark(at, this.#line, this.#isInArray);
+    return at;
   }
 
-  /** Copies what came: V8 would take chunks that wait for their block to be complete for old, and clears what is old seldom. */
-  #append(chunk: Buffer): void {
-    const waiting = this.#waiting;
-    const bytes = waiting.length + chunk.length;
-    const isAtStart = waiting.byteOffset === this.#buffer.byteOffset;
-    const hasRoom = bytes <= this.#buffer.length;
-    if (!hasRoom) this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#buffer.length));
-    if (!hasRoom || !isAtStart) waiting.copy(this.#buffer);
-    chunk.copy(this.#buffer, waiting.length);
-    this.#waiting = this.#buffer.subarray(0, bytes);
+  /** Reads the object, or the array inside an array, at `start`; returns the index to go on at, or -1 to wait for more bytes. */
+  #readContainer(start: number, isLast: boolean): number {
+    const { bytes, length } = this.#window;
+    if (this.#failed !== undefined) {
+      if (start >= this.#failed.knownTo) this.#failed = undefined;
+      else if (this.#failed.openedAt.includes(start)) return this.#failContainer(start, this.#failed);
+    }
+    const scanner = this.#scanner;
+    const to = Math.min(length, start + MAX_RECORD_BYTES + 1);
+    const status = scanner.scan(bytes, start, to);
+    const { end } = scanner;
+    const isTooLarge = end - start > MAX_RECORD_BYTES;
+    if (status === 'value' && !isTooLarge) {
+      this.#addValue(start, end);
+      return end;
+    }
+    if (status === 'incomplete' && !isTooLarge && !isLast) return this.#wait(2 * (length - start));
+    if (scanner.isObject && (isTooLarge || status === 'too-deep')) this.#noteObject();
+    return this.#failContainer(start, {
+      kind: isTooLarge || status === 'value' ? 'too-large' : status,
+      at: end,
+      tokenAt: scanner.stringAt === -1 ? end : scanner.stringAt,
+      openedAt: scanner.openedAt.slice(1, scanner.depth + 1),
+      rereadTo: end,
+      knownTo: end,
+    });
   }
 
-  #putBack(bytes: Buffer): Block[] {
-    this.#waiting = bytes;
-    return [];
+  #addValue(start: number, end: number): void {
+    const scanner = this.#scanner;
+    const { bytes } = this.#window;
+    if (scanner.isObject) this.#noteObject();
+    const isValidUtf8 = end <= this.#validBytes || isUtf8(bytes.subarray(start, end));
+    const reason = reasonAgainst(scanner, isValidUtf8, this.#context.source.mapping.kind === 'mapped');
+    const ordinal = this.#ordinal();
+    if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#isInArray);
+    else this.#builder.reject(start, end, ordinal, reason);
+    if (scanner.lineBreak) this.#line += newlinesIn(bytes, start, end);
   }
 
-  #take(): Buffer {
-    const bytes = this.#waiting;
-    this.#waiting = EMPTY;
-    return bytes;
+  /**
+   * The container at `start` failed. Lines up to the failure that begin with a bracket and are indented no more are read
+   * again; if there are none, the rejection extends beyond the failure.
+   */
+  #failContainer(start: number, failed: FailedContainer): number {
+    const { bytes } = this.#window;
+    const { width } = this.#builder.indentAt(start, this.#line);
+    const next = this.#nextLineWithBracket(start, failed.rereadTo, width);
+    if (next === -1) return this.#skipContainer(start, failed, width);
+    let end = next;
+    while (end > start && IS_SEPARATOR[bytes[end - 1]!] === 1) end--;
+    const isValidUtf8 = isUtf8(bytes.subarray(start, end));
+    this.#builder.reject(start, end, this.#ordinal(), isValidUtf8 ? notJson(end - start, end - start) : NOT_UTF8);
+    this.#line += newlinesIn(bytes, start, next);
+    this.#failed = failed;
+    if (failed.kind === 'too-large' || failed.kind === 'too-deep') this.#limitReread(next, failed, width);
+    return next;
   }
+
+  #skipContainer(start: number, { kind, at, tokenAt, openedAt }: FailedContainer, width: number): number {
+    const { bytes } = this.#window;
+    const reason = kind === 'too-large' ? TOO_LARGE : kind === 'too-deep' ? TOO_DEEP : undefined;
+    const depth = openedAt.length - Math.max(0, openedAt.indexOf(start));
+    const { width: blanks, isOpen } = indentAt(bytes.subarray(start), tokenAt - start, { width: -1, isOpen: false });
+    const end = new BracketEnd(depth, width, isOpen ? blanks : -1);
+    this.#skip(start, { reason, failedAt: at - start, end });
+    this.#skipped!.take(bytes, start, tokenAt);
+    return tokenAt;
+  }
+
+  /** A container inside one that is too large or too deep may be neither: the last one that begins a line is scanned anew. */
+  #limitReread(next: number, failed: FailedContainer, width: number): void {
+    for (let at = next; at !== -1; at = this.#nextLineWithBracket(at, failed.rereadTo, width)) {
+      if (failed.openedAt.includes(at)) this.#failed = { ...failed, rereadTo: at + 1, knownTo: at };
+    }
+  }
+
+  /** Index of the first `{` or `[` after `from` and before `to` that begins a line, indented by `width` at most; else -1. */
+  #nextLineWithBracket(from: number, to: number, width: number): number {
+    const { bytes } = this.#window;
+    const lines = bytes.subarray(0, to);
+    for (let newline = lines.indexOf(NEWLINE, from); newline !== -1; ) {
+      let indent = 0;
+      let at = newline + 1;
+      for (; at < to; at++) {
+        const columns = blankWidth(bytes[at]!);
+        if (columns < 0) break;
+        indent += columns;
+      }
+      if (at < to && (bytes[at] === OPEN_OBJECT || bytes[at] === OPEN_ARRAY) && indent <= width) return at;
+      newline = lines.indexOf(NEWLINE, at);
+    }
+    return -1;
+  }
+
+  /** An array is opened only by a bracket that a bracket follows; any other begins text. */
+  #openArray(start: number, isLast: boolean): number {
+    const { bytes, length } = this.#window;
+    const limit = Math.min(length, start + 1 + MAX_LOOKAHEAD_BYTES);
+    let at = start + 1;
+    while (at < limit && IS_WHITE_SPACE[bytes[at]!] === 1) at++;
+    if (at === length && at < start + 1 + MAX_LOOKAHEAD_BYTES) {
+      if (!isLast) return this.#wait(2 * (length - start));
+    } else if (at === limit || bytes[at] === OPEN_OBJECT || bytes[at] === OPEN_ARRAY || bytes[at] === CLOSE_ARRAY) {
+      this.#isInArray = true;
+      return start + 1;
+    }
+    return this.#beginText(start, true);
+  }
+
+  #readMark(start: number, isLast: boolean): number {
+    const { bytes, length } = this.#window;
+    for (let index = 1; index < BYTE_ORDER_MARK.length; index++) {
+      if (start + index === length && !isLast) return this.#wait(length - start + 1);
+      if (start + index === length || bytes[start + index] !== BYTE_ORDER_MARK[index]) return this.#beginText(start, false);
+    }
+    return start + BYTE_ORDER_MARK.length;
+  }
+
+  /** Reads what begins with no bracket: a scalar inside an array, else text. */
+  #readText(start: number, isLast: boolean): number {
+    if (!this.#isInArray) return this.#beginText(start, false);
+    const { bytes, length } = this.#window;
+    const scanner = this.#scanner;
+    const to = Math.min(length, start + MAX_RECORD_BYTES + 1);
+    const status = scanner.scan(bytes, start, to);
+    const { end } = scanner;
+    const isTooLarge = end - start > MAX_RECORD_BYTES;
+    // A number ends only where something else begins.
+    const isUnfinished = status === 'incomplete' || (status === 'value' && end === length && bytes[start] !== QUOTE);
+    if (isUnfinished && !isLast && !isTooLarge) return this.#wait(2 * (length - start));
+    const isDelimited = end === length || IS_SEPARATOR[bytes[end]!] === 1 || bytes[end] === CLOSE_ARRAY;
+    if (status !== 'value' || !isDelimited || isTooLarge) return this.#beginText(start, false);
+    const isValidUtf8 = isUtf8(bytes.subarray(start, end));
+    this.#builder.reject(start, end, this.#ordinal(), isValidUtf8 ? NOT_AN_OBJECT : NOT_UTF8);
+    return end;
+  }
+
+  #beginText(start: number, takesLine: boolean): number {
+    this.#skip(start, { end: new TextEnd(this.#isInArray, takesLine) });
+    return start;
+  }
+
+  /** Begins a rejection at `start`, of which nothing is taken yet. Unless it ends in this window, the block ends before it. */
+  #skip(start: number, known: Pick<SkippedOptions, 'reason' | 'failedAt' | 'end'>): void {
+    this.#builder.mark(start, this.#line, this.#isInArray);
+    this.#mode = 'skip-record';
+    const offset = this.#builder.offset + start;
+    const isHeldWhole = this.#context.stored !== undefined;
+    this.#skipped = new SkippedRecord({ ...known, offset, ordinal: this.#ordinal(), isHeldWhole });
+  }
+
+  /** Takes bytes from `at` on into the rejection; returns where it ends, or the end of the window. */
+  #readSkipped(at: number, isLast: boolean): number {
+    const { bytes, length } = this.#window;
+    const skipped = this.#skipped!;
+    const end = skipped.options.end?.find(bytes, at, length) ?? -1;
+    const to = end === -1 ? length : end;
+    this.#scanner.bytesScanned += to - at;
+    skipped.take(bytes, at, to);
+    if (end === -1 && !isLast) return to;
+    this.#hasEnded = end === -1;
+    this.#endSkipped();
+    return to;
+  }
+
+  #endSkipped(): void {
+    const skipped = this.#skipped!;
+    const { offset, ordinal } = skipped.options;
+    const { record, bytes } = skipped.finish();
+    const reason = this.#reasonOf(skipped, record, bytes);
+    this.#skipped = undefined;
+    this.#mode = 'records';
+    this.#line += skipped.newlines;
+    this.#builder.rejectPart(record, bytes, offset, ordinal, reason);
+  }
+
+  #reasonOf({ options: { reason, failedAt } }: SkippedRecord, record: Buffer, bytes: number): Reason {
+    const isWhole = record.length === bytes;
+    if (reason !== undefined && (reason !== TOO_LARGE || !isWhole)) return reason;
+    if (isWhole && !isUtf8(record)) return NOT_UTF8;
+    if (failedAt !== undefined) return notJson(bytes, failedAt);
+    const status = this.#scanner.scan(record, 0, record.length);
+    if (!isWhole && this.#scanner.end === record.length) return TOO_LARGE;
+    return reasonAgainstText(this.#scanner, status, record.length);
+  }
+
+  #endContent(at: number): void {
+    // A rejection up to the end says already that something is missing.
+    if (this.#isInArray && !this.#hasEnded) this.#builder.reject(at, at, this.#ordinal(), ARRAY_NOT_CLOSED);
+    this.#builder.markEnd(at, this.#line);
+  }
+
+  #isSkipping(): boolean {
+    return this.#mode !== 'records';
+  }
+
+  #wait(wantedBytes: number): -1 {
+    this.#wantedBytes = wantedBytes;
+    return -1;
+  }
+
+  #ordinal(): number {
+    return this.#context.ordinal === 'line' ? this.#line : this.#builder.records;
+  }
+
+  #noteObject(): void {
+    this.#objectCheck?.noteObject(this.#builder.records);
+  }
+}
+
+/** Bytes at the beginning that are valid UTF-8: all of them but the last character, or none. */
+function validPrefix(bytes: Buffer): number {
+  let end = bytes.length;
+  while (end > 0 && bytes.length - end < 4 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
+  if (end > 0 && bytes[end - 1]! >= 0xc0) end--;
+  return isUtf8(bytes.subarray(0, end)) ? end : 0;
 }
 
 /** Whether a block covers anything. */
 function isNeeded(block: Block): boolean {
-  return block.size > 0 || block.rejections.length > 0;
+  return block.weight > 0 || block.rejections.length > 0;
 }

@@ -1,0 +1,61 @@
+/** Formats: how decoded bytes become blocks of records. A format knows nothing about sources, a source nothing about formats. */
+
+import type { Block, Position, Source } from '../block.ts';
+import type { InsertIdOf } from '../insert-id.ts';
+import { jsonFormat } from './json/format.ts';
+
+/** What all blocks of one source have in common. */
+export interface ParseContext {
+  source: Source;
+  insertIdOf: InsertIdOf;
+  /** What ordinals count: lines from 1, or records from 0. */
+  ordinal: 'line' | 'index';
+  /** Continues a checksum over `bytes`; without it no checksum is kept. */
+  checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
+  /**
+   * The source as it was stored, if nothing else keeps it (a message): rejected records are then held whole, and one
+   * rejection of all of it holds these bytes.
+   */
+  stored?: Buffer | undefined;
+  /** Bytes that make a block. */
+  blockBytes?: number;
+}
+
+/** Turns the bytes of one source, chunk by chunk, into blocks. Where chunks begin and end makes no difference. */
+export interface StreamParser {
+  /**
+   * Takes the next bytes of the decoded content and returns the blocks that they complete. Unless a block owns its bytes,
+   * the next call overwrites them.
+   */
+  push(chunk: Buffer): Block[];
+  /** Returns what is complete so far, without waiting for enough bytes to make a block. */
+  flush(): Block[];
+  /** Ends the content and returns the last blocks. */
+  end(): Block[];
+  /** Ends the content because nothing after it can be decoded: the bytes not parsed yet become one rejection with `message`. */
+  breakOff(message: string): Block[];
+}
+
+/** A format. */
+export interface Format {
+  /** How the format reads its source: as a stream, from beginning to end. */
+  access: 'stream';
+  /** As it is stored in checkpoints. */
+  name: string;
+  /** Whether the first bytes of the content are the format's signature; a format without one is the fallback. */
+  recognizes?(head: Buffer): boolean;
+  /** @param from where an earlier run stopped; default: the beginning */
+  parser(context: ParseContext, from?: Position): StreamParser;
+}
+
+const FORMATS: readonly Format[] = [jsonFormat];
+
+/** The format of content that begins with `head`. */
+export function recognizeFormat(head: Buffer): Format {
+  return FORMATS.find((format) => format.recognizes?.(head)) ?? jsonFormat;
+}
+
+/** The format with that name; undefined if there is none. */
+export function findFormat(name: string): Format | undefined {
+  return FORMATS.find((format) => format.name === name);
+}

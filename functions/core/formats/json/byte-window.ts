@@ -1,0 +1,45 @@
+/** The bytes that a parser has not consumed yet. */
+
+const EMPTY = Buffer.alloc(0);
+
+/** Collects chunks in one buffer, which is used for one block after the other. */
+export class ByteWindow {
+  /**
+   * The bytes, followed by others. A window that holds copies ends with a control character at {@link length}, which
+   * makes strings cheaper to scan.
+   */
+  bytes: Buffer = EMPTY;
+  length = 0;
+  #buffer: Buffer = EMPTY;
+  readonly #borrows: boolean;
+
+  /** @param borrows whether chunks outlive the window, so that a single one need not be copied */
+  constructor(borrows: boolean) {
+    this.#borrows = borrows;
+  }
+
+  /** Adds a chunk. Copied: chunks held until their block is complete would be promoted to V8's old generation, which is collected rarely. */
+  append(chunk: Buffer): void {
+    if (this.#borrows && this.length === 0) {
+      this.bytes = chunk;
+      this.length = chunk.length;
+      return;
+    }
+    const { bytes, length } = this;
+    const total = length + chunk.length;
+    const isInPlace = bytes.buffer === this.#buffer.buffer && bytes.byteOffset === this.#buffer.byteOffset;
+    const hasRoom = total < this.#buffer.length;
+    if (!hasRoom) this.#buffer = Buffer.allocUnsafeSlow(Math.max(total + 1, 2 * this.#buffer.length));
+    if (!hasRoom || !isInPlace) bytes.copy(this.#buffer, 0, 0, length);
+    chunk.copy(this.#buffer, length);
+    this.#buffer[total] = 0;
+    this.bytes = this.#buffer;
+    this.length = total;
+  }
+
+  /** Drops the first `count` bytes. They stay in the buffer until the next chunk is added. */
+  consume(count: number): void {
+    this.bytes = this.bytes.subarray(count);
+    this.length -= count;
+  }
+}

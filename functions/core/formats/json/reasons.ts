@@ -1,0 +1,54 @@
+/** Why a record is rejected while it is read; docs/formats.md lists every reason. */
+
+import type { Reason } from '../../block.ts';
+import { MAX_DEPTH, type Scanner, type ScanStatus } from './scanner.ts';
+
+/** The most bytes that a record may have: Mixpanel takes events under 1 MB (https://developer.mixpanel.com/reference/import-events). */
+export const MAX_RECORD_BYTES = 1_000_000;
+
+/** What to do about a record that is JSON, but not an event. */
+const ADVICE = 'not a Mixpanel event. Use a transform to make events of such records';
+
+export const NOT_UTF8 = record('not valid UTF-8');
+export const TOO_LARGE = record(`larger than ${MAX_RECORD_BYTES} bytes`);
+export const TOO_DEEP = record(`nested more than ${MAX_DEPTH} levels deep`);
+export const NOT_AN_OBJECT = record('not an object');
+export const ARRAY_NOT_CLOSED = record('the array is not closed: the data may be cut short');
+
+/** Something that is not JSON. */
+export function notJson(bytes: number, failedAt: number): Reason {
+  return record(
+    failedAt >= bytes
+      ? `not JSON: it ends in the middle, after ${bytes} bytes`
+      : `not JSON: unexpected character at byte ${failedAt + 1}`,
+  );
+}
+
+/** Content in which no object was found. */
+export function noObject(records: number, first: Reason): Reason {
+  return record(`no JSON object among the first ${records} records. The first one: ${first.field}: ${first.message}`);
+}
+
+/**
+ * What makes a complete JSON value unusable, if anything does; the first that applies.
+ *
+ * @param isMapped whether a mapping or a transform will make an event of it
+ */
+export function reasonAgainst(scanner: Scanner, isValidUtf8: boolean, isMapped: boolean): Reason | undefined {
+  if (!isValidUtf8) return NOT_UTF8;
+  if (!scanner.isObject) return NOT_AN_OBJECT;
+  if (isMapped) return undefined;
+  if (!scanner.hasEvent) return { field: 'event', message: `missing: ${ADVICE}` };
+  if (scanner.properties === 'absent') return { field: 'properties', message: `missing: ${ADVICE}` };
+  if (scanner.properties === 'other') return { field: 'properties', message: `not an object: ${ADVICE}` };
+  return undefined;
+}
+
+/** What makes text that does not begin an object unusable, by a scan of all of it. */
+export function reasonAgainstText(scanner: Scanner, status: ScanStatus, bytes: number): Reason {
+  return status === 'value' && scanner.end === bytes ? NOT_AN_OBJECT : notJson(bytes, scanner.end);
+}
+
+function record(message: string): Reason {
+  return { field: 'record', message };
+}

@@ -1,0 +1,82 @@
+/** Reads the data of a message as blocks of records. */
+
+import { gunzipSync } from 'node:zlib';
+import type { Block, Reason, Source } from '../block.ts';
+import { noCounts, START, throughOf } from '../block.ts';
+import type { InsertIdOf } from '../insert-id.ts';
+import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
+
+/** The most that a message may decompress to. */
+const MAX_MESSAGE_BYTES = 100_000_000;
+/** Bytes that are parsed at a time. */
+const SLICE_BYTES = 1_048_576;
+
+/** Reads messages one after the other. */
+export class MessageReader {
+  readonly #insertIdOf: InsertIdOf;
+  readonly #sliceBytes: number;
+  readonly #scratch: Scratch = newScratch();
+
+  /** @param sliceBytes bytes that are parsed at a time; a block has hardly more */
+  constructor(insertIdOf: InsertIdOf, sliceBytes = SLICE_BYTES) {
+    this.#insertIdOf = insertIdOf;
+    this.#sliceBytes = sliceBytes;
+  }
+
+  /**
+   * Yields the blocks of a message, one at a time; finish with one message before you begin the next.
+   *
+   * @param stored the message's data; gzip is recognized by its first bytes
+   */
+  *read(stored: Buffer, source: Source): Generator<Block> {
+    const data = decompress(stored);
+    if (!Buffer.isBuffer(data)) {
+      yield rejectedBlock(stored, source, data, this.#insertIdOf);
+      return;
+    }
+    const blockBytes = this.#sliceBytes;
+    const context = { source, insertIdOf: this.#insertIdOf, ordinal: 'index', stored, blockBytes } as const;
+    const parser = new JsonParser(context, START, this.#scratch);
+    for (let at = 0; at < data.length; at += blockBytes) yield* parser.push(data.subarray(at, at + blockBytes));
+    yield* parser.end();
+  }
+}
+
+/** A block with one rejection: all of the message. */
+export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, insertIdOf: InsertIdOf): Block {
+  const rejection = {
+    reason,
+    location: source.locate(0, 0),
+    insertId: insertIdOf(stored, source, 0, 0),
+    record: stored,
+    bytes: stored.length,
+    through: throughOf(source),
+  };
+  const none = new Float64Array();
+  return {
+    source,
+    records: { form: 'rows', rows: [], offsets: none, ordinals: none, original: () => stored },
+    end: { ...START, offset: stored.length },
+    weight: stored.length,
+    rejections: [rejection],
+    counts: { ...noCounts(), read: 1, rejected: 1 },
+    pending: 1,
+  };
+}
+
+/** The decompressed data, or why they cannot be decompressed. */
+function decompress(stored: Buffer): Buffer | Reason {
+  if (stored[0] !== 0x1f || stored[1] !== 0x8b) return stored;
+  try {
+    return gunzipSync(stored, { maxOutputLength: MAX_MESSAGE_BYTES });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const isTooLarge = code === 'ERR_BUFFER_TOO_LARGE';
+    return {
+      field: 'record',
+      message: isTooLarge
+        ? `it decompresses to more than ${MAX_MESSAGE_BYTES} bytes`
+        : `the gzip data are corrupt: ${message}`,
+    };
+  }
+}

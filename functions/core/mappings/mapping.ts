@@ -1,0 +1,32 @@
+/** Mappings: what becomes of a record before it is sent. Decided once for each source. */
+
+import { passThrough, type RecordContext, type Transform, type TransformResult } from '../event.ts';
+
+/** Sends records as they are, or makes events of them. */
+export type Mapping = { readonly kind: 'verbatim' } | MappedRecords;
+
+/** Makes events of records. */
+export interface MappedRecords {
+  readonly kind: 'mapped';
+  /** What a record passes, in order, as dead letters name it. */
+  readonly through: readonly string[];
+  /**
+   * @param record a JSON object or a row
+   * @returns events, of which it is checked afterwards that they are; or a promise
+   * @throws anything; the record is then rejected
+   */
+  map(record: unknown, context: RecordContext): TransformResult | Promise<TransformResult>;
+}
+
+/** Records travel byte for byte. */
+export const VERBATIM: Mapping = { kind: 'verbatim' };
+
+/** The mapping that hands every record to a transform; verbatim if the transform leaves all of them as they are. */
+export function mappingOf(transform: Transform): Mapping {
+  if (transform === passThrough) return VERBATIM;
+  return {
+    kind: 'mapped',
+    through: ['transform'],
+    map: (record, context) => transform(record as Parameters<Transform>[0], context),
+  };
+}

@@ -1,0 +1,31 @@
+/** A pulled message as a source of records. */
+
+import type { Source } from '../core/block.ts';
+import type { Mapping } from '../core/mappings/mapping.ts';
+import type { ReceivedMessage } from './pull.ts';
+
+/** The data of a message as it was published. */
+export function dataOf({ message }: ReceivedMessage): Buffer {
+  const data = message?.data;
+  if (typeof data === 'string') return Buffer.from(data, 'base64');
+  return data ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : Buffer.alloc(0);
+}
+
+/** @param subscription `projects/P/subscriptions/S` */
+export function sourceOf({ message }: ReceivedMessage, subscription: string, mapping: Mapping): Source {
+  const messageId = message?.messageId ?? '';
+  const attributes = message?.attributes ?? {};
+  return {
+    context: { kind: 'message', subscription, attributes },
+    mapping,
+    locate(_offset, index) {
+      const publishTime = toIso(message?.publishTime);
+      const about = Object.keys(attributes).length > 0 ? { attributes: { ...attributes } } : {};
+      return { subscription, messageId, publishTime, index, ...about };
+    },
+  };
+}
+
+function toIso(time: { seconds?: unknown; nanos?: number | null } | null | undefined): string {
+  return new Date(Number(time?.seconds ?? 0) * 1_000 + Math.trunc((time?.nanos ?? 0) / 1_000_000)).toISOString();
+}
