@@ -8,16 +8,22 @@ import { type Block, lengthOf, offsetOf, type Position, type Rejection, type Sou
 import type { ParseContext } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
+import { mappingOf, VERBATIM } from '../../functions/core/mappings/mapping.ts';
 
 export const objectSource: Source = {
   context: { kind: 'object', bucket: 'b', object: 'o', metadata: {} },
+  mapping: VERBATIM,
   locate: (offset, line) => ({ bucket: 'b', object: 'o', generation: '1', line, offset }),
 };
 
 export const messageSource: Source = {
   context: { kind: 'message', subscription: 's', attributes: {} },
+  mapping: VERBATIM,
   locate: (_offset, index) => ({ subscription: 's', messageId: 'm', publishTime: 't', index }),
 };
+
+/** The same source with a mapping that leaves records as they are, but has them parsed. */
+export const mappedSource: Source = { ...objectSource, mapping: mappingOf((record) => record) };
 
 /** A valid record as a block has it, with its place in the content. */
 export interface ParsedRecord {
@@ -77,7 +83,13 @@ export function parse(
   content: Buffer,
   { cuts = [], blockBytes, from, isMapped = false, breakOff, onBlock }: ParseOptions = {},
 ) {
-  const parser = new JsonParser(contextOf({ isMapped, ...(blockBytes === undefined ? {} : { blockBytes }) }), from);
+  const parser = new JsonParser(
+    contextOf({
+      source: isMapped ? mappedSource : objectSource,
+      ...(blockBytes === undefined ? {} : { blockBytes }),
+    }),
+    from,
+  );
   const blocks: Block[] = [];
   const add = (some: Block[]) => {
     if (onBlock !== undefined) some.forEach(onBlock);

@@ -9,18 +9,20 @@ import {
   isBalanced,
   noCounts,
   type Rejection,
+  type Source,
 } from '../../functions/core/block.ts';
-import { passThrough } from '../../functions/core/event.ts';
-import { RecordParser } from '../../functions/core/formats/json/parser.ts';
-import { recordBlocks } from '../../functions/core/formats/read-blocks.ts';
+import type { Transform } from '../../functions/core/event.ts';
+import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import { type ImportOptions, importBlocks } from '../../functions/core/import-blocks.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import { mappingOf } from '../../functions/core/mappings/mapping.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
 import { createSender, type Sender, type SenderOptions } from '../../functions/core/mixpanel/sender.ts';
 import { type Run, startRun } from '../../functions/core/run.ts';
+import type { Settlement } from '../../functions/core/settlement.ts';
 import { type MixpanelOptions, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
-import { kept, objectOrigin } from './parsing.ts';
+import { contextOf, kept, objectSource } from './parsing.ts';
 
 /** The text of an event that Mixpanel takes. */
 export function eventText(id: string | undefined, properties: object = {}): string {
@@ -71,27 +73,18 @@ export function pieces(bytes: Buffer, size: number): Buffer[] {
   );
 }
 
-/** A parser as importObject has it, with blocks of `blockBytes`. */
-export function newParser(blockBytes?: number, isTransformed = false): RecordParser {
-  return new RecordParser({
-    origin: objectOrigin,
-    insertIdOf: insertIdByContent,
-    ordinal: 'line',
-    isTransformed,
-    ...(blockBytes === undefined ? {} : { blockBytes }),
-  });
+/** The source of the tests' objects, with a transform if given. */
+export function sourceWith(transform?: Transform): Source {
+  return transform === undefined ? objectSource : { ...objectSource, mapping: mappingOf(transform) };
 }
 
-/** The blocks of content that is no gzip, one array of them for each time that the source is pulled. */
+/** The blocks of content that is not compressed, one array of them each time that the source is pulled. */
 export function blocksOf(
   content: string | Buffer,
-  blockBytes?: number,
-  isTransformed?: boolean,
+  { blockBytes, transform }: { blockBytes?: number | undefined; transform?: Transform | undefined } = {},
 ): AsyncGenerator<Block[]> {
-  const bytes = Buffer.from(content);
-  return recordBlocks(chunksOf(pieces(bytes, blockBytes ?? 65_536)), {
-    parser: newParser(blockBytes, isTransformed),
-  });
+  const context = contextOf({ source: sourceWith(transform), ...(blockBytes === undefined ? {} : { blockBytes }) });
+  return readBlocks(chunksOf(pieces(Buffer.from(content), blockBytes ?? 65_536)), { context });
 }
 
 /** All blocks of a source, each with bytes of its own. */
@@ -118,8 +111,13 @@ export interface Pipeline {
   rejections: Rejection[];
   /** The sum over all settled blocks. */
   counts: Counts;
-  /** @param into the ledger in which is noted what is read; that of the pipeline unless given */
-  import(source: AsyncIterable<Block[]>, run?: Run, options?: Partial<ImportOptions>, into?: Ledger): Promise<boolean>;
+  /** @param settlement replaces parts of the pipeline's own */
+  import(
+    source: AsyncIterable<Block[]>,
+    run?: Run,
+    options?: Partial<ImportOptions>,
+    settlement?: Partial<Settlement>,
+  ): Promise<boolean>;
 }
 
 /** Starts a pipeline, which ends with the test. */
@@ -149,23 +147,29 @@ export async function startPipeline(t: TestContext, options: PipelineOptions = {
   const settled: Block[] = [];
   const rejections: Rejection[] = [];
   const counts = noCounts();
-  const preset: ImportOptions = {
-    ...common,
-    sender,
-    transform: passThrough,
-    insertIdOf: insertIdByContent,
-    maxBytesInFlight: 48_000_000,
-    unsettledBytes: () => ledger.aheadBytes,
-    maxUnsettledBytes: 64_000_000,
+  const own: Settlement = {
+    get unsettledBytes() {
+      return ledger.unsettledBytes;
+    },
+    open: (block) => ledger.open(block),
     settle(block) {
       assert.ok(!settled.includes(block), 'a block settles once');
       assert.equal(block.pending, 0, 'a block settles when nothing of it is pending');
-      assert.ok(isBalanced(block.counts), 'a block settles with its accounts balanced');
+      assert.ok(isBalanced(block.counts), 'the counts of a settled block add up');
       settled.push(block);
       rejections.push(...block.rejections);
       addCounts(counts, block.counts);
       ledger.settle(block);
     },
+    flush() {},
+  };
+  const defaults: ImportOptions = {
+    ...common,
+    sender,
+    insertIdOf: insertIdByContent,
+    maxBytesInFlight: 48_000_000,
+    maxUnsettledBytes: 64_000_000,
+    settlement: own,
     ...options.import,
   };
   return {
@@ -175,24 +179,19 @@ export async function startPipeline(t: TestContext, options: PipelineOptions = {
     settled,
     rejections,
     counts,
-    import: (source, run = startRun(), more = {}, into = ledger) =>
-      importBlocks(opened(source, into), { ...preset, ...more }, run),
+    import: (source, run = startRun(), more = {}, settlement = {}) =>
+      importBlocks(source, { ...defaults, settlement: withParts(own, settlement), ...more }, run),
   };
 }
 
-/** Notes in the ledger what is read; `return` reaches the source even while that waits. */
-function opened(source: AsyncIterable<Block[]>, ledger: Ledger): AsyncIterable<Block[]> {
+/** A settlement with some of its parts replaced. */
+function withParts(own: Settlement, parts: Partial<Settlement>): Settlement {
   return {
-    [Symbol.asyncIterator]() {
-      const iterator = source[Symbol.asyncIterator]();
-      return {
-        async next() {
-          const result = await iterator.next();
-          if (!result.done) ledger.open(result.value);
-          return result;
-        },
-        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
-      };
+    get unsettledBytes() {
+      return parts.unsettledBytes ?? own.unsettledBytes;
     },
+    open: (block) => (parts.open ?? own.open)(block),
+    settle: (block) => (parts.settle ?? own.settle)(block),
+    flush: () => (parts.flush ?? own.flush)(),
   };
 }

@@ -4,16 +4,16 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import type { Block } from '../../functions/core/block.ts';
-import { addPassed } from '../../functions/core/events.ts';
+import { type Block, lengthOf } from '../../functions/core/block.ts';
+import { addRecords } from '../../functions/core/events.ts';
 import { type InsertIdOf, insertIdByContent } from '../../functions/core/insert-id.ts';
 import { type Batch, BatchBuilder, type BatchLimits } from '../../functions/core/mixpanel/batch.ts';
 import { createMixpanelClient, type MixpanelClient } from '../../functions/core/mixpanel/client.ts';
-import type { Failure } from '../../functions/core/mixpanel/response.ts';
+import type { Refusal } from '../../functions/core/mixpanel/response.ts';
 import { createSender, type SenderNotice, type SenderOptions } from '../../functions/core/mixpanel/sender.ts';
 import { type Clock, type Run, startRun } from '../../functions/core/run.ts';
 import { type MixpanelOptions, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
-import { parse } from './parsing.ts';
+import { columnsOf, parse } from './parsing.ts';
 
 /** Stands in every event and in no error. */
 const MARKER = 'swordfish-in-the-properties';
@@ -37,9 +37,9 @@ export function eventLines(count: number, prefix = 'id-'): string[] {
 const NO_LIMITS: BatchLimits = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
 
 /** Adds all records of a block to one batch, as they go through an import without a transform. */
-export function addAllPassed(builder: BatchBuilder, block: Block, insertIdOf: InsertIdOf = insertIdByContent): void {
-  for (let record = 0; record < block.starts.length; ) {
-    const added = addPassed(builder, block, record, NO_LIMITS, insertIdOf);
+export function addAllRecords(builder: BatchBuilder, block: Block, insertIdOf: InsertIdOf = insertIdByContent): void {
+  for (let record = 0; record < lengthOf(block.records); ) {
+    const added = addRecords(builder, block, columnsOf(block), record, NO_LIMITS, insertIdOf);
     assert.ok(added > 0);
     record += added;
   }
@@ -56,7 +56,7 @@ export function blockOf(lines: readonly string[]): Block {
 export async function batchOf(lines: readonly string[]): Promise<Batch> {
   const block = blockOf(lines);
   const builder = new BatchBuilder();
-  addAllPassed(builder, block);
+  addAllRecords(builder, block);
   assert.equal(builder.events, lines.length, 'every line is an event');
   return builder.seal(6);
 }
@@ -203,11 +203,20 @@ export async function startSending(t: TestContext, options: SendingOptions = {})
     ...senderOptions,
   });
 
+  /** Sends a batch; resolves with all refusals, in order. */
+  async function refusalsOf(batch: Batch, run: Run): Promise<Refusal[]> {
+    const refusals: Refusal[] = [];
+    await sender.send(batch, run, async (part) => {
+      refusals.push(...part.refusals);
+    });
+    return refusals.sort((a, b) => a.index - b.index);
+  }
+
   /** Sends so many batches of lines at the same moment, in their order. */
   async function sendAll(texts: readonly (readonly string[])[], run: Run = startRun(undefined, clock)) {
     preparing++;
     const batches = await Promise.all(texts.map(batchOf)).finally(() => preparing--);
-    const results = await Promise.allSettled(batches.map((batch) => sender.send(batch, run)));
+    const results = await Promise.allSettled(batches.map((batch) => refusalsOf(batch, run)));
     for (const result of results) if (result.status === 'rejected') assertDiscreet(result.reason);
     return results;
   }
@@ -220,7 +229,7 @@ export async function startSending(t: TestContext, options: SendingOptions = {})
     notices,
     startRun: (deadlineMs?: number) => startRun(deadlineMs, clock),
     /** Sends these lines as one batch. */
-    async send(lines: readonly string[], run?: Run): Promise<Failure[]> {
+    async send(lines: readonly string[], run?: Run): Promise<Refusal[]> {
       const [result] = await sendAll([lines], run);
       if (result!.status === 'rejected') throw result!.reason;
       return result!.value;
