@@ -50,7 +50,7 @@ const backfill = (args: string[], options: Partial<CommandOptions> = {}) =>
     ...options,
   });
 
-test('has the function import what is not done, the newest first and so many at once; and again nothing', async () => {
+test('backfill has the function import the objects that are not done, the newest first and so many at once; a second run imports nothing', async () => {
   // It is looked for what is done before the first ones are.
   cloud.mixpanel.fault = ({ sequence }) => (sequence < 2 ? { delayMs: 1_500 } : undefined);
   let most = 0;
@@ -77,7 +77,7 @@ test('has the function import what is not done, the newest first and so many at 
   assert.equal(published.length, OBJECTS);
 });
 
-test('publishes nothing in a dry run, and says how much and which', async () => {
+test('backfill publishes nothing in a dry run, and says how much it would be and which objects', async () => {
   await cloud.upload('elsewhere', 'outside of OBJECT_PREFIX');
   const { code, stdout } = await backfill(['--dry-run', '--since', '1h', `gs://${NAMES.importBucket}/`], {
     env: { STORAGE_API_ENDPOINT: cloud.storage.url, STATE_BUCKET: NAMES.stateBucket, OBJECT_PREFIX: 'in/' },
@@ -88,7 +88,7 @@ test('publishes nothing in a dry run, and says how much and which', async () => 
   assert.deepEqual(published, []);
 });
 
-test('ends at Ctrl-C, and goes on when it is run again', async () => {
+test('backfill ends at Ctrl-C, and continues when it is run again', async () => {
   cloud.mixpanel.fault = () => ({ status: 503 });
   const interrupted = await backfill(['--pending', '3', `gs://${NAMES.importBucket}/in/`], {
     onStart(child) {
@@ -105,7 +105,7 @@ test('ends at Ctrl-C, and goes on when it is run again', async () => {
   assert.equal(cloud.mixpanel.events().length, OBJECTS);
 });
 
-test('refuses the state bucket, and what it does not understand', async () => {
+test('backfill refuses the state bucket, and what it does not understand', async () => {
   const cases: [string[], RegExp][] = [
     [[`gs://${NAMES.stateBucket}/checkpoints/`], /the state bucket, whose objects are no events/],
     [['--pending', '0', 'gs://b'], /--pending 0: must be a whole number/],
@@ -121,7 +121,7 @@ test('refuses the state bucket, and what it does not understand', async () => {
   assert.match((await backfill(['--help'])).stdout, /OBJECT_PREFIX/);
 });
 
-test('understands since when: durations until now, dates in UTC', () => {
+test('backfill understands --since: durations until now, and dates in UTC', () => {
   const now = Date.UTC(2026, 10, 23, 12);
   const cases: Record<string, number | RegExp> = {
     '30m': now - 1_800_000,

@@ -43,7 +43,7 @@ after(() => site.close());
 const deadLetters = (args: string[], options: Partial<CommandOptions> = {}) =>
   runCommand('dead-letters', args, { env: { STORAGE_API_ENDPOINT: site.storage.url }, cwd: site.folder, ...options });
 
-test('counts the dead letters of a bucket by their reasons, each once, with the newest places and no records', async () => {
+test('dead-letters counts the dead letters of a bucket by their reasons, each once, with the newest places and no records', async () => {
   const { code, stdout, stderr } = await deadLetters(['gs://state']);
   assert.equal(
     stdout,
@@ -58,11 +58,11 @@ test('counts the dead letters of a bucket by their reasons, each once, with the 
      gs://imports/a.ndjson#1 line 9, byte 800, 2026-11-23T10:00:00
 `,
   );
-  assert.equal(stderr, `gs://state/${MESSAGES}:2: no dead letter: it is no JSON\n`);
+  assert.equal(stderr, `gs://state/${MESSAGES}:2: not a dead letter: it is not JSON\n`);
   assert.equal(code, 0);
 });
 
-test('shows those of one prefix, and the records when asked to', async () => {
+test('dead-letters shows those of one prefix, and the records if asked to', async () => {
   const { stdout } = await deadLetters(['--records', 'gs://state/dead-letters/objects/imports/a.ndjson/'], {
     showsRecords: true,
   });
@@ -70,7 +70,7 @@ test('shows those of one prefix, and the records when asked to', async () => {
   assert.match(stdout, new RegExp(`line 9, byte 800, .*\\n +{"event":"test".*${MARKER}-1`));
 });
 
-test('prints one JSON object for programs', async () => {
+test('dead-letters prints one JSON object for programs', async () => {
   const { stdout } = await deadLetters(['--json', 'gs://state']);
   const { reasons, ...counts } = JSON.parse(stdout);
   assert.deepEqual(counts, { letters: 6, repeated: 1, truncated: 1, unreadable: 1, files: 3 });
@@ -88,16 +88,16 @@ test('prints one JSON object for programs', async () => {
   });
 });
 
-test('reads folders and files without asking for credentials, and says when there is nothing', async () => {
+test('dead-letters reads folders and files without credentials, and says if there are none', async () => {
   const env = { GOOGLE_APPLICATION_CREDENTIALS: '/nonexistent' };
   await mkdir(join(site.folder, 'copy/deep'), { recursive: true });
   assert.equal((await deadLetters(['copy'], { env })).stdout, '0 dead letters in 0 files\n');
   await writeFile(join(site.folder, `copy/deep/${UUID}.ndjson`), letterLine({}));
-  await writeFile(join(site.folder, 'copy/events.ndjson'), 'no dead letters\n');
+  await writeFile(join(site.folder, 'copy/events.ndjson'), 'not dead letters\n');
   assert.match((await deadLetters(['copy'], { env })).stdout, /^1 dead letter in 1 file\n/);
 });
 
-test('refuses what it does not understand', async () => {
+test('dead-letters refuses what it does not understand', async () => {
   const { code, stderr } = await deadLetters(['--newest', 'gs://state']);
   assert.match(stderr, /^Unknown option '--newest'. Options are --records, --json, --help\n$/);
   assert.equal(code, 2);

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { noCounts } from '../../functions/core/block.ts';
-import { type Checkpoint, noProgress } from '../../functions/storage/checkpoint.ts';
+import { type Checkpoint, formatCheckpoint, noProgress } from '../../functions/storage/checkpoint.ts';
 import { checkpointName, objectDeadLetterName } from '../../functions/storage/names.ts';
 import { letterLine, runCommand, type Site, startSite } from '../support/operating.ts';
 
 const UUID = '00000000-0000-4000-8000-000000000000';
-const NAMES = { plain: 'a.ndjson', odd: 'folder/50% é 🎉 #7/x.ndjson', long: `${'long/'.repeat(200)}x.ndjson` };
+const NAMES = {
+  'a plain': 'a.ndjson',
+  'an odd': 'folder/50% é 🎉 #7/x.ndjson',
+  'a long': `${'long/'.repeat(200)}x.ndjson`,
+};
 
 let site: Site;
 before(async () => {
@@ -24,25 +28,30 @@ async function upload(object: string): Promise<string> {
 }
 
 async function writeCheckpoint(object: string, generation: string, fields: Partial<Checkpoint>): Promise<void> {
-  const checkpoint = {
-    version: 1,
+  const checkpoint: Checkpoint = {
     state: 'running',
     holder: UUID,
     leaseExpiresAt: null,
     takeovers: 0,
+    fruitless: 0,
+    lastError: null,
     ...noProgress(),
+    ...fields,
   };
+  await writeText(object, generation, formatCheckpoint(checkpoint), checkpoint.state);
+}
+
+async function writeText(object: string, generation: string, text: string, state = 'running'): Promise<void> {
   const name = checkpointName({ bucket: 'imports', object, generation });
-  const metadata = { metadata: { state: fields.state ?? 'running' } };
-  await site.state.file(name).save(JSON.stringify({ ...checkpoint, ...fields }), { resumable: false, metadata });
+  await site.state.file(name).save(text, { resumable: false, metadata: { metadata: { state } } });
 }
 
 for (const [kind, object] of Object.entries(NAMES)) {
-  test(`says of an object with a ${kind} name that it is done, with its counts and dead letters`, async () => {
+  test(`status says of an object with ${kind} name that it is done, with its counts and dead letters`, async () => {
     const generation = await upload(object);
     assert.match((await status(`gs://imports/${object}`)).stdout, /not seen yet: .*\n?.*npm run backfill/);
     const counts = { read: 3, expanded: 0, imported: 1, rejected: 1, dropped: 1 };
-    await writeCheckpoint(object, generation, { state: 'done', offset: 1_000, line: 4, counts });
+    await writeCheckpoint(object, generation, { state: 'done', ...progressTo(1_000, 4), counts });
     const source = { bucket: 'imports', object, generation, line: 2, offset: 10 };
     const name = objectDeadLetterName(source, 10, UUID);
     await site.state.file(name).save(letterLine({ source }), { resumable: false });
@@ -57,9 +66,15 @@ for (const [kind, object] of Object.entries(NAMES)) {
 }
 
 const hour = 3_600_000;
-const progress = { offset: 400, line: 5, format: 'ndjson', gzip: false } as const;
+const progress = progressTo(400, 5);
+
+/** Progress of a JSON object that is not compressed. */
+function progressTo(offset: number, line: number): Pick<Checkpoint, 'format' | 'compression' | 'position'> {
+  return { format: 'json', compression: [], position: { offset, line, checksum: 0 } };
+}
+
 const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: RegExp }> = {
-  'held by whom, and how far it has come': {
+  'who holds it, and how far it has come': {
     fields: () => ({ ...progress, leaseExpiresAt: new Date(Date.now() + hour).toISOString() }),
     expected: /running: up to byte 400, line 5, 40% of 1,000 is settled; held by 00000000-.* until 2\S+\.\n/,
   },
@@ -67,9 +82,22 @@ const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: Reg
     fields: () => ({ ...progress, leaseExpiresAt: new Date(Date.now() - hour).toISOString(), takeovers: 2 }),
     expected: /which is over: the next delivery takes over\. Leases that expired without movement: 2\.\n/,
   },
-  'that nobody holds it, and no part of compressed content': {
-    fields: () => ({ ...progress, gzip: true }),
-    expected: /up to byte 400, line 5 of the decompressed content is settled; nobody holds it/,
+  'that it waits for redelivery, and no percentage if it is compressed': {
+    fields: () => ({ ...progress, compression: ['gzip'] }),
+    expected: /up to byte 400, line 5 of the decompressed content is settled; waiting for redelivery\.\n/,
+  },
+  'what the last invocations failed with': {
+    fields: () => ({
+      ...progress,
+      lastError: {
+        code: 'request_refused',
+        message: 'a\nb',
+        time: '2026-11-23T12:00:00Z',
+        since: '2026-11-23T10:00:00Z',
+      },
+    }),
+    expected:
+      /waiting for redelivery\.\n(.*\n)+\nThe last invocation failed, as all have since 2026-11-23T10:00:00Z: request_refused: a.{1,6}b\n/,
   },
   'that it is gone': {
     fields: () => ({ state: 'gone' }),
@@ -77,7 +105,7 @@ const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: Reg
   },
 };
 for (const [name, { fields, expected }] of Object.entries(RUNNING)) {
-  test(`says of one that is not done ${name}`, async () => {
+  test(`status says of an object that is not done ${name}`, async () => {
     await writeCheckpoint('running', await upload('running'), { counts: noCounts(), ...fields() });
     const { code, stdout } = await status('gs://imports/running');
     assert.match(stdout, expected);
@@ -85,7 +113,7 @@ for (const [name, { fields, expected }] of Object.entries(RUNNING)) {
   });
 }
 
-test('tells generations apart, and names the others', async () => {
+test('status distinguishes generations, and names the others', async () => {
   const older = await upload('twice');
   await writeCheckpoint('twice', older, { state: 'done' });
   await writeCheckpoint('twice/below', '12', { state: 'done' });
@@ -101,7 +129,7 @@ test('tells generations apart, and names the others', async () => {
   assert.equal(asked.code, 0);
 });
 
-test('takes the state bucket from the command line, and says what is missing or wrong', async () => {
+test('status takes the state bucket from the command line, and says what is missing or wrong', async () => {
   const { STATE_BUCKET: _, ...env } = site.env;
   const run = (...args: string[]) => runCommand('status', args, { env, cwd: site.folder });
   const nowhere = await run('gs://imports/nowhere');
@@ -114,9 +142,24 @@ test('takes the state bucket from the command line, and says what is missing or 
   assert.equal((await run('--state', 'state', 'imports/nowhere')).code, 2);
 });
 
-test('says of a checkpoint of a later version that it cannot be used', async () => {
-  await writeCheckpoint('later', await upload('later'), { version: 2 as 1 });
+test('status says how far the previous release has come', async () => {
+  const counts = '{"read":6,"expanded":0,"imported":6,"rejected":0,"dropped":0}';
+  const place = '"format":"array","gzip":false,"offset":400,"line":5,"checksum":4294967295';
+  const text = `{"version":1,"state":"running","holder":"h","leaseExpiresAt":null,${place},"counts":${counts},"takeovers":1}`;
+  await writeText('previous', await upload('previous'), text);
+  const { code, stdout } = await status('gs://imports/previous');
+  assert.match(
+    stdout,
+    /running: up to byte 400, line 5, 40% of 1,000 is settled; waiting for redelivery\. Leases .*: 1\.\n/,
+  );
+  assert.match(stdout, /\n {2}read 6 {3}imported 6 {3}rejected 0 {3}dropped 0\n/);
+  assert.doesNotMatch(stdout, /The last invocation failed/);
+  assert.equal(code, 1);
+});
+
+test('status says that a checkpoint of a later version cannot be used', async () => {
+  await writeText('later', await upload('later'), '{"version":3}');
   const { code, stderr } = await status('gs://imports/later');
-  assert.match(stderr, /its version is 2, and this code knows 1/);
+  assert.match(stderr, /its version is 3, and this code knows 1 and 2/);
   assert.equal(code, 1);
 });

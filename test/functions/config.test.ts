@@ -38,7 +38,7 @@ const coreDefaults = {
   storageEndpoint: undefined,
 };
 
-/** The faults of an environment, none where it is usable. */
+/** The problems of an environment; none if it is usable. */
 function problemsOf(read: (env: Environment) => unknown, env: Environment): readonly string[] {
   try {
     read(env);
@@ -50,15 +50,16 @@ function problemsOf(read: (env: Environment) => unknown, env: Environment): read
   }
 }
 
-/** The variables that are named as faulty. */
+/** The variables that the problems name. */
 function faultyOf(read: (env: Environment) => unknown, env: Environment): string[] {
   return problemsOf(read, env).map((problem) => problem.split(' ')[0]!);
 }
 
 describe('the defaults', () => {
-  test('are those of the core', () => assert.deepEqual(readCoreConfig(account), coreDefaults));
+  test('the defaults of the core are the documented ones', () =>
+    assert.deepEqual(readCoreConfig(account), coreDefaults));
 
-  test('are those of importObject', () => {
+  test('the defaults of importObject are the documented ones', () => {
     assert.deepEqual(readImportObjectConfig(object), {
       ...coreDefaults,
       stateBucket: 'state-bucket',
@@ -70,7 +71,7 @@ describe('the defaults', () => {
     });
   });
 
-  test('are those of drainSubscription', () => {
+  test('the defaults of drainSubscription are the documented ones', () => {
     assert.deepEqual(readDrainSubscriptionConfig(drain), {
       ...coreDefaults,
       stateBucket: 'state-bucket',
@@ -80,7 +81,7 @@ describe('the defaults', () => {
     });
   });
 
-  test('hold for variables that are empty or blank', () => {
+  test('the defaults apply to variables that are empty or blank', () => {
     const names = [
       'MIXPANEL_REGION',
       'IMPORT_MAX_CONCURRENCY',
@@ -151,7 +152,7 @@ const values: { name: string; env: string; expected: Record<string, unknown> }[]
 
 describe('a variable', () => {
   for (const { name, env, expected } of values) {
-    test(`${name} of ${JSON.stringify(env)} is taken`, () => {
+    test(`${name} can be ${JSON.stringify(env)}`, () => {
       assert.deepEqual(readAll({ [name]: env }), { ...readAll({}), ...expected });
     });
   }
@@ -168,7 +169,7 @@ describe('a variable', () => {
     ['DRAIN_IDLE_SECONDS', 0, 500],
   ];
   for (const [name, min, max] of ranges) {
-    test(`${name} is a whole number from ${min} to ${max}`, () => {
+    test(`${name} must be a whole number from ${min} to ${max}`, () => {
       for (const good of [min, max]) assert.deepEqual(faultyOf(readAll, { [name]: `${good}` }), []);
       const bad = [
         `${min - 1}`,
@@ -226,7 +227,7 @@ describe('a variable', () => {
     },
   ];
   for (const { name, bad } of invalid) {
-    test(`${name} is refused where it is not what is allowed`, () => {
+    test(`${name} is refused if its value is not allowed`, () => {
       for (const value of bad) assert.ok(faultyOf(readAll, { [name]: value }).includes(name), value);
     });
   }
@@ -237,12 +238,12 @@ describe('a variable', () => {
     ['STATE_BUCKET', readDrainSubscriptionConfig, drain],
     ['EVENT_SUBSCRIPTION', readDrainSubscriptionConfig, drain],
   ] as const) {
-    test(`${name} is required in ${read.name}`, () => {
+    test(`${name} is required by ${read.name}`, () => {
       for (const value of [undefined, '', ' ']) assert.deepEqual(faultyOf(read, { ...env, [name]: value }), [name]);
     });
   }
 
-  test('of another function is not looked at', () => {
+  test('variables of another function are not checked', () => {
     assert.deepEqual(
       problemsOf(readImportObjectConfig, { ...object, EVENT_SUBSCRIPTION: '?', DRAIN_IDLE_SECONDS: '?' }),
       [],
@@ -256,7 +257,7 @@ describe('a variable', () => {
 });
 
 describe('credentials', () => {
-  test('are a project token as the user name with an empty password', () => {
+  test('a project token is the user name, with an empty password', () => {
     for (const projectId of [undefined, '42']) {
       const { mixpanel } = readCoreConfig({ MIXPANEL_PROJECT_TOKEN: 'token', MIXPANEL_PROJECT_ID: projectId });
       assert.deepEqual({ ...mixpanel }, { ...coreDefaults.mixpanel, projectId, username: 'token', password: '' });
@@ -288,7 +289,7 @@ describe('credentials', () => {
     },
   ];
   for (const { name, env, faulty } of cases) {
-    test(`are refused where they ${name}`, () => assert.deepEqual(faultyOf(readCoreConfig, env), faulty));
+    test(`credentials are refused if they ${name}`, () => assert.deepEqual(faultyOf(readCoreConfig, env), faulty));
   }
 });
 
@@ -305,7 +306,7 @@ describe('the deadline', () => {
     { deadline: '1', timeout: '559001', isGood: false },
   ];
   for (const { deadline, timeout, isGood } of cases) {
-    test(`of ${deadline} s with a time-out of ${timeout} ms ${isGood ? 'leaves' : 'does not leave'} 20 of 580 s`, () => {
+    test(`a deadline of ${deadline} s with a time-out of ${timeout} ms ${isGood ? 'leaves' : 'does not leave'} 20 of 580 s`, () => {
       const env = { IMPORT_DEADLINE_SECONDS: deadline, IMPORT_REQUEST_TIMEOUT_MS: timeout };
       const expected = isGood ? [] : ['IMPORT_DEADLINE_SECONDS'];
       assert.deepEqual(faultyOf(readImportObjectConfig, { ...object, ...env }), expected);
@@ -313,12 +314,12 @@ describe('the deadline', () => {
     });
   }
 
-  test('does not bind what runs in a terminal', () => {
+  test('a time-out is not limited by the deadline in a terminal', () => {
     assert.deepEqual(problemsOf(readCoreConfig, { ...account, IMPORT_REQUEST_TIMEOUT_MS: '600000' }), []);
   });
 });
 
-describe('the faults', () => {
+describe('the problems', () => {
   const marks = (name: string) => `swordfish-${name}`;
   const all = [
     'MIXPANEL_REGION',
@@ -338,7 +339,7 @@ describe('the faults', () => {
     'INSERT_ID',
     'STORAGE_API_ENDPOINT',
   ];
-  // Upper case, blanks: no bucket has such a name.
+  // Upper case, blanks: not valid in the name of a bucket.
   const env: Environment = Object.fromEntries(all.map((name) => [name, `${marks(name)} ?`]));
   const secrets = {
     MIXPANEL_PROJECT_TOKEN: marks('token'),
@@ -346,12 +347,12 @@ describe('the faults', () => {
     MIXPANEL_SERVICE_ACCOUNT_SECRET: marks('secret'),
   };
 
-  test('are told all at once, each variable once', () => {
+  test('all problems are reported together, each variable once', () => {
     const faulty = faultyOf(readImportObjectConfig, { ...env, ...secrets });
     assert.deepEqual([...faulty].sort(), [...all, 'MIXPANEL_PROJECT_TOKEN'].sort());
   });
 
-  test('echo no value', () => {
+  test('problems never contain a value', () => {
     for (const read of [readCoreConfig, readImportObjectConfig, readDrainSubscriptionConfig]) {
       const subscription = { EVENT_SUBSCRIPTION: marks('EVENT_SUBSCRIPTION'), DRAIN_IDLE_SECONDS: marks('idle') };
       assert.throws(
@@ -369,12 +370,17 @@ describe('the target', () => {
     { name: '--target X', args: ['node', 'ff', '--target', 'drainSubscription'], expected: 'drainSubscription' },
     { name: '--target=X', args: ['node', 'ff', '--target=importObject', '--port=1'], expected: 'importObject' },
     {
-      name: '--target before FUNCTION_TARGET, as in the framework',
+      name: '--target, which precedes FUNCTION_TARGET as in the framework',
       env: { FUNCTION_TARGET: 'importObject' },
       args: ['--target=drainSubscription'],
       expected: 'drainSubscription',
     },
-    { name: 'no --targets', env: { FUNCTION_TARGET: 'importObject' }, args: ['--targets=x'], expected: 'importObject' },
+    {
+      name: 'FUNCTION_TARGET and not by --targets',
+      env: { FUNCTION_TARGET: 'importObject' },
+      args: ['--targets=x'],
+      expected: 'importObject',
+    },
     { name: 'nothing', args: [], expected: undefined },
     { name: 'an empty value', env: { FUNCTION_TARGET: '' }, args: [], expected: undefined },
     {
@@ -393,7 +399,7 @@ describe('the target', () => {
     { name: 'another function', args: ['--target', 'swordfish'], expected: undefined },
   ];
   for (const { name, env = {}, args, expected } of cases) {
-    test(`is ${expected ?? 'refused'} with ${name} (${args.join(' ')})`, () => {
+    test(`the target is ${expected ?? 'refused'} if it is given by ${name} (${args.join(' ')})`, () => {
       if (expected !== undefined) return assert.equal(readTarget(env, args), expected);
       assert.throws(
         () => readTarget(env, args),

@@ -14,8 +14,8 @@ function pushed(data: unknown, more: object = { attributes }): CloudEvent {
 }
 
 const found: { name: string; cloudEvent: CloudEvent; expected: object }[] = [
-  { name: 'a CloudEvent of a finalized object', cloudEvent: { type: FINALIZED, data: resource }, expected: object },
-  { name: 'a pushed notification', cloudEvent: pushed(resource), expected: object },
+  { name: 'the type of a finalized object', cloudEvent: { type: FINALIZED, data: resource }, expected: object },
+  { name: 'the envelope of a push', cloudEvent: pushed(resource), expected: object },
   {
     name: 'a number for the generation, as long as a double carries it',
     cloudEvent: pushed({ ...resource, generation: 1_700_000_000_000_001 }),
@@ -40,7 +40,7 @@ const problems: { name: string; cloudEvent: unknown; problem: RegExp }[] = [
     problem: /type/,
   },
   { name: 'null for a type', cloudEvent: { type: null, data: resource }, problem: /type/ },
-  { name: 'nothing at all', cloudEvent: {}, problem: /eventType/ },
+  { name: 'no fields at all', cloudEvent: {}, problem: /eventType/ },
   { name: 'an unfinished envelope', cloudEvent: { type: PUBLISHED }, problem: /eventType/ },
   { name: 'text for an envelope', cloudEvent: { type: PUBLISHED, data: 'text' }, problem: /eventType/ },
   { name: 'null for a message', cloudEvent: { type: PUBLISHED, data: { message: null } }, problem: /eventType/ },
@@ -55,8 +55,8 @@ const problems: { name: string; cloudEvent: unknown; problem: RegExp }[] = [
   { name: 'no data', cloudEvent: pushed('', { attributes, data: undefined }), problem: /no data/ },
   { name: 'a number for data', cloudEvent: pushed('', { attributes, data: 5 }), problem: /no data/ },
   { name: 'empty data', cloudEvent: pushed(''), problem: /no JSON/ },
-  { name: 'data that are no base64', cloudEvent: pushed('%%%'), problem: /no JSON/ },
-  { name: 'data that are no JSON', cloudEvent: pushed(Buffer.from('{').toString('base64')), problem: /no JSON/ },
+  { name: 'data that are not base64', cloudEvent: pushed('%%%'), problem: /no JSON/ },
+  { name: 'data that are not JSON', cloudEvent: pushed(Buffer.from('{').toString('base64')), problem: /no JSON/ },
   { name: 'null for a resource', cloudEvent: pushed(null), problem: /bucket/ },
   { name: 'a number for a resource', cloudEvent: pushed(5), problem: /bucket/ },
   { name: 'a list for a resource', cloudEvent: pushed([resource]), problem: /bucket/ },
@@ -103,24 +103,25 @@ const problems: { name: string; cloudEvent: unknown; problem: RegExp }[] = [
 
 describe('a notification', () => {
   for (const { name, cloudEvent, expected } of found) {
-    test(`is read with ${name}`, () => assert.deepEqual(readNotification(cloudEvent), { object: expected }));
+    test(`a notification with ${name} is read`, () =>
+      assert.deepEqual(readNotification(cloudEvent), { object: expected }));
   }
 
-  test('is read back as it is published', () => {
+  test('a notification is read back as it is published', () => {
     const { data, attributes: published } = notificationOf(object);
     const cloudEvent = pushed(data.toString('base64'), { attributes: published });
     assert.deepEqual(readNotification(cloudEvent), { object });
   });
 
   for (const { name, cloudEvent, problem } of problems) {
-    test(`is none with ${name}, and says so without throwing`, () => {
+    test(`a CloudEvent with ${name} is refused as not a notification, without an exception`, () => {
       const read = readNotification(cloudEvent as CloudEvent);
       assert.ok('problem' in read);
       assert.match(read.problem, problem);
     });
   }
 
-  test('that is none is told by its own id, or by that of its message', () => {
+  test('a CloudEvent that is not a notification is identified by its own id, or by that of its message', () => {
     const read = (cloudEvent: CloudEvent) => {
       const it = readNotification(cloudEvent);
       return 'problem' in it ? it.id : undefined;

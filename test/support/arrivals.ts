@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type Checkpoint, parseCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
 import { assertNothingLeaked, eventJson, type LogLine, type TestCloud } from './serving.ts';
 
@@ -53,11 +54,13 @@ export async function deliveredAll(cloud: TestCloud): Promise<number[]> {
 }
 
 /** The checkpoint of the one generation that an object had. */
-export async function checkpointOf(cloud: TestCloud, object: string): Promise<Record<string, unknown>> {
+export async function checkpointOf(cloud: TestCloud, object: string): Promise<Checkpoint> {
   const bucket = cloud.storageClient.bucket(NAMES.stateBucket);
   const [files] = await bucket.getFiles({ prefix: `checkpoints/${NAMES.importBucket}/${object}/` });
   assert.equal(files.length, 1);
-  return JSON.parse(String(await files[0]!.download()));
+  const checkpoint = parseCheckpoint(String(await files[0]!.download()));
+  assert.ok(typeof checkpoint === 'object', String(checkpoint));
+  return checkpoint;
 }
 
 /** Fails unless the checkpoint says that all of the object is done, with these accounts. */

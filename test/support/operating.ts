@@ -13,7 +13,7 @@ import { type StorageServer, startStorage } from '../../local-cloud/storage/serv
 
 process.env.METADATA_SERVER_DETECTION = 'none';
 
-/** Stands in every event and in every credential, and must stand in nothing that is printed. */
+/** Is in every event and in every credential, and must not be in anything that is printed. */
 export const MARKER = 'quetzalcoatl';
 
 /** Where the commands are run. */
@@ -61,7 +61,7 @@ export async function startSite(): Promise<Site> {
   };
 }
 
-/** What a command printed, and its exit code; null where it was killed. */
+/** What a command printed, and its exit code; null if it was killed. */
 export interface Ended {
   code: number | null;
   stdout: string;
@@ -73,7 +73,7 @@ export interface CommandOptions {
   env: Record<string, string>;
   cwd: string;
   onStart?: (child: ChildProcess) => void;
-  /** Whether records may be printed. */
+  /** Whether it can print records. */
   showsRecords?: boolean;
 }
 

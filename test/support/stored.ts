@@ -16,10 +16,10 @@ import {
   startStorage,
 } from '../../local-cloud/storage/server.ts';
 
-/** A bucket and the server behind it. */
+/** A bucket and its server. */
 export interface Stored {
   server: StorageServer;
-  /** Of a client that does not try again by itself. */
+  /** Of a client that does not retry by itself. */
   bucket: Bucket;
   /** The requests so far. */
   requests: StorageRequest[];

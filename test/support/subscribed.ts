@@ -9,12 +9,12 @@ const TOPIC = 'projects/p/topics/events';
 /** The subscription of these tests. */
 export const SUBSCRIPTION = 'projects/p/subscriptions/events';
 
-/** A subscription, and the server behind it. */
+/** A subscription and its server. */
 export interface Subscribed {
   server: PubSubServer;
   subscriber: v1.SubscriberClient;
-  /** Publishes so many messages, whose data are their numbers. */
-  publish(count: number): void;
+  /** Publishes so many messages, whose data are their numbers unless a message is given. */
+  publish(count: number, message?: { data: Buffer | string; attributes?: Record<string, string> }): void;
   /** Messages that are waiting, handed out and acknowledged. */
   backlog(): { waiting: number; outstanding: number; acked: number };
   /** Calls of a method so far. */
@@ -50,8 +50,8 @@ export async function startSubscribed(t: TestContext): Promise<Subscribed> {
   return {
     server,
     subscriber,
-    publish(count) {
-      for (let number = 0; number < count; number++) server.publish(TOPIC, { data: String(number) });
+    publish(count, message) {
+      for (let number = 0; number < count; number++) server.publish(TOPIC, message ?? { data: String(number) });
     },
     backlog() {
       const { waiting, outstanding, acked } = server.backlog(SUBSCRIPTION);

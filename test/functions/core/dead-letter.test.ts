@@ -6,12 +6,12 @@ import { parse } from '../../support/parsing.ts';
 
 const rejectedAt = new Date('2026-11-23T01:02:03.456Z');
 const reason = { field: 'properties.time', message: "'properties.time' is invalid" };
-const source = { bucket: 'b', object: 'o', generation: '1', line: 7, offset: 812 };
-const start = `{"reason":${JSON.stringify(reason)},"source":${JSON.stringify(source)},`;
+const location = { bucket: 'b', object: 'o', generation: '1', line: 7, offset: 812 };
+const start = `{"reason":${JSON.stringify(reason)},"source":${JSON.stringify(location)},`;
 const at = '"rejectedAt":"2026-11-23T01:02:03.456Z"';
 
 function rejection(record: Buffer, more: Partial<Rejection> = {}): Rejection {
-  return { reason, source, insertId: 'id', record, bytes: record.length, ...more };
+  return { reason, location, insertId: 'id', record, bytes: record.length, through: undefined, ...more };
 }
 
 const cases: { name: string; rejection: Rejection; expected: string }[] = [
@@ -21,7 +21,7 @@ const cases: { name: string; rejection: Rejection; expected: string }[] = [
     expected: `${start}"insertId":"id",${at},"record":"{\\"event\\":\\"ä\\\\n\\"}"}\n`,
   },
   {
-    name: 'line ends in a record, which remain its own',
+    name: 'line ends in a record as escapes',
     rejection: rejection(Buffer.from('{\r\n}')),
     expected: `${start}"insertId":"id",${at},"record":"{\\r\\n}"}\n`,
   },
@@ -36,7 +36,7 @@ const cases: { name: string; rejection: Rejection; expected: string }[] = [
     expected: `${start}"insertId":"id",${at},"record":"\ufeff\\u0000"}\n`,
   },
   {
-    name: 'no valid UTF-8 as base64',
+    name: 'a record that is not valid UTF-8 as base64',
     rejection: rejection(Buffer.from([0x7b, 0xff, 0x7d])),
     expected: `${start}"insertId":"id",${at},"recordBase64":"e/99"}\n`,
   },
@@ -46,34 +46,44 @@ const cases: { name: string; rejection: Rejection; expected: string }[] = [
     expected: `${start}${at},"record":"{\\"a","truncated":true,"bytes":1000001}\n`,
   },
   {
-    name: 'the beginning, no valid UTF-8, of a record that is not held whole',
+    name: 'the beginning of a record that is neither held whole nor valid UTF-8',
     rejection: rejection(Buffer.from([0xff]), { insertId: undefined, bytes: 2 }),
     expected: `${start}${at},"recordBase64":"/w==","truncated":true,"bytes":2}\n`,
   },
   {
-    name: 'which of several events it was',
-    rejection: rejection(Buffer.from('{}'), { source: { ...source, event: 0 } }),
+    name: 'the index of one of several events',
+    rejection: rejection(Buffer.from('{}'), { location: { ...location, event: 0 } }),
     expected: `{"reason":${JSON.stringify(reason)},"source":{"bucket":"b","object":"o","generation":"1","line":7,"offset":812,"event":0},"insertId":"id",${at},"record":"{}"}\n`,
   },
   {
     name: 'a message as the source',
     rejection: rejection(Buffer.from('{}'), {
-      source: { subscription: 's', messageId: 'm', publishTime: 't', index: 0 },
+      location: { subscription: 's', messageId: 'm', publishTime: 't', index: 0 },
     }),
     expected: `{"reason":${JSON.stringify(reason)},"source":{"subscription":"s","messageId":"m","publishTime":"t","index":0},"insertId":"id",${at},"record":"{}"}\n`,
+  },
+  {
+    name: 'the metadata of an object',
+    rejection: rejection(Buffer.from('{}'), { location: { ...location, metadata: { plan: 'x\n' } } }),
+    expected: `{"reason":${JSON.stringify(reason)},"source":{"bucket":"b","object":"o","generation":"1","line":7,"offset":812,"metadata":{"plan":"x\\n"}},"insertId":"id",${at},"record":"{}"}\n`,
+  },
+  {
+    name: 'what the record passes before it is sent',
+    rejection: rejection(Buffer.from('{}'), { through: ['mapping', 'transform'] }),
+    expected: `${start}"through":["mapping","transform"],"insertId":"id",${at},"record":"{}"}\n`,
   },
 ];
 
 describe('a dead letter', () => {
   for (const { name, rejection: input, expected } of cases) {
-    test(`holds ${name}, on one line`, () => {
+    test(`a dead letter holds ${name}, on one line`, () => {
       const line = formatDeadLetter(input, rejectedAt);
       assert.equal(line, expected);
       assert.equal(line.indexOf('\n'), line.length - 1);
     });
   }
 
-  test('gives back the very bytes of any record that is held whole', () => {
+  test('a dead letter gives back the very bytes of any record that is held whole', () => {
     for (const bytes of [
       Buffer.from('{"a":"\u2028\ud83d\ude00"}'),
       Buffer.from([0xc3, 0x28]),
@@ -85,7 +95,17 @@ describe('a dead letter', () => {
     }
   });
 
-  test('of a record that is too large holds its beginning in whole characters, and its length', () => {
+  for (const isMapped of [false, true]) {
+    const kind = isMapped ? 'mapped' : 'verbatim';
+    test(`a dead letter of a ${kind} source ${isMapped ? 'names the transform' : 'does not name a transform'}`, () => {
+      const { rejections } = parse(Buffer.from('{"event":"a","properties":{}}\n5\n'), { isMapped });
+      const letter = JSON.parse(formatDeadLetter(rejections[0]!, rejectedAt));
+      assert.equal(letter.record, '5');
+      assert.deepEqual(letter.through, isMapped ? ['transform'] : undefined);
+    });
+  }
+
+  test('a dead letter of a record that is too large holds its beginning in whole characters, and its length', () => {
     const large = Buffer.from(`{"event":"a","properties":{"x":"${'€'.repeat(400_000)}"}}`);
     const { rejections } = parse(Buffer.concat([large, Buffer.from('\n{"event":"b","properties":{}}\n')]));
     const letter = JSON.parse(formatDeadLetter(rejections[0]!, rejectedAt));

@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { type Block, noCounts, type Place, START } from '../../../functions/core/block.ts';
+import { type Block, type Location, noCounts, type Position, START } from '../../../functions/core/block.ts';
 import { ImportError } from '../../../functions/core/errors.ts';
-import type { MixpanelEvent } from '../../../functions/core/event.ts';
-import { RecordParser } from '../../../functions/core/formats/json/parser.ts';
-import { recordBlocks } from '../../../functions/core/formats/read-blocks.ts';
-import { insertIdByContent } from '../../../functions/core/insert-id.ts';
+import type { MixpanelEvent, Transform } from '../../../functions/core/event.ts';
+import { readBlocks } from '../../../functions/core/formats/read-blocks.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
 import { startRun } from '../../../functions/core/run.ts';
 import type { Fault } from '../../../local-cloud/mixpanel/server.ts';
-import { objectOrigin } from '../../support/parsing.ts';
+import { contextOf } from '../../support/parsing.ts';
 import {
   blocksOf,
   chunksOf,
@@ -20,6 +19,7 @@ import {
   eventText,
   type Pipeline,
   pieces,
+  sourceWith,
   startPipeline,
 } from '../../support/pipeline.ts';
 
@@ -63,8 +63,8 @@ function controlled() {
   return source;
 }
 
-async function blocksIn(content: string, blockBytes?: number): Promise<Block[]> {
-  return (await Array.fromAsync(blocksOf(content, blockBytes))).flat();
+async function blocksIn(content: string, transform?: Transform): Promise<Block[]> {
+  return (await Array.fromAsync(blocksOf(content, { transform }))).flat();
 }
 
 function idsAt({ server }: Pipeline): string[] {
@@ -96,9 +96,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await pipeline.import(blocksOf(content)), true);
       assert.deepEqual(pipeline.counts, { read: 8, expanded: 0, imported: 3, rejected: 5, dropped: 0 });
       assert.deepEqual(pipeline.ledger.counts, pipeline.counts);
-      assert.deepEqual(pipeline.ledger.position, { offset: Buffer.byteLength(content), line: 8, checksum: 0 });
+      const end = { offset: Buffer.byteLength(content), line: 8, checksum: crc32(content) };
+      assert.deepEqual(pipeline.ledger.position, end);
       assert.deepEqual(sorted(idsAt(pipeline)), ['a', 'c', 'e']);
-      const rejected = pipeline.rejections.map(({ source, reason }) => ['line' in source && source.line, reason.field]);
+      const rejected = pipeline.rejections.map(({ location, reason }) => [lineOf(location), reason.field]);
       assert.deepEqual(
         rejected.sort(([a], [b]) => Number(a) - Number(b)),
         [
@@ -109,8 +110,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
           [7, 'properties.$insert_id'],
         ],
       );
-      for (const { source, record } of pipeline.rejections) {
-        assert.equal(record.toString(), content.split('\n')[Number('line' in source && source.line) - 1]);
+      for (const { location, record } of pipeline.rejections) {
+        assert.equal(record.toString(), content.split('\n')[lineOf(location) - 1]);
       }
     });
 
@@ -119,24 +120,24 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         sender: { maxEvents: 2, maxBytes: 10_000_000 },
         import: { maxConcurrency: 1 },
       });
-      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
-      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000)), true);
+      const lines = Array.from({ length: 60 }, (_, index) => textOf(index % 3 === 0 ? 'refused' : 'good', index));
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), { blockBytes: 1_000 })), true);
       assert.ok(pipeline.settled.length > 3, 'there is a next block');
       assert.equal(pipeline.rejections.length, 20);
-      for (const { source, record } of pipeline.rejections) {
-        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      for (const { location, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[lineOf(location) - 1]);
       }
     });
 
     test('that a transform gets and Mixpanel refuses once the next blocks were read', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 1_000, maxBytes: 10_000_000 } });
-      const lines = Array.from({ length: 60 }, (_, index) => lineOf(index % 3 === 0 ? 'refused' : 'good', index));
+      const lines = Array.from({ length: 60 }, (_, index) => textOf(index % 3 === 0 ? 'refused' : 'good', index));
       const transform = ({ event, properties }: MixpanelEvent) => ({ event, properties });
-      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), 1_000, true), startRun(), { transform }), true);
+      assert.equal(await pipeline.import(blocksOf(lines.join('\n'), { blockBytes: 1_000, transform })), true);
       assert.ok(pipeline.settled.length > 3, 'there is a next block');
       assert.equal(pipeline.rejections.length, 20);
-      for (const { source, record } of pipeline.rejections) {
-        assert.equal(record.toString(), lines[Number('line' in source && source.line) - 1]);
+      for (const { location, record } of pipeline.rejections) {
+        assert.equal(record.toString(), lines[lineOf(location) - 1]);
       }
     });
 
@@ -157,8 +158,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const kinds = ['none', 'one', 'three', 'half bad', 'other', 'none', 'three'];
       const content = kinds.map((kind, index) => `${eventText(`id-${index}`, { kind })}\n`).join('');
       const run = startRun();
-      const blocks = blocksOf(`no event\n${content}`, undefined, true);
-      assert.equal(await pipeline.import(blocks, run, { transform }), true);
+      const blocks = blocksOf(`no event\n${content}`, { transform });
+      assert.equal(await pipeline.import(blocks, run), true);
       assert.deepEqual(pipeline.counts, { read: 8, expanded: 5, imported: 8, rejected: 3, dropped: 2 });
       assert.deepEqual(sorted(pipeline.server.events().map(({ event }) => event)), [
         'e',
@@ -173,7 +174,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(new Set(idsAt(pipeline)).size, 8);
       assert.equal(run.stats.accepted, 8);
       const refused = pipeline.rejections.find(({ reason }) => reason.field === 'properties.time');
-      assert.equal(refused?.source.event, 1);
+      assert.equal(refused?.location.event, 1);
       assert.equal(refused?.record.toString(), content.split('\n')[3]);
     });
 
@@ -247,7 +248,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
           pipeline.server.reset();
           pipeline.server.fault = ({ sequence, events }) => answers[sequence]?.(events);
           Object.assign(pipeline.sender.limits, { maxEvents: 5, maxBytes: 2_000 });
-          const content = Buffer.from(kinds.map((kind, index) => `${lineOf(kind, index)}\n`).join(''));
+          const content = Buffer.from(kinds.map((kind, index) => `${textOf(kind, index)}\n`).join(''));
           const transform = ({ event, properties: { kind, ...properties } }: MixpanelEvent) => {
             if (kind === 'none') return null;
             return kind === 'two'
@@ -257,7 +258,6 @@ describe('importBlocks', { timeout: 40_000 }, () => {
                 ]
               : { event, properties };
           };
-          const more = isTransformed ? { ...limits, transform } : limits;
           const counts = noCounts();
           const rejected = new Set<number>();
           let position = START;
@@ -265,28 +265,29 @@ describe('importBlocks', { timeout: 40_000 }, () => {
             const deadlineMs = deadlines[round];
             const run = startRun(deadlineMs);
             const ledger = new Ledger(position);
-            const blocks = resumedBlocks(content, position, isTransformed);
-            const isComplete = await pipeline.import(
-              blocks,
-              run,
-              {
-                ...more,
-                unsettledBytes: () => ledger.aheadBytes,
+            const blocks = resumedBlocks(content, position, isTransformed ? transform : undefined);
+            const isComplete = await pipeline.import(blocks, run, {
+              ...limits,
+              settlement: {
+                get unsettledBytes() {
+                  return ledger.unsettledBytes;
+                },
+                open: (block) => ledger.open(block),
                 async settle(block) {
                   if (block.rejections.length > 0) await sleep(block.rejections.length % 3);
-                  for (const { source } of block.rejections) rejected.add(('line' in source && source.line) || 0);
+                  for (const { location } of block.rejections) rejected.add(lineOf(location));
                   ledger.settle(block);
                 },
+                flush() {},
               },
-              ledger,
-            );
+            });
             run.end();
             for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += ledger.counts[key];
             position = ledger.position;
             if (isComplete) break;
             assert.ok(deadlineMs !== undefined, 'only a deadline ends it before its end');
           }
-          const of = (kind: string) => kinds.filter((it) => it === kind).length;
+          const of = (kind: string) => kinds.filter((other) => other === kind).length;
           const [none, two] = isTransformed ? [of('none'), of('two')] : [0, 0];
           assert.deepEqual(counts, {
             read: kinds.length,
@@ -320,42 +321,78 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       server.on('request', () => server.received >= 16 && others.resolve());
       const run = startRun();
       const content = eventLines(20, 'id');
-      const result = pipeline.import(blocksOf(content, SMALL), run);
+      const result = pipeline.import(blocksOf(content, { blockBytes: SMALL }), run);
       await others.promise;
       const before = ledger.position.offset;
       assert.equal(await result, true);
       assert.ok(before < content.length / 4, 'the watermark did not move over what was not answered');
       assert.notDeepEqual(
-        settled.map(({ offset }) => offset),
-        settled.map(({ offset }) => offset).sort((a, b) => a - b),
+        settled.map(({ end }) => end.offset),
+        settled.map(({ end }) => end.offset).sort((a, b) => a - b),
       );
       assert.equal(ledger.position.offset, content.length);
       assert.deepEqual(ledger.counts, { ...noCounts(), read: 20, imported: 20 });
     });
 
-    test('a block once all batches are answered over which its events are spread', async (t) => {
+    test('a block is cut where batches end, and each part settles with its batch', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const { server, settled, ledger } = pipeline;
+      server.fault = ({ sequence }) => (sequence === 2 ? { delayMs: 60 } : undefined);
+      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id'))), true);
+      assert.equal(server.requests.length, 5);
+      assert.deepEqual(
+        settled.map(({ counts }) => counts),
+        Array(5).fill({ ...noCounts(), read: 2, imported: 2 }),
+      );
+      assert.deepEqual(ledger.counts, { ...noCounts(), read: 10, imported: 10 });
+    });
+
+    test('a message, which can only settle as a whole, settles once all of its batches are answered', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const { server, settled } = pipeline;
       server.fault = ({ sequence }) => (sequence === 2 ? { delayMs: 60 } : undefined);
       server.on('request', ({ sequence }) => {
         if (sequence !== 2) assert.equal(settled.length, 0);
       });
-      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id'))), true);
+      const [block] = await blocksIn(eventLines(10, 'id'));
+      const { positionAt: _, ...message } = block!;
+      const source = controlled();
+      source.give([message]);
+      source.end();
+      assert.equal(await pipeline.import(source), true);
       assert.equal(server.requests.length, 5);
       assert.equal(settled.length, 1);
+    });
+
+    test('a record whose events fill several batches is never cut apart', async (t) => {
+      const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
+      const transform: Transform = ({ event, properties: { $insert_id, ...properties } }) =>
+        $insert_id === 'id-1' ? Array(5).fill({ event, properties }) : { event, properties };
+      assert.equal(await pipeline.import(blocksOf(eventLines(4, 'id'), { transform })), true);
+      assert.deepEqual(pipeline.ledger.counts, { read: 4, expanded: 4, imported: 8, rejected: 0, dropped: 0 });
+      assert.equal(new Set(idsAt(pipeline)).size, 8);
+      assert.equal(
+        pipeline.settled.reduce((sum, { counts }) => sum + counts.read, 0),
+        4,
+      );
     });
 
     test('and awaits what settling takes, after it has told that nothing more comes', async (t) => {
       const pipeline = await startPipeline(t);
       const steps: string[] = [];
       const written = Promise.withResolvers<void>();
-      const isComplete = await pipeline.import(blocksOf('no event\n'), startRun(), {
-        settle: () => written.promise.then(() => void steps.push('settled')),
-        flush: () => {
-          steps.push('flush');
-          setTimeout(written.resolve, 20);
+      const isComplete = await pipeline.import(
+        blocksOf('no event\n'),
+        startRun(),
+        {},
+        {
+          settle: () => written.promise.then(() => void steps.push('settled')),
+          flush: () => {
+            steps.push('flush');
+            setTimeout(written.resolve, 20);
+          },
         },
-      });
+      );
       assert.equal(isComplete, true);
       assert.deepEqual(steps, ['flush', 'settled']);
     });
@@ -366,7 +403,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 10 });
       assert.equal(
-        await pipeline.import(blocksOf(eventLines(60, 'id'), SMALL), startRun(), { maxConcurrency: 3 }),
+        await pipeline.import(blocksOf(eventLines(60, 'id'), { blockBytes: SMALL }), startRun(), { maxConcurrency: 3 }),
         true,
       );
       assert.equal(pipeline.server.maxInFlight, 3);
@@ -377,7 +414,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 10 });
       const content = eventLines(40, 'id', { padding: 'x'.repeat(1_000) });
-      assert.equal(await pipeline.import(blocksOf(content, 2_000), startRun(), { maxBytesInFlight: 5_000 }), true);
+      assert.equal(
+        await pipeline.import(blocksOf(content, { blockBytes: 2_000 }), startRun(), { maxBytesInFlight: 5_000 }),
+        true,
+      );
       assert.equal(pipeline.server.maxInFlight, 2);
       assert.equal(pipeline.server.received, 40);
     });
@@ -385,7 +425,9 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     test('one batch alone, however large it is', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       assert.equal(
-        await pipeline.import(blocksOf(eventLines(20, 'id'), SMALL), startRun(), { maxBytesInFlight: 1 }),
+        await pipeline.import(blocksOf(eventLines(20, 'id'), { blockBytes: SMALL }), startRun(), {
+          maxBytesInFlight: 1,
+        }),
         true,
       );
       assert.equal(pipeline.server.maxInFlight, 1);
@@ -478,10 +520,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const source = controlled();
       const later = Promise.withResolvers<MixpanelEvent>();
       const transform = (event: MixpanelEvent) => (event.properties.$insert_id === 'b-0' ? later.promise : event);
-      const result = pipeline.import(source, startRun(), { lingerMs: 15, transform });
+      const result = pipeline.import(source, startRun(), { lingerMs: 15 });
       const sent = once(pipeline.server, 'request');
-      source.give(await blocksIn(eventLines(2, 'a')));
-      source.give(await blocksIn(eventLines(1, 'b')));
+      source.give(await blocksIn(eventLines(2, 'a'), transform));
+      source.give(await blocksIn(eventLines(1, 'b'), transform));
       source.end();
       assert.equal((await sent)[0].events, 2);
       later.resolve(JSON.parse(eventText('b-0')));
@@ -493,15 +535,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
   describe('reads no further ahead than it may', { timeout: 8_000 }, () => {
     const content = eventLines(200, 'id', { padding: 'x'.repeat(100) });
     const chunks = pieces(Buffer.from(content), 1_000);
-    const open = (read: ReturnType<typeof chunksOf>) =>
-      recordBlocks(read, {
-        parser: new RecordParser({
-          origin: objectOrigin,
-          insertIdOf: insertIdByContent,
-          ordinal: 'line',
-          blockBytes: 1_000,
-        }),
-      });
+    const open = (read: ReturnType<typeof chunksOf>, transform?: Transform) =>
+      readBlocks(read, { context: contextOf({ source: sourceWith(transform), blockBytes: 1_000 }) });
 
     test('while nothing is answered', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 5, maxBytes: 10_000_000 } });
@@ -522,8 +557,9 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     for (const maxUnsettledBytes of [0, 1_000, 5_000]) {
       test(`with ${maxUnsettledBytes} bytes and a transform that leaves nearly everything out`, async (t) => {
         const pipeline = await startPipeline(t);
-        const transform = (it: MixpanelEvent) => (/7$/.test(String(it.properties.$insert_id)) ? it : null);
-        assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), { transform, maxUnsettledBytes }), true);
+        const transform: Transform = (event) => (/7$/.test(String(event.properties.$insert_id)) ? event : null);
+        const blocks = open(chunksOf(chunks), transform);
+        assert.equal(await pipeline.import(blocks, startRun(), { maxUnsettledBytes }), true);
         assert.deepEqual(pipeline.counts, { read: 200, expanded: 0, imported: 20, rejected: 0, dropped: 180 });
       });
 
@@ -533,20 +569,21 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         const read = chunksOf(pieces(Buffer.from(mixed), 1_000));
         const ledger = new Ledger();
         let most = 0;
-        const isComplete = await pipeline.import(
-          open(read),
-          startRun(),
-          {
-            maxUnsettledBytes,
-            unsettledBytes: () => ledger.aheadBytes,
+        const isComplete = await pipeline.import(open(read), startRun(), {
+          maxUnsettledBytes,
+          settlement: {
+            get unsettledBytes() {
+              return ledger.unsettledBytes;
+            },
+            open: (block) => ledger.open(block),
             async settle(block) {
-              most = Math.max(most, ledger.aheadBytes);
+              most = Math.max(most, ledger.unsettledBytes);
               if (block.rejections.length > 0) await sleep(2);
               ledger.settle(block);
             },
+            flush() {},
           },
-          ledger,
-        );
+        });
         assert.equal(isComplete, true);
         assert.deepEqual(ledger.counts, { read: 200, expanded: 0, imported: 20, rejected: 180, dropped: 0 });
         assert.ok(most <= maxUnsettledBytes + 3_000, `${most} bytes ahead`);
@@ -555,15 +592,15 @@ describe('importBlocks', { timeout: 40_000 }, () => {
 
     test('but reads on where nothing is under way that could change it', async (t) => {
       const pipeline = await startPipeline(t);
-      const unsettledBytes = () => Number.POSITIVE_INFINITY;
-      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), { unsettledBytes }), true);
+      const settlement = { unsettledBytes: Number.POSITIVE_INFINITY };
+      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), {}, settlement), true);
       assert.equal(pipeline.server.received, 200);
     });
 
     test('with a transform that leaves out everything', async (t) => {
       const pipeline = await startPipeline(t);
-      const more = { transform: () => null, maxUnsettledBytes: 0 };
-      assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), more), true);
+      const blocks = open(chunksOf(chunks), () => null);
+      assert.equal(await pipeline.import(blocks, startRun(), { maxUnsettledBytes: 0 }), true);
       assert.equal(pipeline.counts.dropped, 200);
       assert.deepEqual(pipeline.server.requests, []);
     });
@@ -574,7 +611,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 4, maxEvents: 2, maxBytes: 10_000_000 } });
       const run = startRun(60);
       pipeline.server.fault = () => ({ delayMs: 150 });
-      assert.equal(await pipeline.import(blocksOf(eventLines(40, 'id'), SMALL), run, { maxConcurrency: 4 }), false);
+      assert.equal(
+        await pipeline.import(blocksOf(eventLines(40, 'id'), { blockBytes: SMALL }), run, { maxConcurrency: 4 }),
+        false,
+      );
       assert.equal(run.stopReason, 'deadline');
       const { server, counts } = pipeline;
       assert.equal(server.received, run.stats.accepted);
@@ -627,7 +667,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const pipeline = await startPipeline(t);
       const run = startRun(20);
       const transform = () => new Promise<never>(() => {});
-      assert.equal(await pipeline.import(blocksOf(eventLines(2, 'id')), run, { transform }), false);
+      assert.equal(await pipeline.import(blocksOf(eventLines(2, 'id'), { transform }), run), false);
       assert.deepEqual(pipeline.settled, []);
     });
 
@@ -685,13 +725,12 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const source = controlled();
       source.give(await blocksIn('no event\n'));
       const begun = Promise.withResolvers<void>();
-      const result = pipeline.import(source, run, {
-        async settle() {
-          begun.resolve();
-          await sleep(30);
-          isSettled = true;
-        },
-      });
+      const settle = async () => {
+        begun.resolve();
+        await sleep(30);
+        isSettled = true;
+      };
+      const result = pipeline.import(source, run, {}, { settle });
       await begun.promise;
       run.stop('deadline');
       assert.equal(await result, false);
@@ -711,7 +750,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       source.give(await blocksIn(eventLines(1, 'b')));
       while (pipeline.server.inFlight === 0) await sleep(1);
       source.fail(error);
-      await assert.rejects(result, (it) => it === error);
+      await assert.rejects(result, (thrown) => thrown === error);
       assert.deepEqual(sorted(idsAt(pipeline)), [...ids(3, 'a'), ...ids(1, 'b')]);
       assert.deepEqual(pipeline.counts, { ...noCounts(), read: 4, imported: 4 });
       assert.equal(run.stopReason, 'failure');
@@ -730,7 +769,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         };
         for (const content of [eventLines(3, 'id'), 'no event\n']) {
           const pipeline = await startPipeline(t);
-          await assert.rejects(pipeline.import(blocksOf(content), startRun(), { settle }), (it) => it === error);
+          await assert.rejects(
+            pipeline.import(blocksOf(content), startRun(), {}, { settle }),
+            (thrown) => thrown === error,
+          );
         }
       });
     }
@@ -741,8 +783,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const source = controlled();
       source.give(await blocksIn('no event\n'));
       await assert.rejects(
-        pipeline.import(source, startRun(), { settle: () => sleep(5).then(() => Promise.reject(error)) }),
-        (it) => it === error,
+        pipeline.import(source, startRun(), {}, { settle: () => sleep(5).then(() => Promise.reject(error)) }),
+        (thrown) => thrown === error,
       );
       assert.ok(source.isClosed);
     });
@@ -777,10 +819,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const settle = () => {
         throw errors.shift();
       };
-      const result = pipeline.import(source, startRun(), { settle });
+      const result = pipeline.import(source, startRun(), {}, { settle });
       while (pipeline.server.inFlight === 0) await sleep(1);
       source.give(await blocksIn('no event\n'));
-      await assert.rejects(result, (it) => it === first);
+      await assert.rejects(result, (thrown) => thrown === first);
       assert.deepEqual(errors, [], 'both have been thrown');
     });
 
@@ -805,22 +847,23 @@ describe('importBlocks', { timeout: 40_000 }, () => {
   });
 });
 
-function lineOf(kind: string, index: number): string {
+/** The line of an event of that kind. */
+function textOf(kind: string, index: number): string {
   if (kind === 'bad') return `{"no event":${index}}`;
   if (kind === 'refused') return eventText(`id-${index}`, { kind, time: 'x' });
   return eventText(kind === 'spliced' ? undefined : `id-${index}`, { kind, index });
 }
 
-/** The blocks behind a place at which an earlier run has stopped. */
-function resumedBlocks(content: Buffer, position: Place, isTransformed: boolean): AsyncGenerator<Block[]> {
-  const parser = new RecordParser({
-    origin: objectOrigin,
-    insertIdOf: insertIdByContent,
-    ordinal: 'line',
-    resumeAt: position.offset === 0 ? undefined : { format: 'ndjson', ...position },
-    blockBytes: SMALL,
-    isTransformed,
+/** The line of a location in an object. */
+function lineOf(location: Location): number {
+  assert.ok('line' in location);
+  return location.line;
+}
+
+/** The blocks after the position at which an earlier run has stopped. */
+function resumedBlocks(content: Buffer, position: Position, transform?: Transform): AsyncGenerator<Block[]> {
+  return readBlocks(chunksOf(pieces(content.subarray(position.offset), SMALL)), {
+    context: contextOf({ source: sourceWith(transform), blockBytes: SMALL, checksumOf: undefined }),
+    resumption: position.offset === 0 ? undefined : { format: 'json', compression: [], position },
   });
-  const stored = chunksOf(pieces(content.subarray(position.offset), SMALL));
-  return recordBlocks(stored, { parser, resume: { isGzip: false, ...position } });
 }

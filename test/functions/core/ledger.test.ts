@@ -19,18 +19,24 @@ function ends(content: Buffer): number[] {
   return [...content.entries()].filter(([, byte]) => byte === 0x0a).map(([index]) => index + 1);
 }
 
+/** A ledger in which these blocks are open. */
+function ledgerOf(blocks: readonly Block[], position = START): Ledger {
+  const ledger = new Ledger(position);
+  for (const block of blocks) ledger.open(block);
+  return ledger;
+}
+
 describe('the ledger', () => {
-  test('begins where it is told to, with nothing counted', () => {
-    const place = { offset: 70, line: 3, checksum: 5 };
+  test('a ledger begins where it is told to, with nothing counted', () => {
+    const position = { offset: 70, line: 3, checksum: 5 };
     assert.deepEqual(new Ledger().position, START);
-    assert.deepEqual(new Ledger(place).position, place);
+    assert.deepEqual(new Ledger(position).position, position);
     assert.deepEqual(new Ledger().counts, noCounts());
   });
 
-  test('does not move while the first block is open', () => {
-    const ledger = new Ledger();
+  test('a ledger does not move while the first block is open', () => {
     const blocks = blocksOfLines(3);
-    ledger.open(blocks);
+    const ledger = ledgerOf(blocks);
     ledger.settle(blocks[2]!);
     ledger.settle(blocks[1]!);
     assert.deepEqual(ledger.position, START);
@@ -40,40 +46,39 @@ describe('the ledger', () => {
     assert.deepEqual(ledger.counts, { ...noCounts(), read: 3, imported: 3 });
   });
 
-  test('tells how far reading is ahead of it, from where it began', () => {
+  test('a ledger knows how many bytes were read after its position and are not settled', () => {
     const blocks = blocksOfLines(3);
     const { end } = blocks[0]!;
     const ledger = new Ledger(end);
-    assert.equal(ledger.aheadBytes, 0);
-    ledger.open([]);
-    assert.equal(ledger.aheadBytes, 0);
-    ledger.open(blocks.slice(1));
-    assert.equal(ledger.aheadBytes, blocks[2]!.end.offset - end.offset);
+    assert.equal(ledger.unsettledBytes, 0);
+    ledger.open(blocks[1]!);
+    assert.equal(ledger.unsettledBytes, blocks[1]!.end.offset - end.offset);
+    ledger.open(blocks[2]!);
+    assert.equal(ledger.unsettledBytes, blocks[2]!.end.offset - end.offset);
     ledger.settle(blocks[2]!);
-    assert.equal(ledger.aheadBytes, blocks[2]!.end.offset - end.offset);
+    assert.equal(ledger.unsettledBytes, blocks[2]!.end.offset - end.offset);
     ledger.settle(blocks[1]!);
-    assert.equal(ledger.aheadBytes, 0);
+    assert.equal(ledger.unsettledBytes, 0);
   });
 
-  test('moves over what is opened later', () => {
+  test('a ledger moves over a block that is opened later', () => {
     const ledger = new Ledger();
     const [first, second] = blocksOfLines(2) as [Block, Block];
-    ledger.open([first]);
+    ledger.open(first);
     ledger.settle(first);
     assert.deepEqual(ledger.position, first.end);
-    ledger.open([second]);
+    ledger.open(second);
     assert.deepEqual(ledger.position, first.end);
     ledger.settle(second);
     assert.deepEqual(ledger.position, second.end);
   });
 
-  test('stands, in whatever order blocks settle, before the first that is open, and counts exactly those before it', () => {
+  test('a ledger is before the first open block, whatever the order of settling, and counts exactly the blocks before it', () => {
     const blocks = blocksOfLines(12);
     const order = fc.shuffledSubarray([...blocks.keys()], { minLength: 12 });
     fc.assert(
       fc.property(order, (indexes) => {
-        const ledger = new Ledger();
-        ledger.open(blocks);
+        const ledger = ledgerOf(blocks);
         const settled = new Set<number>();
         for (const index of indexes) {
           ledger.settle(blocks[index]!);
@@ -84,7 +89,7 @@ describe('the ledger', () => {
           for (const block of before) addCounts(counts, block.counts);
           assert.deepEqual(ledger.counts, counts);
           assert.deepEqual(ledger.position, before.at(-1)?.end ?? START);
-          assert.equal(ledger.aheadBytes, blocks.at(-1)!.end.offset - ledger.position.offset);
+          assert.equal(ledger.unsettledBytes, blocks.at(-1)!.end.offset - ledger.position.offset);
         }
       }),
     );

@@ -26,7 +26,7 @@ async function take({ subscriber, publish }: Subscribed, count: number): Promise
 }
 
 describe('Acks', () => {
-  test('acknowledges in one call what comes together, and soon', async (t) => {
+  test('messages that are acked together are acknowledged in one call, and soon', async (t) => {
     const started = await start(t);
     for (const id of await take(started, 3)) started.acks.ack(id);
     await once(started.server, 'ack');
@@ -36,7 +36,7 @@ describe('Acks', () => {
     assert.equal(started.acks.acknowledged, 3);
   });
 
-  test('makes calls of at most 1,000, and does not wait with those', async (t) => {
+  test('a call acknowledges at most 1,000 messages, and full calls do not wait', async (t) => {
     const started = await start(t);
     for (const id of await take(started, 2_500)) started.acks.ack(id);
     await started.acks.close();
@@ -46,11 +46,11 @@ describe('Acks', () => {
   });
 
   const faults = {
-    'is unavailable': { code: UNAVAILABLE },
-    'is done, and says that it is unavailable': { applyThen: UNAVAILABLE },
+    'is answered as unavailable': { code: UNAVAILABLE },
+    'succeeds, and is answered as unavailable': { applyThen: UNAVAILABLE },
   };
   for (const [name, fault] of Object.entries(faults)) {
-    test(`acknowledges all the same when a call ${name} for once`, async (t) => {
+    test(`messages are acknowledged even if a call ${name} once`, async (t) => {
       const started = await start(t);
       started.server.fault = ({ method, sequence }) => (method === 'Acknowledge' && sequence === 1 ? fault : undefined);
       for (const id of await take(started, 1)) started.acks.ack(id);
@@ -61,7 +61,7 @@ describe('Acks', () => {
     });
   }
 
-  test('tells of a call that failed, counts no message of it, and goes on with others', async (t) => {
+  test('a call that fails is reported, none of its messages count as acknowledged, and others continue', async (t) => {
     const started = await start(t);
     const ids = await take(started, 1_001);
     started.server.fault = ({ method, sequence }) =>
@@ -73,22 +73,22 @@ describe('Acks', () => {
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1_000, acked: 1 });
   });
 
-  test('gives back, so that the messages come again at once', async (t) => {
+  test('messages that are nacked are delivered again at once', async (t) => {
     const started = await start(t);
-    started.acks.giveBack(await take(started, 1_500));
+    started.acks.nack(await take(started, 1_500));
     await started.acks.close();
     assert.equal(started.calls('ModifyAckDeadline'), 2);
     assert.deepEqual(started.backlog(), { waiting: 1_500, outstanding: 0, acked: 0 });
-    started.acks.giveBack([]);
+    started.acks.nack([]);
     await started.acks.close();
-    assert.equal(started.calls('ModifyAckDeadline'), 2, 'no call for nothing');
+    assert.equal(started.calls('ModifyAckDeadline'), 2, 'no call without a message');
   });
 
-  test('tells when giving back fails: the messages come again after their ack deadline', async (t) => {
+  test('a nack that fails is reported, and its messages are delivered again after their ack deadline', async (t) => {
     const started = await start(t);
     const ids = await take(started, 1);
     started.server.fault = ({ method }) => (method === 'ModifyAckDeadline' ? { code: PERMISSION_DENIED } : undefined);
-    started.acks.giveBack(ids);
+    started.acks.nack(ids);
     await started.acks.close();
     assert.equal(started.failures.length, 1);
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1, acked: 0 });

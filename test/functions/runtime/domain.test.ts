@@ -16,14 +16,14 @@ describe('a function that has left its domain', { timeout: 20_000 }, () => {
 
   afterEach(() => served.stop('SIGKILL'));
 
-  test('is outside of it, also behind what it awaits, in every invocation', async () => {
+  test('a function that has left its domain is outside of it, also after an await, in every invocation', async () => {
     for (let invocation = 0; invocation < 3; invocation++) {
       const answers = await Promise.all([1, 2].map(() => fetch(served.url).then((response) => response.json())));
       for (const answer of answers) assert.deepEqual(answer, { before: true, after: false, later: false });
     }
   });
 
-  test('ends the process with an exception that nobody awaits, so that the delivery comes again', async () => {
+  test('an exception that nobody awaits ends the process, so that the message is delivered again', async () => {
     const status = await fetch(`${served.url}/throw`).then(
       (response) => response.status,
       () => 'broken off',

@@ -27,7 +27,7 @@ describe('a log line', () => {
     ['error', 'ERROR'],
     ['fatal', 'DEFAULT'],
   ] as const) {
-    test(`of the level ${level} has the severity ${severity}, the time, the message and its fields alone`, () => {
+    test(`a log line of the level ${level} has the severity ${severity}, the time, the message and its fields, and nothing else`, () => {
       const before = Date.now();
       const { timestamp, ...fields } = fieldsOf((logger) => logger[level]({ read: 1 }, 'two\nlines'));
       assert.deepEqual(fields, { severity, message: 'two\nlines', read: 1 });
@@ -36,13 +36,13 @@ describe('a log line', () => {
     });
   }
 
-  test('of the level debug is left out', () => {
+  test('a log line of the level debug is not written', () => {
     const { logger, lines } = newLog();
     logger.debug('x');
     assert.deepEqual(lines, []);
   });
 
-  test('goes to standard output at once, also when the process ends behind it', () => {
+  test('a log line is written to standard output at once, even if the process ends right after it', () => {
     const code = `import { createLogger } from ${JSON.stringify(import.meta.resolve('../../../functions/runtime/log.ts'))};
       createLogger().info({ a: 1 }, 'last words'); process.exit(0);`;
     const output = execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
@@ -53,7 +53,7 @@ describe('a log line', () => {
 describe('the trace of a line', () => {
   const trace = '0af7651916cd43dd8448eb211c80319c';
 
-  test('is that of the request', () => {
+  test('the trace of a log line is that of the request', () => {
     const fields = fieldsOf((logger) => withTrace(logger, 'p', `00-${trace}-b7ad6b7169203331-01`).info('x'));
     assert.equal(fields[TRACE], `projects/p/traces/${trace}`);
   });
@@ -68,7 +68,7 @@ describe('the trace of a line', () => {
     [trace],
     `x00-${trace}-`,
   ]) {
-    test(`is left out where the header is ${JSON.stringify(traceparent)}`, () => {
+    test(`a log line has no trace if the header is ${JSON.stringify(traceparent)}`, () => {
       const fields = fieldsOf((logger) => withTrace(logger, 'p', traceparent).info('x'));
       assert.ok(!(TRACE in fields));
     });
@@ -76,7 +76,7 @@ describe('the trace of a line', () => {
 });
 
 describe('a logged error', () => {
-  test('has one JSON line for a stack, as its logger would have written it', () => {
+  test('a logged error has one JSON line for its stack, as its logger would have written it', () => {
     const { logger, lines } = newLog();
     const traced = withTrace(logger, 'p', `00-${'a'.repeat(32)}-b7ad6b7169203331-01`);
     const error = loggedError(traced, 'warn', { read: 1, text: 'a\nb' }, 'object refused');
@@ -100,7 +100,7 @@ describe('a logged error', () => {
     ['warn', 'WARNING'],
     ['error', 'ERROR'],
   ] as const) {
-    test(`has the severity ${severity} for ${level}`, () => {
+    test(`a logged error of the level ${level} has the severity ${severity}`, () => {
       assert.equal(JSON.parse(loggedError(newLog().logger, level, {}, 'x').stack!).severity, severity);
     });
   }

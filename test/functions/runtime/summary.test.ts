@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { ImportError } from '../../../functions/core/errors.ts';
 import { type Clock, startRun } from '../../../functions/core/run.ts';
 import { createLogger, loggedError } from '../../../functions/runtime/log.ts';
-import { failure, statsOf } from '../../../functions/runtime/summary.ts';
+import { codeOf, failure, statsOf } from '../../../functions/runtime/summary.ts';
 
 const logger = createLogger({ write: () => assert.fail('it is the framework that writes the line') });
 const summary = { bucket: 'b', read: 3 };
@@ -15,7 +15,7 @@ function fieldsOf(error: Error): Record<string, unknown> {
   return fields;
 }
 
-test('a summary tells what the run did, and for how long', () => {
+test('a summary says what the run did, and how long it took', () => {
   let now = 1_000.4;
   const clock: Clock = { now: () => now, random: () => 0, sleep: () => new Promise(() => {}) };
   const run = startRun(undefined, clock);
@@ -24,8 +24,15 @@ test('a summary tells what the run did, and for how long', () => {
   assert.deepEqual(statsOf(run), { batches: 1, attempts: 2, throttled: 3, bytes: 4, durationMs: 1_235 });
 });
 
+test('the code of an error is that of an ImportError, and says of any other that it is unexpected', () => {
+  assert.equal(codeOf(new ImportError('lease_lost', 'x')), 'lease_lost');
+  for (const thrown of [new RangeError('x'), Object.assign(new Error('x'), { code: 503 }), 'text', undefined]) {
+    assert.equal(codeOf(thrown), 'unexpected');
+  }
+});
+
 describe('a failure', () => {
-  test('is one ERROR with the code, the status and the text of an ImportError, and without a stack trace', () => {
+  test('a failure is one ERROR with the code, the status and the text of an ImportError, and without a stack trace', () => {
     const cause = new ImportError('credentials_refused', 'check the secret', { status: 401, attempts: 2 });
     const error = failure(logger, summary, cause, 'object failed');
     assert.equal(error.message, 'object failed');
@@ -40,12 +47,12 @@ describe('a failure', () => {
     });
   });
 
-  test('leaves the status out where there was no answer', () => {
+  test('a failure has no status if there was no answer', () => {
     const error = failure(logger, summary, new ImportError('checksum_mismatch', 'x'), 'object failed');
     assert.ok(!('status' in fieldsOf(error)));
   });
 
-  test('that nobody expected has a code too, and its stack', () => {
+  test('a failure that nobody expected has a code too, and its stack', () => {
     const cause = new RangeError('too far');
     const { stack, ...fields } = fieldsOf(failure(logger, summary, cause, 'object failed'));
     assert.equal(stack, cause.stack);
@@ -59,13 +66,13 @@ describe('a failure', () => {
     });
   });
 
-  test('may be anything that was thrown', () => {
+  test('a failure can be any value that was thrown', () => {
     for (const thrown of ['text', undefined, null, 5]) {
       assert.equal(fieldsOf(failure(logger, summary, thrown, 'object failed')).error, `Error: ${thrown}`);
     }
   });
 
-  test('that is a log line already remains as it is', () => {
+  test('a failure that is a log line already remains as it is', () => {
     const logged = loggedError(logger, 'info', { reason: 'lease' }, 'object refused');
     assert.equal(failure(logger, summary, logged, 'object failed'), logged);
     assert.equal(fieldsOf(logged).message, 'object refused');

@@ -12,10 +12,11 @@ import { startStored } from '../../support/stored.ts';
 function rejection(line: number, record = `record ${line}`): Rejection {
   return {
     reason: { field: 'record', message: 'not JSON' },
-    source: { bucket: 'b', object: 'o', generation: '1', line, offset: line * 10 },
+    location: { bucket: 'b', object: 'o', generation: '1', line, offset: line * 10 },
     insertId: 'id',
     record: Buffer.from(record),
     bytes: record.length,
+    through: undefined,
   };
 }
 
@@ -48,21 +49,21 @@ async function start(t: TestContext, nameOf?: () => string) {
 }
 
 describe('DeadLetterWriter', { concurrency: true }, () => {
-  test('resolves when what it was given stands in the bucket, and not before', async (t) => {
+  test('write resolves when the dead letters are in the bucket, and not before', async (t) => {
     const { writer, server, written } = await start(t);
     const order: string[] = [];
-    server.once('finalize', () => order.push('stands'));
+    server.once('finalize', () => order.push('stored'));
     server.fault = () => ({ delayMs: 50 });
     const writing = writer.write([rejection(1), rejection(2)]).then(() => order.push('resolved'));
     writer.flush();
     await writing;
     server.fault = undefined;
-    assert.deepEqual(order, ['stands', 'resolved']);
+    assert.deepEqual(order, ['stored', 'resolved']);
     assert.deepEqual(await written(), [[1, 2]]);
     assert.equal(writer.waitingBytes, 0);
   });
 
-  test('gathers what comes within a second into one object', async (t) => {
+  test('dead letters that arrive within a second are written into one object', async (t) => {
     const { writer, clock, written } = await start(t);
     const writing = [writer.write([rejection(1)])];
     clock.advance(999);
@@ -72,7 +73,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.deepEqual(await written(), [[1, 2]]);
   });
 
-  test('waits for no company once the run winds down', async (t) => {
+  test('dead letters are written at once while the run winds down', async (t) => {
     const { writer, run, written } = await start(t);
     const before = writer.write([rejection(1)]);
     run.stop('deadline');
@@ -81,7 +82,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.deepEqual(await written(), [[1], [2]]);
   });
 
-  test('cuts what is much into objects of some megabytes, and counts what waits', async (t) => {
+  test('many dead letters are written into objects of some megabytes, and waitingBytes counts what is not written yet', async (t) => {
     const { writer, written } = await start(t);
     const rejections = Array.from({ length: 25_000 }, (_, line) => rejection(line));
     const writing = writer.write(rejections);
@@ -94,6 +95,19 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.equal(writer.waitingBytes, 0);
   });
 
+  test('dead letters are in the order of their records, and those of one record are in one object', async (t) => {
+    const { writer, run, written } = await start(t);
+    const large = (line: number) => rejection(line, 'x'.repeat(1_500_000));
+    const event = (index: number) => {
+      const it = large(2);
+      return { ...it, location: { ...it.location, event: index } };
+    };
+    const writing = writer.write([large(3), event(0), event(1), event(2), large(1)]);
+    run.stop('deadline');
+    await writing;
+    assert.deepEqual(await written(), [[1, 2, 2, 2], [3]]);
+  });
+
   const faults: Record<string, StorageFault> = {
     'is answered 429': { status: 429 },
     'is answered 503': { status: 503 },
@@ -102,7 +116,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     'is cut after it is done': { destroy: 'after' },
   };
   for (const [name, fault] of Object.entries(faults)) {
-    test(`writes each dead letter once when a write ${name}`, async (t) => {
+    test(`each dead letter is written once if a write ${name}`, async (t) => {
       const { writer, server, written } = await start(t);
       server.fault = ({ kind, sequence }) => (kind === 'upload' && sequence === 1 ? fault : undefined);
       const writing = writer.write([rejection(1), rejection(2)]);
@@ -113,7 +127,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     });
   }
 
-  test('does not take an object of others for its own, nor does it overwrite that', async (t) => {
+  test('write fails, and does not overwrite, if another object already has the name', async (t) => {
     const { writer, bucket } = await start(t);
     await bucket.file('0').save('other', { resumable: false });
     const writing = writer.write([rejection(1)]);
@@ -122,7 +136,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.equal((await bucket.file('0').download()).toString(), 'other');
   });
 
-  test('tells everybody who waits that a write failed, and goes on with the next', async (t) => {
+  test('every waiting caller learns that a write failed, and the next object is written', async (t) => {
     const { writer, server, written } = await start(t);
     server.fault = ({ kind, object }) => (kind === 'upload' && object === '0' ? { status: 403 } : undefined);
     const failing = [writer.write([rejection(1)]), writer.write([rejection(2)])];
@@ -134,7 +148,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.deepEqual(await written(), [[3]]);
   });
 
-  test('writes nothing any more once the run is aborted', async (t) => {
+  test('nothing is written after the run is aborted', async (t) => {
     const { writer, run, writes, written } = await start(t);
     const writing = writer.write([rejection(1)]);
     run.stop('lease-lost');
@@ -145,7 +159,7 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     assert.equal(writes(), 0);
   });
 
-  test('does not wait for a write under way once the run is aborted', async (t) => {
+  test('write does not wait for a request in progress once the run is aborted', async (t) => {
     const { writer, run, server } = await start(t);
     server.fault = () => ({ delayMs: 60_000 });
     const writing = writer.write([rejection(1)]);

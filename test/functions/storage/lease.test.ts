@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { startRun } from '../../../functions/core/run.ts';
-import { type Checkpoint, noProgress, type Progress, readCheckpoint } from '../../../functions/storage/checkpoint.ts';
+import {
+  type Checkpoint,
+  formatCheckpoint,
+  noProgress,
+  type Progress,
+  readCheckpoint,
+} from '../../../functions/storage/checkpoint.ts';
 import { acquireLease, type Lease } from '../../../functions/storage/lease.ts';
 import type { StorageFault } from '../../../local-cloud/storage/server.ts';
 import { virtualClock } from '../../support/sending.ts';
@@ -11,29 +17,35 @@ const NAME = 'checkpoints/b/o/1.json';
 const LEASE_MS = 60_000;
 
 const moved: Progress = {
-  format: 'ndjson',
-  gzip: false,
-  offset: 812,
-  line: 7,
-  checksum: 4_294_967_295,
+  format: 'json',
+  compression: [],
+  position: { offset: 812, line: 7, checksum: 4_294_967_295, state: { array: true } },
   counts: { read: 6, expanded: 0, imported: 5, rejected: 1, dropped: 0 },
+  metadata: { plan: 'pro' },
 };
 const released: Checkpoint = {
-  version: 1,
   state: 'running',
   holder: 'x',
   leaseExpiresAt: null,
   ...moved,
   takeovers: 0,
+  fruitless: 0,
+  lastError: null,
 };
+const times = { time: '2020-01-02T00:00:00.000Z', since: '2020-01-01T00:00:00.000Z' };
 const expired: Checkpoint = { ...released, leaseExpiresAt: '2020-01-01T00:00:00.000Z' };
+
+/** The same progress up to another offset. */
+function movedTo(offset: number): Progress {
+  return { ...moved, position: { ...moved.position, offset } };
+}
 
 /** A state bucket, and holders whose clocks stand still until they are advanced. */
 async function start(t: TestContext, before?: Checkpoint | string) {
   const stored = await startStored(t);
   const { bucket, requests } = stored;
   const write = async (content: Checkpoint | string) => {
-    const text = typeof content === 'string' ? content : JSON.stringify(content);
+    const text = typeof content === 'string' ? content : formatCheckpoint(content);
     await bucket.file(NAME).save(text, { resumable: false });
   };
   if (before !== undefined) await write(before);
@@ -68,43 +80,43 @@ async function start(t: TestContext, before?: Checkpoint | string) {
 }
 
 describe('acquireLease', { concurrency: true }, () => {
-  test('makes a checkpoint where there is none', async (t) => {
+  test('acquireLease makes a checkpoint if there is none', async (t) => {
     const { holder, checkpoint, bucket } = await start(t);
     const before = Date.now();
     const lease = await holder('a').lease();
     const { leaseExpiresAt, ...rest } = await checkpoint();
-    assert.deepEqual(rest, { version: 1, state: 'running', holder: 'a', ...noProgress(), takeovers: 0 });
+    const nothing = { takeovers: 0, fruitless: 0, lastError: null };
+    assert.deepEqual(rest, { state: 'running', holder: 'a', ...noProgress(), ...nothing });
     const until = Date.parse(leaseExpiresAt!) - LEASE_MS;
     assert.ok(before <= until && until <= Date.now());
-    assert.equal(lease.begin.offset, 0);
+    assert.deepEqual(lease.begin, noProgress());
     assert.equal((await bucket.file(NAME).getMetadata())[0].metadata?.state, 'running');
   });
 
   for (const state of ['done', 'gone'] as const) {
-    test(`finds nothing to do where the import is ${state}, and writes nothing`, async (t) => {
+    test(`acquireLease finds nothing to do if the import is ${state}, and writes nothing`, async (t) => {
       const { holder, writes } = await start(t, { ...expired, state });
       assert.deepEqual(await holder('a').acquire(), { kind: 'over', state });
       assert.equal(writes(), 0);
     });
   }
 
-  test('lets a live lease of another stand', async (t) => {
+  test('acquireLease leaves a live lease of another holder alone', async (t) => {
     const leaseExpiresAt = new Date(Date.now() + 60_000).toISOString();
     const { holder, writes } = await start(t, { ...released, leaseExpiresAt });
     assert.deepEqual(await holder('a').acquire(), { kind: 'held', until: leaseExpiresAt });
     assert.equal(writes(), 0);
   });
 
-  test('goes on where one was released', async (t) => {
+  test('acquireLease continues from where a lease was released', async (t) => {
     const { holder, checkpoint } = await start(t, released);
     const { begin, takeovers } = await holder('a').lease();
-    const { format, gzip, offset, line, checksum, counts } = begin;
-    assert.deepEqual({ format, gzip, offset, line, checksum, counts }, moved);
+    assert.deepEqual(begin, moved);
     assert.equal(takeovers, 0);
     assert.equal((await checkpoint()).holder, 'a');
   });
 
-  test('takes over one that has expired, and counts how often without movement', async (t) => {
+  test('acquireLease takes over a lease that has expired, and counts how often that happens without movement', async (t) => {
     const { holder, checkpoint, write } = await start(t, expired);
     for (let count = 1; count <= 3; count++) {
       assert.equal((await holder(`h${count}`).lease()).takeovers, count);
@@ -113,18 +125,47 @@ describe('acquireLease', { concurrency: true }, () => {
     }
   });
 
-  test('keeps that count over a release without movement, and forgets it at the first movement', async (t) => {
+  test('acquireLease keeps the number of takeovers over a release without movement, and the first movement resets it', async (t) => {
     const { holder, checkpoint } = await start(t, { ...expired, takeovers: 2 });
     await (await holder('a').lease()).release('running', moved);
     assert.equal((await checkpoint()).takeovers, 3);
     const next = await holder('b').lease();
     assert.equal(next.takeovers, 3);
-    await next.release('running', { ...moved, offset: moved.offset + 1 });
+    await next.release('running', movedTo(moved.position.offset + 1));
     assert.equal((await checkpoint()).takeovers, 0);
   });
 
-  for (const [name, before] of Object.entries({ 'of nothing': undefined, 'of an expired lease': expired })) {
-    test(`lets exactly one of many have it that come at once, ${name}`, async (t) => {
+  test('acquireLease keeps the number of fruitless invocations without movement, and the first movement resets it', async (t) => {
+    const { holder, checkpoint } = await start(t, { ...released, fruitless: 2 });
+    await (await holder('a').lease()).release('running', moved);
+    assert.equal((await checkpoint()).fruitless, 2);
+    await (await holder('b').lease()).release('running', movedTo(moved.position.offset + 1));
+    assert.equal((await checkpoint()).fruitless, 0);
+  });
+
+  test('acquireLease takes over a checkpoint of the previous release, and writes it in the new version', async (t) => {
+    const { counts } = moved;
+    const place = { offset: 812, line: 7, checksum: 4_294_967_295 };
+    const { holder, bucket } = await start(
+      t,
+      `{"version":1,"state":"running","holder":"x","leaseExpiresAt":"2020-01-01T00:00:00.000Z","format":"ndjson","gzip":true,"offset":812,"line":7,"checksum":4294967295,"counts":${JSON.stringify(counts)},"takeovers":1}`,
+    );
+    const { begin, takeovers } = await holder('a').lease();
+    assert.deepEqual(begin, { format: 'json', compression: ['gzip'], position: place, counts, metadata: null });
+    assert.equal(takeovers, 2);
+    const { version, position, fruitless, metadata, lastError } = JSON.parse(
+      String(await bucket.file(NAME).download()),
+    );
+    assert.equal(version, 2);
+    assert.deepEqual(position, { format: 'json', compression: ['gzip'], ...place });
+    assert.deepEqual([fruitless, metadata, lastError], [0, null, null]);
+  });
+
+  for (const [name, before] of Object.entries({
+    'if there is no checkpoint': undefined,
+    'if a lease has expired': expired,
+  })) {
+    test(`acquireLease lets exactly one of several concurrent holders have the lease ${name}`, async (t) => {
       const { holder, server, checkpoint } = await start(t, before);
       // Nobody writes before everybody has read.
       server.fault = ({ kind }) => (kind === 'upload' ? { delayMs: 100 } : undefined);
@@ -136,13 +177,13 @@ describe('acquireLease', { concurrency: true }, () => {
     });
   }
 
-  test('refuses a checkpoint that it cannot read, and overwrites nothing', async (t) => {
-    const { holder, writes } = await start(t, '{"version":2}');
+  test('acquireLease refuses a checkpoint that it cannot read, and overwrites nothing', async (t) => {
+    const { holder, writes } = await start(t, '{"version":3}');
     await assert.rejects(holder('a').acquire(), { code: 'checkpoint_unreadable' });
     assert.equal(writes(), 0);
   });
 
-  test('tries reads that fail again, from one second on', async (t) => {
+  test('acquireLease repeats reads that fail, first after one second', async (t) => {
     const { holder, server } = await start(t, released);
     server.fault = firstOf('metadata', { status: 503 }, { destroy: 'before' });
     const a = holder('a');
@@ -152,13 +193,13 @@ describe('acquireLease', { concurrency: true }, () => {
     assert.equal((await acquired).kind, 'acquired');
   });
 
-  test('gives up reading at once when it may not', async (t) => {
+  test('acquireLease gives up at once if reading is forbidden', async (t) => {
     const { holder, server } = await start(t, released);
     server.fault = () => ({ status: 403 });
     await assert.rejects(holder('a').acquire(), { code: 403 });
   });
 
-  test('goes on trying to write until the run winds down', async (t) => {
+  test('acquireLease repeats its write until the run winds down', async (t) => {
     const { holder, server, writes } = await start(t);
     server.fault = ({ kind }) => (kind === 'upload' ? { status: 503 } : undefined);
     const { acquire, wait, run } = holder('a');
@@ -171,7 +212,7 @@ describe('acquireLease', { concurrency: true }, () => {
 });
 
 describe('a lease', { concurrency: true }, () => {
-  test('is renewed with the checkpoint every 10 s, until it is let go', async (t) => {
+  test('a lease is renewed with the checkpoint every 10 s until it is released', async (t) => {
     const { holder, checkpoint, writes } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -179,21 +220,21 @@ describe('a lease', { concurrency: true }, () => {
     lease.keep(() => progress);
     await a.wait(10_000);
     await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
-    assert.equal((await checkpoint()).offset, 812);
-    progress = { ...moved, offset: 900, line: 8 };
+    assert.equal((await checkpoint()).position.offset, 812);
+    progress = movedTo(900);
     await a.wait(10_000);
     await until(() => writes() === 3);
-    await lease.release('done', { ...progress, offset: 1_000 });
-    const { offset, state, leaseExpiresAt, holder: by } = await checkpoint();
+    await lease.release('done', movedTo(1_000));
+    const { position, state, leaseExpiresAt, holder: by } = await checkpoint();
     assert.deepEqual(
-      { offset, state, leaseExpiresAt, by },
+      { offset: position.offset, state, leaseExpiresAt, by },
       { offset: 1_000, state: 'done', leaseExpiresAt: null, by: 'a' },
     );
     assert.equal(a.run.stopReason, undefined);
     assert.equal(a.clock.sleepers, 0, 'nothing waits any more');
   });
 
-  test('that is short is renewed after a third of it, but not within one second', async (t) => {
+  test('a short lease is renewed after a third of it, but not within one second', async (t) => {
     for (const [leaseMs, interval] of [
       [9_000, 3_000],
       [2_000, 1_000],
@@ -207,10 +248,84 @@ describe('a lease', { concurrency: true }, () => {
     }
   });
 
-  test('shows the state in the metadata of the checkpoint, for those who list', async (t) => {
+  test('a lease shows its state in the metadata of the checkpoint, so that a listing has it', async (t) => {
     const { holder, bucket } = await start(t);
     await (await holder('a').lease()).release('gone', noProgress());
     assert.equal((await bucket.file(NAME).getMetadata())[0].metadata?.state, 'gone');
+  });
+
+  for (const state of ['done', 'gone'] as const) {
+    test(`a lease that ends with ${state} leaves a checkpoint that the previous release understands`, async (t) => {
+      const { holder, bucket } = await start(t, { ...released, lastError: { code: 'c', message: 'm', ...times } });
+      await (await holder('a').lease()).release(state, movedTo(1_000));
+      assert.deepEqual(JSON.parse(String(await bucket.file(NAME).download())), {
+        version: 1,
+        state,
+        holder: 'a',
+        leaseExpiresAt: null,
+        format: 'array',
+        gzip: false,
+        offset: 1_000,
+        line: 7,
+        checksum: 4_294_967_295,
+        counts: moved.counts,
+        takeovers: 0,
+      });
+    });
+  }
+
+  test('a lease that is released after a failure says what it failed with, and when', async (t) => {
+    const { holder, checkpoint } = await start(t, released);
+    const lease = await holder('a').lease();
+    const before = Date.now();
+    await lease.release('running', moved, { code: 'request_refused', message: 'no such project' });
+    const { time, since, ...error } = (await checkpoint()).lastError!;
+    assert.deepEqual(error, { code: 'request_refused', message: 'no such project' });
+    assert.equal(since, time);
+    assert.ok(before <= Date.parse(time) && Date.parse(time) <= Date.now());
+  });
+
+  test('a lease keeps what the invocation before failed with until it is released', async (t) => {
+    const lastError = { code: 'request_refused', message: 'no such project', ...times };
+    const { holder, checkpoint } = await start(t, { ...released, lastError });
+    const a = holder('a');
+    const lease = await a.lease();
+    assert.deepEqual((await checkpoint()).lastError, lastError);
+    lease.keep(() => movedTo(900));
+    await a.wait(10_000);
+    await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
+    const { position, lastError: kept } = await checkpoint();
+    assert.deepEqual([position.offset, kept], [900, lastError]);
+    await lease.release('running', movedTo(900));
+  });
+
+  test('a lease keeps the time since when invocations fail while they fail with the same code', async (t) => {
+    const { holder, checkpoint } = await start(t, {
+      ...released,
+      lastError: { code: 'request_refused', message: 'no such project', ...times },
+    });
+    for (const message of ['no such project', 'another text']) {
+      await (await holder('a').lease()).release('running', moved, { code: 'request_refused', message });
+      const { lastError } = await checkpoint();
+      assert.deepEqual([lastError?.message, lastError?.since], [message, times.since]);
+      assert.ok(Date.parse(lastError!.time) > Date.parse(times.time));
+    }
+    await (await holder('a').lease()).release('running', moved, { code: 'credentials_refused', message: 'no' });
+    const { lastError } = await checkpoint();
+    assert.equal(lastError?.code, 'credentials_refused');
+    assert.equal(lastError?.since, lastError?.time);
+  });
+
+  test('a lease that is released without a failure clears the last error', async (t) => {
+    const { holder, checkpoint } = await start(t, {
+      ...released,
+      lastError: { code: 'request_refused', message: 'no such project', ...times },
+    });
+    await (await holder('a').lease()).release('running', moved);
+    assert.equal((await checkpoint()).lastError, null);
+    await (await holder('b').lease()).release('running', moved, { code: 'request_refused', message: 'again' });
+    const { lastError } = await checkpoint();
+    assert.equal(lastError?.since, lastError?.time);
   });
 
   const faults: Record<string, StorageFault> = {
@@ -223,7 +338,7 @@ describe('a lease', { concurrency: true }, () => {
   const stages = ['first', 'renewing', 'last'] as const;
   for (const [name, fault] of Object.entries(faults)) {
     for (const stage of stages) {
-      test(`stands when its ${stage} write ${name}`, async (t) => {
+      test(`a lease survives if its ${stage} write ${name}`, async (t) => {
         const { holder, server, checkpoint, writes } = await start(t);
         const a = holder('a');
         const isAtFault = () => writes() === stages.indexOf(stage) + 1;
@@ -240,12 +355,12 @@ describe('a lease', { concurrency: true }, () => {
         await a.wait(10_000);
         if (stage === 'renewing') await a.wait(1_000);
         await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
-        const releasing = lease.release('done', { ...moved, offset: 1_000 });
+        const releasing = lease.release('done', movedTo(1_000));
         if (stage === 'last') await a.wait(1_000);
         await releasing;
-        const { state, holder: by, offset, leaseExpiresAt } = await checkpoint();
+        const { state, holder: by, position, leaseExpiresAt } = await checkpoint();
         assert.deepEqual(
-          { state, by, offset, leaseExpiresAt },
+          { state, by, offset: position.offset, leaseExpiresAt },
           { state: 'done', by: 'a', offset: 1_000, leaseExpiresAt: null },
         );
         assert.equal(a.run.stopReason, undefined);
@@ -255,7 +370,7 @@ describe('a lease', { concurrency: true }, () => {
     }
   }
 
-  test('recognises by its holder, behind a 412, a write of its own that came late', async (t) => {
+  test('a lease recognizes by its holder, after a 412, a write of its own that arrived late', async (t) => {
     const { holder, server, checkpoint, writes } = await start(t);
     const a = holder('a', 3_000);
     const lease = await a.lease();
@@ -264,13 +379,13 @@ describe('a lease', { concurrency: true }, () => {
     const releasing = lease.release('running', moved);
     await a.wait(1_000);
     await releasing;
-    const { holder: by, offset, leaseExpiresAt } = await checkpoint();
-    assert.deepEqual({ by, offset, leaseExpiresAt }, { by: 'a', offset: 812, leaseExpiresAt: null });
+    const { holder: by, position, leaseExpiresAt } = await checkpoint();
+    assert.deepEqual({ by, offset: position.offset, leaseExpiresAt }, { by: 'a', offset: 812, leaseExpiresAt: null });
     assert.equal(writes(), 3, 'what came late is the checkpoint that was to be written');
     assert.equal(a.run.stopReason, undefined);
   });
 
-  test('stands when reading back what became of a write fails too', async (t) => {
+  test('a lease survives if reading back what became of a write fails too', async (t) => {
     const { holder, server, checkpoint } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -284,7 +399,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal((await checkpoint()).state, 'done');
   });
 
-  test('stands when a write gets no answer for a while', async (t) => {
+  test('a lease survives if a write gets no answer for a while', async (t) => {
     const { holder, server, checkpoint } = await start(t);
     const a = holder('a', 3_000);
     const lease = await a.lease();
@@ -295,7 +410,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal((await checkpoint()).state, 'done');
   });
 
-  test('is lost to a holder that took over while this one was paused, which then writes nothing', async (t) => {
+  test('a lease is lost if another holder took over while this one was paused, which then writes nothing', async (t) => {
     const { holder, checkpoint, write, generation } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -311,7 +426,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal((await checkpoint()).holder, 'b');
   });
 
-  test('is found lost at the last write, too', async (t) => {
+  test('a lease is found to be lost at the last write, too', async (t) => {
     const { holder, checkpoint, write } = await start(t);
     const lease = await holder('a').lease();
     await write({ ...(await checkpoint()), holder: 'b' });
@@ -319,7 +434,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal((await checkpoint()).state, 'running');
   });
 
-  test('is lost when the checkpoint is deleted', async (t) => {
+  test('a lease is lost if the checkpoint is deleted', async (t) => {
     const { holder, bucket } = await start(t);
     const lease = await holder('a').lease();
     await bucket.file(NAME).delete();
@@ -327,7 +442,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.deepEqual(await bucket.file(NAME).exists(), [false]);
   });
 
-  test('is lost when it runs out while nothing can be written', async (t) => {
+  test('a lease is lost if it runs out while nothing can be written', async (t) => {
     const { holder, server, writes } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -344,7 +459,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal(writes(), written);
   });
 
-  test('is lost to a process that was paused for longer than it, which then writes nothing', async (t) => {
+  test('a lease is lost if the process was paused for longer than it, and then nothing is written', async (t) => {
     const { holder, writes } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -357,7 +472,7 @@ describe('a lease', { concurrency: true }, () => {
     assert.equal(writes(), written);
   });
 
-  test('is lost when it may not be written any more, and says why', async (t) => {
+  test('a lease is lost if writing it is forbidden, and releasing it says why', async (t) => {
     const { holder, server } = await start(t);
     const a = holder('a');
     const lease = await a.lease();
@@ -376,7 +491,7 @@ describe('a lease', { concurrency: true }, () => {
     '1,024 bytes': 'n'.repeat(1_024),
   };
   for (const [name, object] of Object.entries(names)) {
-    test(`works on a name with ${name}`, async (t) => {
+    test(`a lease can have a checkpoint whose name has ${name}`, async (t) => {
       const { bucket } = await startStored(t);
       const run = startRun(undefined, virtualClock());
       const acquired = await acquireLease({ bucket, name: object, holder: 'a', leaseMs: LEASE_MS, run });

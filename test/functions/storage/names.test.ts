@@ -7,9 +7,9 @@ import { checkpointName, messageDeadLetterName, objectDeadLetterName } from '../
 const HOLDER = '01234567-89ab-cdef-0123-456789abcdef';
 const of = (object: string) => ({ bucket: 'b', object, generation: '1700000000000000' });
 
-describe('the names of what stands in the state bucket', () => {
+describe('the names in the state bucket', () => {
   const objects = {
-    plain: 'events.json',
+    'letters alone': 'events.json',
     slashes: 'a//b/c.json',
     'dots that would lead out of a folder': '../../dead-letters/x/..',
     'percent signs': '100%25%2F.json',
@@ -17,12 +17,12 @@ describe('the names of what stands in the state bucket', () => {
     'as many bytes as fit': 'o'.repeat(1_024 - 'checkpoints/b//1700000000000000.json'.length),
   };
   for (const [name, object] of Object.entries(objects)) {
-    test(`keep the object's name as it is: ${name}`, () => {
+    test(`a name in the state bucket contains an object's name with ${name} as it is`, () => {
       assert.equal(checkpointName(of(object)), `checkpoints/b/${object}/1700000000000000.json`);
     });
   }
 
-  test('have a hash in place of a name with which they would be too long', () => {
+  test('a name in the state bucket has a hash in place of an object name that would make it too long', () => {
     const object = '🦊'.repeat(256);
     assert.equal(Buffer.byteLength(object), 1_024);
     const digest = hash('sha256', object);
@@ -33,7 +33,7 @@ describe('the names of what stands in the state bucket', () => {
     );
   });
 
-  test('never leave their prefix, fit, and are as different as what they are for', () => {
+  test('names in the state bucket begin with their prefix, are not too long, and differ if their objects do', () => {
     const object = fc.string({ unit: 'binary', minLength: 1, maxLength: 1_024 });
     const long = fc.string({ unit: 'grapheme', minLength: 900, maxLength: 1_024 });
     const generation = fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }).map(String);
@@ -55,12 +55,12 @@ describe('the names of what stands in the state bucket', () => {
     );
   });
 
-  test('stand in the order of the first record, for dead letters of one object', () => {
+  test('the names of the dead letters of an object are in the order of their first records', () => {
     const names = [0, 9, 10, 99_999_999_999].map((offset) => objectDeadLetterName(of('o'), offset, HOLDER));
     assert.deepEqual([...names].sort(), names);
   });
 
-  test('have the day, for dead letters of messages', () => {
+  test('the names of the dead letters of messages contain the day', () => {
     const now = new Date('2026-11-23T23:59:59.999Z');
     assert.equal(
       messageDeadLetterName('projects/p/subscriptions/s', now, HOLDER),

@@ -42,14 +42,14 @@ async function gather(chunks: AsyncIterable<Buffer>, into: Buffer[] = []): Promi
 }
 
 describe('readObject', () => {
-  test('yields what is stored, compressed or not, in one read', async (t) => {
+  test('readObject yields the bytes as they are stored, compressed or not, in one read', async (t) => {
     const { bucket, file, what, run, read } = await store(t);
     await bucket.file('o').setMetadata({ contentEncoding: 'gzip' });
     assert.deepEqual(await gather(readObject(file, what, run)), content);
     assert.deepEqual(read(), [0]);
   });
 
-  test('yields nothing of an empty object, without a read', async (t) => {
+  test('readObject yields nothing of an empty object, without a read', async (t) => {
     const { file, what, run, read } = await store(t, Buffer.alloc(0));
     assert.equal((await gather(readObject(file, what, run))).length, 0);
     assert.deepEqual(read(), []);
@@ -66,7 +66,7 @@ describe('readObject', () => {
     stalls: [{ stallAfterBytes: 300_001 }, 300_001],
   };
   for (const [name, [fault, resumesAt]] of Object.entries(faults)) {
-    test(`goes on at the byte where it stopped when a read ${name}`, async (t) => {
+    test(`a reader continues at the byte where it stopped if a read ${name}`, async (t) => {
       const { server, file, what, run, read, clock } = await store(t);
       server.fault = firstOf('read', fault);
       const reader = createObjectReader(file, what, run, { idleTimeoutMs: 100 });
@@ -77,7 +77,7 @@ describe('readObject', () => {
     });
   }
 
-  test('goes on from where it is told to, and reads no byte before that', async (t) => {
+  test('a reader begins where it is told to, and reads no byte before that', async (t) => {
     const { file, what, run, read } = await store(t);
     const reader = createObjectReader(file, what, run, {
       start: { offset: 400_000, checksum: crc32c(content.subarray(0, 400_000)) },
@@ -87,14 +87,14 @@ describe('readObject', () => {
     assert.equal(reader.bytesRead, 600_000);
   });
 
-  test('goes on as long as each read brings something', async (t) => {
+  test('readObject continues as long as each read brings something', async (t) => {
     const { server, file, what, run, read } = await store(t);
     server.fault = ({ kind }) => (kind === 'read' ? { cutAfterBytes: 100_000 } : undefined);
     assert.deepEqual(await gather(readObject(file, what, run)), content);
     assert.equal(read().length, 10);
   });
 
-  test('gives up after five reads in a row that brought nothing, each later than the one before', async (t) => {
+  test('readObject gives up after five reads in a row that brought nothing, with a longer pause before each', async (t) => {
     const { server, file, what, run, read, clock } = await store(t);
     server.fault = ({ kind, sequence }) =>
       kind === 'read' ? (sequence === 1 ? { cutAfterBytes: 100_000 } : { status: 503 }) : undefined;
@@ -103,14 +103,14 @@ describe('readObject', () => {
     assert.deepEqual(clock.slept, [1_000, 2_000, 4_000, 8_000]);
   });
 
-  test('gives up at once when nobody may read it', async (t) => {
+  test('readObject gives up at once if reading is forbidden', async (t) => {
     const { server, file, what, run, read } = await store(t);
     server.fault = ({ kind }) => (kind === 'read' ? { status: 403 } : undefined);
     await assert.rejects(gather(readObject(file, what, run)), { code: 403 });
     assert.deepEqual(read(), [0]);
   });
 
-  test('tells that the object is gone: before its first byte, and after', async (t) => {
+  test('readObject reports that the object is gone, before its first byte and after it', async (t) => {
     const { bucket, server, file, what, run } = await store(t);
     const some: Buffer[] = [];
     server.fault = ({ kind, sequence }) =>
@@ -122,7 +122,7 @@ describe('readObject', () => {
     await assert.rejects(gather(readObject(file, what, run)), ObjectGoneError);
   });
 
-  test('never goes on in another generation of the object', async (t) => {
+  test('a reader never continues in another generation of the object', async (t) => {
     const { bucket, server, file, what, run } = await store(t);
     server.fault = firstOf('read', { stallAfterBytes: 100_000 });
     const some: Buffer[] = [];
@@ -135,7 +135,7 @@ describe('readObject', () => {
     assert.deepEqual(Buffer.concat(some), content.subarray(0, 100_000));
   });
 
-  test('finds out, behind the last byte, that a byte is not what was uploaded', async (t) => {
+  test('readObject finds out, after the last byte, that a byte is not what was uploaded', async (t) => {
     const { server, file, what, run } = await store(t);
     server.fault = firstOf('read', { corruptByte: 500_000 });
     const some: Buffer[] = [];
@@ -143,7 +143,7 @@ describe('readObject', () => {
     assert.equal(Buffer.concat(some).length, SIZE);
   });
 
-  test('finds out that a byte was wrong in a part that was read before another read broke', async (t) => {
+  test('readObject finds out that a byte was wrong if another read had broken before', async (t) => {
     const { server, file, what, run } = await store(t);
     server.fault = ({ kind, sequence }) => {
       if (kind !== 'read') return undefined;
@@ -152,19 +152,19 @@ describe('readObject', () => {
     await assert.rejects(gather(readObject(file, what, run)), { code: 'checksum_mismatch' });
   });
 
-  test('compares what others read before it too', async (t) => {
+  test('a reader also verifies the bytes that others read before it', async (t) => {
     const { file, what, run } = await store(t);
     const start = { offset: 400_000, checksum: crc32c(Buffer.alloc(400_000)) };
     await assert.rejects(gather(createObjectReader(file, what, run, { start }).read()), { code: 'checksum_mismatch' });
   });
 
-  test('has nothing to compare with where no checksum is known', async (t) => {
+  test('readObject verifies no checksum if none is known', async (t) => {
     const { server, file, run } = await store(t);
     server.fault = ({ kind }) => (kind === 'read' ? { corruptByte: 500_000 } : undefined);
     await gather(readObject(file, { size: SIZE, crc32c: undefined }, run));
   });
 
-  test('does not take a slow reader for a stalled read', async (t) => {
+  test('a reader does not take a slow consumer for a stalled read', async (t) => {
     const { file, what, run, read } = await store(t);
     const reader = createObjectReader(file, what, run, { idleTimeoutMs: 100 });
     let isFirst = true;
@@ -175,7 +175,7 @@ describe('readObject', () => {
     assert.deepEqual(read(), [0]);
   });
 
-  test('stops waiting when the run winds down', async (t) => {
+  test('readObject stops waiting when the run winds down', async (t) => {
     const { server, file, what, run } = await store(t);
     server.fault = ({ kind }) => {
       if (kind !== 'read') return undefined;
@@ -187,7 +187,7 @@ describe('readObject', () => {
 });
 
 describe('a reader that was broken off', () => {
-  test('goes on behind what it has brought, without a byte twice', async (t) => {
+  test('a reader that was broken off continues after the bytes that it has brought, without a byte twice', async (t) => {
     const { file, what, run } = await store(t);
     const { read } = createObjectReader(file, what, run);
     const some: Buffer[] = [];
@@ -198,7 +198,7 @@ describe('a reader that was broken off', () => {
     assert.deepEqual(await gather(read(), some), content);
   });
 
-  test('still finds out that a byte was wrong which it had brought before', async (t) => {
+  test('a reader that was broken off still finds out that a byte was wrong which it had brought before', async (t) => {
     const { server, file, what, run } = await store(t);
     server.fault = firstOf('read', { corruptByte: 0 });
     const { read } = createObjectReader(file, what, run);
@@ -208,19 +208,30 @@ describe('a reader that was broken off', () => {
 });
 
 describe('getMetadata', () => {
-  test('says size, checksum and generation', async (t) => {
+  test('getMetadata returns size, checksum and generation', async (t) => {
     const { bucket, file, what, run } = await store(t);
-    assert.deepEqual(await getMetadata(bucket.file('o'), run), { ...what, generation: String(file.generation) });
+    assert.deepEqual(await getMetadata(bucket.file('o'), run), {
+      ...what,
+      generation: String(file.generation),
+      custom: {},
+    });
   });
 
-  test('asks again where that fails', async (t) => {
+  test('getMetadata returns the custom metadata as texts', async (t) => {
+    const { bucket, run } = await store(t);
+    const metadata = { plan: 'pro', größe: '5', empty: '' };
+    await bucket.file('with').save('x', { resumable: false, metadata: { metadata } });
+    assert.deepEqual((await getMetadata(bucket.file('with'), run)).custom, metadata);
+  });
+
+  test('getMetadata asks again if a request fails', async (t) => {
     const { server, file, what, run, clock } = await store(t);
     server.fault = firstOf('metadata', { status: 503 }, { destroy: 'before' }, { status: 429 });
     assert.equal((await getMetadata(file, run)).size, what.size);
     assert.deepEqual(clock.slept, [1_000, 2_000, 4_000]);
   });
 
-  test('gives up where that goes on, and at once where it will', async (t) => {
+  test('getMetadata gives up after five failures, and at once if asking again is of no use', async (t) => {
     const { server, file, run, requests } = await store(t);
     server.fault = () => ({ status: 503 });
     await assert.rejects(getMetadata(file, run), { code: 503 });
@@ -230,7 +241,7 @@ describe('getMetadata', () => {
     assert.equal(requests.filter(({ kind }) => kind === 'metadata').length, 6);
   });
 
-  test('tells that there is no such generation', async (t) => {
+  test('getMetadata reports that there is no such generation', async (t) => {
     const { bucket, file, run } = await store(t);
     await assert.rejects(getMetadata(bucket.file('other'), run), ObjectGoneError);
     await bucket.file('o').save('new', { resumable: false });

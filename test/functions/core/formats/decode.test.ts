@@ -3,18 +3,18 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { createGzip, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { CorruptGzipError, decode } from '../../../../functions/core/formats/decode.ts';
+import { CorruptGzipError, type Decoded, decode } from '../../../../functions/core/formats/decode.ts';
 import { chunksOf, pieces } from '../../../support/pipeline.ts';
 
 const text = Buffer.from(Array.from({ length: 3_000 }, (_, index) => `line ${index} ${index ** 3}\n`).join(''));
 const zeros = Buffer.alloc(512);
 
-/** Decodes `stored`, in pieces of `size`; what could be decoded, and what went wrong behind that. */
+/** Decodes `stored`, in pieces of `size`: the bytes that could be decoded, and the error after them. */
 async function decodeAll(stored: Buffer, size = 65_536) {
   return collect(await decode(chunksOf(pieces(stored, size))));
 }
 
-async function collect({ isGzip, chunks }: Awaited<ReturnType<typeof decode>>) {
+async function collect({ compression, head, chunks }: Decoded) {
   const decoded: Buffer[] = [];
   let error: unknown;
   try {
@@ -22,83 +22,85 @@ async function collect({ isGzip, chunks }: Awaited<ReturnType<typeof decode>>) {
   } catch (failure) {
     error = failure;
   }
-  return { isGzip, content: Buffer.concat(decoded), error };
+  return { compression, head, content: Buffer.concat(decoded), error };
 }
 
 describe('decode', { timeout: 20_000 }, () => {
   const gzip = gzipSync(text);
-  const wholeCases: { name: string; stored: Buffer; isGzip: boolean; expected: Buffer }[] = [
-    { name: 'plain text', stored: text, isGzip: false, expected: text },
-    { name: 'nothing at all', stored: Buffer.alloc(0), isGzip: false, expected: Buffer.alloc(0) },
-    { name: 'the first byte of gzip alone', stored: Buffer.from([0x1f]), isGzip: false, expected: Buffer.from([0x1f]) },
-    { name: 'one byte', stored: Buffer.from('{'), isGzip: false, expected: Buffer.from('{') },
-    { name: 'zlib without gzip', stored: deflateSync('a'), isGzip: false, expected: deflateSync('a') },
+  const wholeCases: { name: string; stored: Buffer; layers: number; expected: Buffer }[] = [
+    { name: 'plain text', stored: text, layers: 0, expected: text },
+    { name: 'nothing at all', stored: Buffer.alloc(0), layers: 0, expected: Buffer.alloc(0) },
+    { name: 'the first byte of gzip alone', stored: Buffer.from([0x1f]), layers: 0, expected: Buffer.from([0x1f]) },
+    { name: 'one byte', stored: Buffer.from('{'), layers: 0, expected: Buffer.from('{') },
+    { name: 'zlib without gzip', stored: deflateSync('a'), layers: 0, expected: deflateSync('a') },
     {
       name: 'the first byte of gzip and another',
       stored: Buffer.from([0x1f, 0x8c]),
-      isGzip: false,
+      layers: 0,
       expected: Buffer.from([0x1f, 0x8c]),
     },
-    { name: 'gzip', stored: gzip, isGzip: true, expected: text },
-    { name: 'gzip of nothing', stored: gzipSync(''), isGzip: true, expected: Buffer.alloc(0) },
+    { name: 'gzip', stored: gzip, layers: 1, expected: text },
+    { name: 'gzip of nothing', stored: gzipSync(''), layers: 1, expected: Buffer.alloc(0) },
     {
       name: 'gzip of one byte that gzip begins with',
       stored: gzipSync(Buffer.from([0x1f])),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.from([0x1f]),
     },
-    { name: 'gzip twice', stored: gzipSync(gzip), isGzip: true, expected: text },
+    { name: 'gzip twice', stored: gzipSync(gzip), layers: 2, expected: text },
     {
       name: 'gzip twice, in several members',
       stored: Buffer.concat([gzipSync(gzip.subarray(0, 1)), gzipSync(gzip.subarray(1))]),
-      isGzip: true,
+      layers: 2,
       expected: text,
     },
+    { name: 'gzip three times, of which two layers', stored: gzipSync(gzipSync(gzip)), layers: 2, expected: gzip },
     {
       name: 'several members',
       stored: Buffer.concat([gzip, gzipSync('x'), gzipSync('y')]),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.concat([text, Buffer.from('xy')]),
     },
     {
       name: 'empty members between others',
       stored: Buffer.concat([gzipSync(''), gzip, gzipSync(''), gzipSync('y')]),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.concat([text, Buffer.from('y')]),
     },
-    { name: 'zeros behind a member', stored: Buffer.concat([gzip, zeros]), isGzip: true, expected: text },
+    { name: 'zeros after a member', stored: Buffer.concat([gzip, zeros]), layers: 1, expected: text },
     {
       name: 'one zero between members',
       stored: Buffer.concat([gzip, Buffer.alloc(1), gzip]),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.concat([text, text]),
     },
     {
-      name: 'zeros between and behind members',
+      name: 'zeros between and after members',
       stored: Buffer.concat([gzip, zeros, gzip, zeros, gzipSync('z'), zeros]),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.concat([text, text, Buffer.from('z')]),
     },
     {
       name: 'more zeros than a step',
       stored: Buffer.concat([gzip, Buffer.alloc(40_000), gzip]),
-      isGzip: true,
+      layers: 1,
       expected: Buffer.concat([text, text]),
     },
   ];
-  for (const { name, stored, isGzip, expected } of wholeCases) {
-    test(`decodes ${name}, however it is cut`, async () => {
+  for (const { name, stored, layers, expected } of wholeCases) {
+    test(`The decoder decodes ${name}, however the bytes are cut`, async () => {
       for (const size of [65_536, 1_000, 61, 1]) {
         if (stored.length / size > 2_000) continue;
         const decoded = await decodeAll(stored, size);
         assert.equal(decoded.error, undefined, `pieces of ${size}`);
-        assert.equal(decoded.isGzip, isGzip);
+        assert.deepEqual(decoded.compression, Array(layers).fill('gzip'));
+        assert.deepEqual(decoded.head, expected.subarray(0, 8), `pieces of ${size}`);
         assert.ok(decoded.content.equals(expected), `pieces of ${size}: ${decoded.content.length} bytes`);
       }
     });
   }
 
-  test('decodes members and padding whatever the chunks, empty ones among them', async () => {
+  test('The decoder decodes members and padding for any chunks, even empty ones', async () => {
     const part = fc.oneof(
       fc.uint8Array({ maxLength: 200 }).map((bytes) => ({ stored: gzipSync(bytes), content: Buffer.from(bytes) })),
       fc.nat(300).map((length) => ({ stored: Buffer.alloc(length), content: Buffer.alloc(0) })),
@@ -108,9 +110,9 @@ describe('decode', { timeout: 20_000 }, () => {
         fc.array(part, { maxLength: 6 }),
         fc.array(fc.nat(1_500), { maxLength: 12 }),
         async (parts, cuts) => {
-          // Its content does not begin as gzip does, which would be decoded once more.
-          const stored = Buffer.concat([gzipSync('head'), ...parts.map((it) => it.stored)]);
-          const expected = Buffer.concat([Buffer.from('head'), ...parts.map((it) => it.content)]);
+          // The content does not begin like gzip, which would be decoded once more.
+          const stored = Buffer.concat([gzipSync('head'), ...parts.map((part) => part.stored)]);
+          const expected = Buffer.concat([Buffer.from('head'), ...parts.map((part) => part.content)]);
           const ends = [...cuts.map((cut) => Math.min(cut, stored.length)).sort((a, b) => a - b), stored.length];
           const chunks = ends.map((end, index) => stored.subarray(ends[index - 1] ?? 0, end));
           const decoded = await collect(await decode(chunksOf(chunks)));
@@ -126,15 +128,15 @@ describe('decode', { timeout: 20_000 }, () => {
   flipped[gzip.length - 6]! ^= 0xff;
   const wrongSize = Buffer.from(gzip);
   wrongSize[gzip.length - 2]! ^= 0xff;
-  const corruptCases: { name: string; stored: Buffer; least: Buffer }[] = [
+  const corruptCases: { name: string; stored: Buffer; least: Buffer; layers?: number }[] = [
     { name: 'a member cut in its middle', stored: gzip.subarray(0, gzip.length >> 1), least: text.subarray(0, 10_000) },
     { name: 'a member cut in its last byte', stored: gzip.subarray(0, -1), least: text },
     { name: 'a header cut short', stored: gzip.subarray(0, 5), least: Buffer.alloc(0) },
     { name: 'the magic alone', stored: gzip.subarray(0, 2), least: Buffer.alloc(0) },
     { name: 'a second member cut in its header', stored: Buffer.concat([gzip, gzip.subarray(0, 1)]), least: text },
     { name: 'a second member cut in its middle', stored: Buffer.concat([gzip, gzip.subarray(0, 5_000)]), least: text },
-    { name: 'garbage behind a member', stored: Buffer.concat([gzip, Buffer.from('garbage')]), least: text },
-    { name: 'garbage behind padding', stored: Buffer.concat([gzip, zeros, Buffer.from('garbage')]), least: text },
+    { name: 'garbage after a member', stored: Buffer.concat([gzip, Buffer.from('garbage')]), least: text },
+    { name: 'garbage after padding', stored: Buffer.concat([gzip, zeros, Buffer.from('garbage')]), least: text },
     { name: 'a wrong checksum', stored: flipped, least: text },
     { name: 'a wrong length', stored: wrongSize, least: text },
     {
@@ -142,22 +144,32 @@ describe('decode', { timeout: 20_000 }, () => {
       stored: Buffer.from([0x1f, 0x8b, 0xff, 0xff, 1, 2, 3, 4, 5, 6, 7, 8]),
       least: Buffer.alloc(0),
     },
-    { name: 'gzip in gzip, the inner cut', stored: gzipSync(gzip.subarray(0, -20)), least: text.subarray(0, 10_000) },
-    { name: 'gzip in gzip, the outer cut', stored: gzipSync(gzip).subarray(0, -12), least: text.subarray(0, 10_000) },
+    {
+      name: 'gzip in gzip, the inner cut',
+      stored: gzipSync(gzip.subarray(0, -20)),
+      least: text.subarray(0, 10_000),
+      layers: 2,
+    },
+    {
+      name: 'gzip in gzip, the outer cut',
+      stored: gzipSync(gzip).subarray(0, -12),
+      least: text.subarray(0, 10_000),
+      layers: 2,
+    },
   ];
-  for (const { name, stored, least } of corruptCases) {
-    test(`throws CorruptGzipError behind what can be decoded of ${name}`, async () => {
+  for (const { name, stored, least, layers = 1 } of corruptCases) {
+    test(`The decoder throws CorruptGzipError after the bytes that can be decoded of ${name}`, async () => {
       for (const size of [65_536, 1_000, 61]) {
-        const { isGzip, content, error } = await decodeAll(stored, size);
+        const { compression, content, error } = await decodeAll(stored, size);
         assert.ok(error instanceof CorruptGzipError, `pieces of ${size}: ${error}`);
-        assert.ok(isGzip);
+        assert.deepEqual(compression, Array(layers).fill('gzip'));
         assert.ok(content.subarray(0, least.length).equals(least), `pieces of ${size}: ${content.length} bytes`);
         assert.ok(text.subarray(0, content.length).equals(content) || content.subarray(0, text.length).equals(text));
       }
     });
   }
 
-  test('leaves no error behind that nobody handles, whatever byte is broken', async () => {
+  test('The decoder leaves no unhandled error, whichever byte is broken', async () => {
     const small = gzipSync('{"event":"a"}\n'.repeat(5));
     for (let at = 2; at < small.length; at++) {
       const broken = Buffer.from(small);
@@ -170,13 +182,13 @@ describe('decode', { timeout: 20_000 }, () => {
 
   for (const [name, before] of [
     ['before the first byte', []],
-    ['behind the first byte of the magic', [gzip.subarray(0, 1)]],
+    ['after the first byte of the magic', [gzip.subarray(0, 1)]],
     ['in the middle of gzip', [gzip.subarray(0, 100)]],
     ['in the middle of gzip in gzip', [gzipSync(gzip).subarray(0, 400)]],
     ['in plain content', [text]],
     ['between members', [gzip]],
   ] as const) {
-    test(`passes the source's own error on unchanged, ${name}`, async () => {
+    test(`The decoder passes on the source's own error unchanged, ${name}`, async () => {
       const error = new TypeError('the read broke');
       const source = chunksOf(before, { error });
       const result = await decode(source).then(collect, (thrown: unknown) => ({ error: thrown }));
@@ -185,7 +197,7 @@ describe('decode', { timeout: 20_000 }, () => {
     });
   }
 
-  test('does not say what it is of what could not be read', async () => {
+  test('The decoder does not report a compression if nothing could be read', async () => {
     const error = new Error('the read broke');
     await assert.rejects(decode(chunksOf([], { error })), error);
   });
@@ -195,7 +207,7 @@ describe('decode', { timeout: 20_000 }, () => {
     ['gzip', gzip],
     ['gzip in gzip', gzipSync(gzip)],
   ] as const) {
-    test(`closes the source when the reader of ${name} leaves early`, async () => {
+    test(`The decoder closes the source when the reader of ${name} leaves early`, async () => {
       const source = chunksOf(pieces(stored, 500));
       const { chunks } = await decode(source);
       for await (const _ of chunks) break;
@@ -204,7 +216,7 @@ describe('decode', { timeout: 20_000 }, () => {
     });
   }
 
-  test('holds little of what decompresses a thousandfold', async () => {
+  test('The decoder holds few bytes of content that decompresses a thousandfold', async () => {
     const total = 200_000_000;
     const block = Buffer.alloc(1_000_000, 'a');
     const compressor = createGzip({ level: 1 });
@@ -228,7 +240,7 @@ describe('decode', { timeout: 20_000 }, () => {
     assert.ok(most < 100_000_000, `${most} bytes more are held`);
   });
 
-  test('gives out the same of deflated data that are corrupt, however they arrive', async () => {
+  test('The decoder yields the same bytes of corrupt gzip data, however they arrive', async () => {
     const lines = Array.from({ length: 60_000 }, (_, index) => `${(index * 7_919) % 99_991} ${index ** 3}\n`);
     const stored = gzipSync(lines.join(''));
     stored.fill(0xff, stored.length - 40_000, stored.length - 39_900);

@@ -52,10 +52,10 @@ describe('the limit', () => {
     [5, 3],
     [10, 5],
   ] as const) {
-    test(`begins at ${begin} of ${max}`, () => assert.equal(new Limiter(max).limit, begin));
+    test(`the limit begins at ${begin} if the maximum is ${max}`, () => assert.equal(new Limiter(max).limit, begin));
   }
 
-  test('holds so many attempts, and lets the others start in their order as those end', async () => {
+  test('attempts beyond the limit start in their order, as others end', async () => {
     const { limiter, run, ask } = setUp(4);
     const asked = Array.from({ length: 4 }, () => ask(run));
     assert.deepEqual(await statesOf(asked), ['started', 'started', 'waiting', 'waiting']);
@@ -65,7 +65,7 @@ describe('the limit', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'started', 'started', 'started']);
   });
 
-  test('grows by one after as many successes as it is, never beyond the maximum', async () => {
+  test('the limit grows by one after as many successes as it is high, up to the maximum', async () => {
     const { limiter, run } = setUp(6);
     const limits: number[] = [];
     for (let success = 0; success < 20; success++) {
@@ -76,7 +76,7 @@ describe('the limit', () => {
     assert.deepEqual(limits, [3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6]);
   });
 
-  test('does not grow by what was no success', async () => {
+  test('the limit does not grow by attempts without success', async () => {
     const { limiter, run } = setUp(4);
     for (let attempt = 0; attempt < 20; attempt++) {
       await limiter.acquire(run);
@@ -85,7 +85,7 @@ describe('the limit', () => {
     assert.equal(limiter.limit, 2);
   });
 
-  test('that grew lets one more start than has ended', async () => {
+  test('a limit that grew lets one more attempt start than has ended', async () => {
     const { limiter, run, ask } = setUp(2);
     const asked = Array.from({ length: 4 }, () => ask(run));
     assert.deepEqual(await statesOf(asked), ['started', 'waiting', 'waiting', 'waiting']);
@@ -93,7 +93,7 @@ describe('the limit', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'started', 'started', 'waiting']);
   });
 
-  test('that shrank lets nobody start before enough attempts have ended', async () => {
+  test('a limit that shrank does not let an attempt start before enough others have ended', async () => {
     const { clock, limiter, run, ask } = setUp(8);
     const asked = Array.from({ length: 7 }, () => ask(run));
     await turn();
@@ -110,7 +110,7 @@ describe('the limit', () => {
 });
 
 describe('a pause', () => {
-  test('keeps everybody from starting, and halves the limit', async () => {
+  test('a pause keeps every attempt from starting, and halves the limit', async () => {
     const { clock, limiter, run, ask } = setUp(8);
     limiter.pause(1_000, clock.now());
     assert.equal(limiter.limit, 2);
@@ -122,7 +122,7 @@ describe('a pause', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'started', 'waiting']);
   });
 
-  test('holds those back too who were waiting for an attempt to end', async () => {
+  test('a pause also holds back attempts that already waited for others to end', async () => {
     const { clock, limiter, run, ask } = setUp(2);
     const asked = [ask(run), ask(run)];
     await turn();
@@ -133,7 +133,7 @@ describe('a pause', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'started']);
   });
 
-  test('may be made longer while it lasts, not shorter; the limit is halved once', async () => {
+  test('a pause can become longer while it lasts, but not shorter, and halves the limit once', async () => {
     const { clock, limiter, run, ask } = setUp(16);
     limiter.pause(1_000, clock.now());
     const asked = [ask(run)];
@@ -147,7 +147,7 @@ describe('a pause', () => {
     assert.deepEqual(await statesOf(asked), ['started']);
   });
 
-  test('after a pause halves the limit again, down to one', () => {
+  test('a pause after another one halves the limit again, down to one', () => {
     const { clock, limiter } = setUp(10);
     const limits: number[] = [];
     for (let pause = 0; pause < 4; pause++) {
@@ -158,7 +158,7 @@ describe('a pause', () => {
     assert.deepEqual(limits, [2, 1, 1, 1]);
   });
 
-  test('forgets the successes before it', async () => {
+  test('successes before a pause do not count after it', async () => {
     const { clock, limiter, run } = setUp(8);
     await growTo(6, limiter, run);
     for (let success = 0; success < 5; success++) {
@@ -176,7 +176,7 @@ describe('a pause', () => {
 });
 
 describe('a run that stops', () => {
-  test('starts nothing any more', async () => {
+  test('a run that stopped does not start an attempt', async () => {
     const { run, ask } = setUp(2);
     run.stop('shutdown');
     const asked = ask(run);
@@ -184,7 +184,7 @@ describe('a run that stops', () => {
     assert.equal(asked.error, run.stopping.reason);
   });
 
-  test('gives up its places in the queue, and nobody behind them loses his', async () => {
+  test('a run that stops gives up its places in the queue, and those after it keep theirs', async () => {
     const { clock, limiter, run, ask } = setUp(2);
     const other = startRun(undefined, clock);
     const asked = [ask(run), ask(other), ask(run), ask(other), ask(run)];
@@ -198,7 +198,7 @@ describe('a run that stops', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'refused', 'started', 'refused', 'started']);
   });
 
-  test('gives up waiting for the end of a pause', async () => {
+  test('a run that stops does not wait for the end of a pause', async () => {
     const { clock, limiter, run, ask } = setUp(2);
     limiter.pause(1_000, clock.now());
     const asked = ask(run);
@@ -208,7 +208,7 @@ describe('a run that stops', () => {
     assert.equal(clock.sleepers, 0);
   });
 
-  test('just when its turn has come leaves it to the next', async () => {
+  test('a run that stops just when its turn has come leaves the turn to the next', async () => {
     const { clock, limiter, run, ask } = setUp(1);
     const other = startRun(undefined, clock);
     const asked = [ask(run), ask(other), ask(run)];
@@ -218,7 +218,7 @@ describe('a run that stops', () => {
     assert.deepEqual(await statesOf(asked), ['started', 'refused', 'started']);
   });
 
-  test('in a pause that began when its turn had come leaves it to the next', async () => {
+  test('a run that stops in a pause, which began when its turn had come, leaves the turn to the next', async () => {
     const { clock, limiter, run, ask } = setUp(1);
     const other = startRun(undefined, clock);
     const asked = [ask(run), ask(other), ask(run)];
@@ -232,7 +232,7 @@ describe('a run that stops', () => {
   });
 });
 
-test('whatever happens in whatever order, the limit holds and nobody waits for ever', async () => {
+test('the limit holds and nobody waits for ever, whatever happens in whatever order', async () => {
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('ask' as const), run: fc.nat(2) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('release' as const), isSuccess: fc.boolean() }) },
@@ -250,7 +250,7 @@ test('whatever happens in whatever order, the limit holds and nobody waits for e
         const runs = Array.from({ length: 3 }, () => startRun(undefined, clock));
         const all: Asked[] = [];
         let released = 0;
-        /** Where the limit has been since attempts were last given the time to start. */
+        /** The highest limit since attempts were last given the time to start. */
         let highest = limiter.limit;
         let pausedUntil = 0;
         const inFlight = () => all.filter(({ state }) => state === 'started').length - released;
@@ -292,7 +292,7 @@ async function settle(clock: VirtualClock, inFlight: () => number, release: (isS
   } while (inFlight() > 0);
 }
 
-test('a pause that another run met, and that outlasts the deadline of the next, winds that one down at once', async () => {
+test('a pause that another run met stops a run at once if it outlasts the deadline of that run', async () => {
   const { clock, limiter } = setUp(4);
   limiter.pause(3_600_000, clock.now());
   const run = startRun(500_000, clock);

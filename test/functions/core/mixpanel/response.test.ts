@@ -16,37 +16,37 @@ function judgeThree(status: number, body: unknown, retryAfter?: string): Verdict
 }
 
 describe('the verdict on an answer to three events', () => {
-  const settled: Verdict = { kind: 'settled', failures: [] };
+  const settled: Verdict = { kind: 'settled', refusals: [] };
   const refused: Verdict = { kind: 'refused' };
   const noJson = retry('answered 200 with something other than JSON');
   const rows: { name: string; status: number; body: unknown; expected: Verdict }[] = [
-    { name: 'all were imported', status: 200, body: { code: 200, num_records_imported: 3 }, expected: settled },
+    { name: 'all events were imported', status: 200, body: { code: 200, num_records_imported: 3 }, expected: settled },
     {
-      name: 'fewer were imported',
+      name: 'fewer events were imported',
       status: 200,
       body: { num_records_imported: 2 },
       expected: { kind: 'miscounted', imported: 2 },
     },
     {
-      name: 'more were imported',
+      name: 'more events were imported',
       status: 200,
       body: { num_records_imported: 4 },
       expected: { kind: 'miscounted', imported: 4 },
     },
-    { name: 'nothing was counted', status: 200, body: {}, expected: { kind: 'miscounted', imported: 0 } },
+    { name: 'the body has no count', status: 200, body: {}, expected: { kind: 'miscounted', imported: 0 } },
     {
       name: 'the count is text',
       status: 200,
       body: { num_records_imported: '3' },
       expected: { kind: 'miscounted', imported: 0 },
     },
-    { name: 'the success is a page', status: 200, body: '<html>welcome</html>', expected: noJson },
-    { name: 'the success is empty', status: 200, body: '', expected: noJson },
-    { name: 'the success is cut', status: 200, body: '{"num_records_imported":3', expected: noJson },
-    { name: 'the success is an array', status: 200, body: [3], expected: noJson },
-    { name: 'the success is null', status: 200, body: 'null', expected: noJson },
+    { name: 'the body is a page', status: 200, body: '<html>welcome</html>', expected: noJson },
+    { name: 'the body is empty', status: 200, body: '', expected: noJson },
+    { name: 'the body is cut short', status: 200, body: '{"num_records_imported":3', expected: noJson },
+    { name: 'the body is an array', status: 200, body: [3], expected: noJson },
+    { name: 'the body is null', status: 200, body: 'null', expected: noJson },
     {
-      name: 'some failed, in any order and one of them twice',
+      name: 'some events failed, in any order and one of them twice',
       status: 400,
       body: {
         ...badRequest,
@@ -58,20 +58,20 @@ describe('the verdict on an answer to three events', () => {
       },
       expected: {
         kind: 'settled',
-        failures: [
+        refusals: [
           { index: 0, field: 'event', message: 'empty' },
           { index: 2, field: 'properties.time', message: 'late' },
         ],
       },
     },
     {
-      name: 'one failed without a reason',
+      name: 'one event failed without a reason',
       status: 400,
       body: { failed_records: [{ index: 1, field: 7, message: null }] },
-      expected: { kind: 'settled', failures: [{ index: 1, field: 'event', message: '' }] },
+      expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: '' }] },
     },
     {
-      name: 'one failed, among indexes that were not sent',
+      name: 'one event failed, among indexes that were not sent',
       status: 400,
       body: {
         ...badRequest,
@@ -85,7 +85,7 @@ describe('the verdict on an answer to three events', () => {
           { index: 1, message: 'm' },
         ],
       },
-      expected: { kind: 'settled', failures: [{ index: 1, field: 'event', message: 'm' }] },
+      expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: 'm' }] },
     },
     {
       name: 'only indexes failed that were not sent',
@@ -94,45 +94,47 @@ describe('the verdict on an answer to three events', () => {
       expected: { kind: 'bisect', message: badRequest.error },
     },
     {
-      name: 'no record is named',
+      name: 'the body does not name a record',
       status: 400,
       body: { code: 400, error: 'malformed' },
       expected: { kind: 'bisect', message: 'malformed' },
     },
     {
-      name: 'no record and no reason are named',
+      name: 'the body names neither a record nor a reason',
       status: 400,
       body: { code: 400, failed_records: [] },
       expected: { kind: 'bisect', message: 'refused by Mixpanel' },
     },
     {
-      name: "the 400 is somebody else's JSON",
+      name: "the body is somebody else's JSON",
       status: 400,
       body: { error: 'no such route' },
       expected: refused,
     },
-    { name: 'the 400 is a page', status: 400, body: '<html>Bad Request</html>', expected: refused },
-    { name: 'the 400 is empty', status: 400, body: '', expected: refused },
-    { name: 'it is too large', status: 413, body: '', expected: { kind: 'too-large' } },
-    { name: 'it is throttled', status: 429, body: '', expected: retry('answered 429', { isThrottled: true }) },
+    { name: 'the body is a page', status: 400, body: '<html>Bad Request</html>', expected: refused },
+    { name: 'the body is empty', status: 400, body: '', expected: refused },
+    { name: 'the body is empty', status: 413, body: '', expected: { kind: 'too-large' } },
+    { name: 'the body is empty', status: 429, body: '', expected: retry('answered 429', { isThrottled: true }) },
     ...[408, 500, 501, 502, 503, 504, 520, 599].map((status) => ({
-      name: `it is put off with ${status}`,
+      name: 'the body only repeats the status',
       status,
       body: { code: status },
       expected: retry(`answered ${status}`),
     })),
     ...[204, 301, 302, 304, 307, 401, 402, 403, 404, 405, 410, 411, 415, 422, 431, 451].map((status) => ({
-      name: `it is refused with ${status}`,
+      name: 'the body says that all events were imported',
       status,
       body: { code: status, num_records_imported: 3 },
       expected: refused,
     })),
   ];
   for (const { name, status, body, expected } of rows) {
-    test(`${name}: ${status} is ${expected.kind}`, () => assert.deepEqual(judgeThree(status, body), expected));
+    test(`the verdict on an answer ${status} is "${expected.kind}" if ${name}`, () => {
+      assert.deepEqual(judgeThree(status, body), expected);
+    });
   }
 
-  test('is never an exception, and names events that were sent, each once and in order', () => {
+  test('every answer gets a verdict, which names only events that were sent, each once and in order', () => {
     const record = fc.record({
       index: fc.oneof(fc.integer({ min: -2, max: 6 }), fc.jsonValue()),
       field: fc.jsonValue(),
@@ -149,7 +151,7 @@ describe('the verdict on an answer to three events', () => {
       fc.property(status, body, fc.integer({ min: 1, max: 5 }), (status, body, sent) => {
         const verdict = judge({ status, body, retryAfter: undefined }, sent, now);
         if (verdict.kind !== 'settled') return;
-        const indexes = verdict.failures.map(({ index }) => index);
+        const indexes = verdict.refusals.map(({ index }) => index);
         assert.deepEqual(
           indexes,
           [...new Set(indexes)].sort((a, b) => a - b),
@@ -177,12 +179,13 @@ describe('Retry-After', () => {
     { value: '5, 5', expected: undefined },
   ];
   for (const { value, expected } of rows) {
-    test(`${JSON.stringify(value)} is ${expected === undefined ? 'no time' : `${expected} ms`}`, () => {
+    const what = value === undefined ? 'a missing Retry-After' : `Retry-After ${JSON.stringify(value)}`;
+    test(`${what} ${expected === undefined ? 'does not say a time' : `says ${expected} ms`}`, () => {
       assert.deepEqual(judgeThree(503, '', value), retry('answered 503', { retryAfterMs: expected }));
     });
   }
 
-  test('counts with a 429 and a 200 that is no JSON too', () => {
+  test('Retry-After is also read from an answer 429, and from an answer 200 that is not JSON', () => {
     assert.deepEqual(judgeThree(429, '', '3'), retry('answered 429', { isThrottled: true, retryAfterMs: 3_000 }));
     const noJson = retry('answered 200 with something other than JSON', { retryAfterMs: 3_000 });
     assert.deepEqual(judgeThree(200, '<html>', '3'), noJson);

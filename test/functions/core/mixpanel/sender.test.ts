@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { ImportError } from '../../../../functions/core/errors.ts';
+import type { Batch } from '../../../../functions/core/mixpanel/batch.ts';
+import type { SettledPart } from '../../../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../../../functions/core/run.ts';
 import type { Fault, FaultHook } from '../../../../local-cloud/mixpanel/server.ts';
 import { batchOf, eventLine, eventLines, SECRET, startSending } from '../../../support/sending.ts';
@@ -69,8 +72,28 @@ function whenAsked({ server }: Sending, fault: Fault): Promise<void> {
   });
 }
 
-describe('200', () => {
-  test('settles a batch in one request', async (t) => {
+/** For batches that must not settle. */
+async function neverSettled(): Promise<void> {
+  assert.fail('a part of the batch settled');
+}
+
+/** Sends a batch, and returns the parts that are reported and the error with which it ends. */
+async function partsOf({ sender }: Sending, batch: Batch, run: Run, onPart?: (part: SettledPart) => unknown) {
+  const parts: SettledPart[] = [];
+  const error = await sender
+    .send(batch, run, async (part) => {
+      parts.push(part);
+      await onPart?.(part);
+    })
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  return { parts, error };
+}
+
+describe('an answer 200', () => {
+  test('an answer 200 settles a batch in one request', async (t) => {
     const sending = await startSending(t);
     const run = sending.startRun();
     const lines = eventLines(3);
@@ -85,32 +108,32 @@ describe('200', () => {
   });
 });
 
-describe('400 with failed_records', () => {
-  test('gives the failures by their index, settles the others and sends nothing again', async (t) => {
+describe('an answer 400 with failed_records', () => {
+  test('an answer 400 with failed_records refuses these events and settles the others, and nothing is sent again', async (t) => {
     const sending = await startSending(t);
     const run = sending.startRun();
     const lines = eventLines(5);
     lines[1] = eventLine('late', { time: 'yesterday' });
     lines[3] = eventLine('nobody', { distinct_id: 'null' });
-    const failures = await sending.send(lines, run);
+    const refusals = await sending.send(lines, run);
     assert.deepEqual(
-      failures.map(({ index, field }) => ({ index, field })),
+      refusals.map(({ index, field }) => ({ index, field })),
       [
         { index: 1, field: 'properties.time' },
         { index: 3, field: 'properties.distinct_id' },
       ],
     );
-    for (const { field, message } of failures) assert.ok(message.includes(`'${field}' is invalid`), message);
+    for (const { field, message } of refusals) assert.ok(message.includes(`'${field}' is invalid`), message);
     assert.deepEqual(timesOf(sending, ['id-0', 'late', 'id-2', 'nobody', 'id-4']), [1, 0, 1, 0, 1]);
     assert.deepEqual(statusesOf(sending), [400]);
     assert.equal(run.stats.accepted, 3);
   });
 
-  test('is an answer about the data even where every event failed', async (t) => {
+  test('an answer 400 with failed_records is about the data even if every event failed', async (t) => {
     const sending = await startSending(t);
-    const failures = await sending.send([eventLine('a', { time: 0 }), eventLine('b', { time: 0 })]);
+    const refusals = await sending.send([eventLine('a', { time: 0 }), eventLine('b', { time: 0 })]);
     assert.deepEqual(
-      failures.map(({ index }) => index),
+      refusals.map(({ index }) => index),
       [0, 1],
     );
     assert.equal(sending.server.received, 0);
@@ -118,19 +141,19 @@ describe('400 with failed_records', () => {
   });
 });
 
-describe('400 without failed_records', () => {
+describe('an answer 400 without failed_records', () => {
   /** Refuses every request as a whole that has such an event in it. */
   const refusePoison: FaultHook = ({ ids }) =>
     ids.some((id) => id.startsWith('poison')) ? { status: 400 } : undefined;
 
-  test('is bisected down to the event that is refused; the others arrive once', async (t) => {
+  test('a batch that is refused as a whole is bisected down to one event, and the others arrive once', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = refusePoison;
     const run = sending.startRun();
     const lines = eventLines(16);
     lines[5] = eventLine('poison');
-    const failures = await sending.send(lines, run);
-    assert.deepEqual(failures, [{ index: 5, field: 'event', message: 'request body is malformed' }]);
+    const refusals = await sending.send(lines, run);
+    assert.deepEqual(refusals, [{ index: 5, field: 'event', message: 'request body is malformed' }]);
     assert.equal(sending.server.received, 15);
     assert.equal(sending.server.duplicates, 0);
     assert.equal(sending.server.count('poison'), 0);
@@ -141,7 +164,8 @@ describe('400 without failed_records', () => {
   });
 
   for (const count of [1, 4]) {
-    test(`for each of ${count} when nothing was accepted is the configuration`, async (t) => {
+    const events = count === 1 ? 'the only event' : `each of ${count} events`;
+    test(`an answer 400 to ${events} is about the configuration if nothing was accepted`, async (t) => {
       const sending = await startSending(t);
       sending.server.fault = () => ({ status: 400 });
       const run = sending.startRun();
@@ -152,25 +176,25 @@ describe('400 without failed_records', () => {
     });
   }
 
-  test('for each event when others were accepted before is the data', async (t) => {
+  test('an answer 400 to each event is about the data if others were accepted before', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = refusePoison;
     const run = sending.startRun();
     await sending.send(eventLines(1), run);
-    const failures = await sending.send(eventLines(3, 'poison-'), run);
+    const refusals = await sending.send(eventLines(3, 'poison-'), run);
     assert.deepEqual(
-      failures.map(({ index }) => index),
+      refusals.map(({ index }) => index),
       [0, 1, 2],
     );
     assert.equal(sending.server.received, 1);
   });
 
-  test('for one event while another is found invalid by itself is the data', async (t) => {
+  test('an answer 400 to one event is about the data if another event is found invalid', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = refusePoison;
-    const failures = await sending.send([eventLine('poison'), eventLine('late', { time: 0 })]);
+    const refusals = await sending.send([eventLine('poison'), eventLine('late', { time: 0 })]);
     assert.deepEqual(
-      failures.map(({ index, field }) => ({ index, field })),
+      refusals.map(({ index, field }) => ({ index, field })),
       [
         { index: 0, field: 'event' },
         { index: 1, field: 'properties.time' },
@@ -178,7 +202,7 @@ describe('400 without failed_records', () => {
     );
   });
 
-  test('loses and doubles nothing, whichever events are refused, invalid or too large', async (t) => {
+  test('no event is lost or sent twice, whichever are refused, invalid or too large', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxBytes: 3_000 } });
     const kinds = ['good', 'good', 'good', 'poison', 'invalid', 'large'] as const;
     await fc.assert(
@@ -195,9 +219,9 @@ describe('400 without failed_records', () => {
           await assertRefused(send, { code: 'request_refused', status: 400 }, /./);
           return;
         }
-        const failed = (await send).map(({ index }) => index);
+        const refused = (await send).map(({ index }) => index);
         assert.deepEqual(
-          failed,
+          refused,
           [...batch.keys()].filter((index) => batch[index] !== 'good'),
         );
         assert.deepEqual(
@@ -211,8 +235,8 @@ describe('400 without failed_records', () => {
   });
 });
 
-describe('413', () => {
-  test('for its bytes is halved until it is taken, and the size is remembered', async (t) => {
+describe('an answer 413', () => {
+  test('a batch with too many bytes is halved until it is taken, and the size is remembered', async (t) => {
     const lines = eventLines(8);
     const bytes = lines.join('\n').length + 1;
     const sending = await startSending(t, { mixpanel: { maxBytes: Math.floor(bytes / 3) } });
@@ -227,7 +251,7 @@ describe('413', () => {
     assert.deepEqual(sending.clock.slept, []);
   });
 
-  test('for its number of events is halved too', async (t) => {
+  test('a batch with too many events is halved too', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
     const lines = eventLines(5);
     assert.deepEqual(await sending.send(lines), []);
@@ -245,29 +269,185 @@ describe('413', () => {
     assert.ok(sending.sender.limits.maxBytes < lines.join('\n').length);
   });
 
-  test('never makes the limit larger again', async (t) => {
+  test('an answer 413 never makes the limit larger', async (t) => {
     const sending = await startSending(t, { maxBytes: 500, mixpanel: { maxBytes: 2_000 } });
     await sending.send(eventLines(20));
     assert.equal(sending.sender.limits.maxBytes, 500);
   });
 
-  test('for one event alone is a failure, and no smaller limit', async (t) => {
+  test('an event that is too large by itself is refused, and does not make the limit smaller', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxBytes: 1_000 } });
     const large = eventLine('large', { text: 'x'.repeat(1_000) });
     assert.deepEqual(await sending.send([large]), [
       { index: 0, field: 'event', message: `larger than Mixpanel takes: ${large.length + 1} bytes` },
     ]);
     assert.equal(sending.sender.limits.maxBytes, 10_000_000);
-    const failures = await sending.send([eventLine('a'), large, eventLine('b')]);
+    const refusals = await sending.send([eventLine('a'), large, eventLine('b')]);
     assert.deepEqual(
-      failures.map(({ index }) => index),
+      refusals.map(({ index }) => index),
       [1],
     );
     assert.deepEqual(timesOf(sending, ['a', 'large', 'b']), [1, 0, 1]);
   });
 });
 
-describe('what passes', () => {
+describe('the parts of a batch that settle', () => {
+  test('a batch that is not split settles as one part', async (t) => {
+    const sending = await startSending(t);
+    const lines = eventLines(3);
+    lines[2] = eventLine('late', { time: 0 });
+    const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
+    assert.equal(error, undefined);
+    assert.deepEqual(
+      parts.map(({ first, events, refusals }) => [first, events, refusals.map(({ index }) => index)]),
+      [[0, 3, [2]]],
+    );
+  });
+
+  test('each half of a batch settles as a part, with refusals by their index in the batch', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const lines = eventLines(5);
+    for (const index of [1, 2, 4]) lines[index] = eventLine(`late-${index}`, { time: 0 });
+    const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
+    assert.equal(error, undefined);
+    assert.deepEqual(
+      parts.map(({ first, events, refusals }) => [first, events, refusals.map(({ index }) => index)]),
+      [
+        [0, 2, [1]],
+        [2, 1, [2]],
+        [3, 2, [4]],
+      ],
+    );
+  });
+
+  test('the next half of a batch is not sent before the report of the last one is taken', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const requestsAt: number[] = [];
+    const { parts } = await partsOf(sending, await batchOf(eventLines(4)), sending.startRun(), async () => {
+      requestsAt.push(sending.attempts.length);
+      await turn();
+      requestsAt.push(sending.attempts.length);
+    });
+    assert.equal(parts.length, 2);
+    assert.deepEqual(requestsAt, [2, 2, 3, 3]);
+  });
+
+  test('an error of whoever takes the report ends the send', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const failure = new Error('the report was not taken');
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), sending.startRun(), () => {
+      throw failure;
+    });
+    assert.equal(error, failure);
+    assert.equal(parts.length, 1);
+    assert.deepEqual(statusesOf(sending), [413, 200]);
+  });
+
+  test('the first half of a split batch is reported if the run stops before the second half', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const run = sending.startRun();
+    const lines = eventLines(4);
+    lines[1] = eventLine('late', { time: 0 });
+    const { parts, error } = await partsOf(sending, await batchOf(lines), run, () => run.stop('lease-lost'));
+    assertIsStop(error, run);
+    assert.deepEqual(
+      parts.map(({ first, events, refusals }) => [first, events, refusals.map(({ index }) => index)]),
+      [[0, 2, [1]]],
+    );
+    assert.deepEqual(timesOf(sending, ['id-0', 'late', 'id-2', 'id-3']), [1, 0, 0, 0]);
+    assert.deepEqual(statusesOf(sending), [413, 400]);
+    assert.equal(run.stats.accepted, 1);
+  });
+
+  test('the first half of a split batch is reported if the run stops while the second half is put off', async (t) => {
+    const onNotice = () => run.stop('shutdown');
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 }, onNotice });
+    sending.server.fault = ({ sequence }) => (sequence < 2 ? undefined : { status: 503 });
+    const run = sending.startRun();
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), run);
+    assertIsStop(error, run);
+    assert.deepEqual(parts, [{ first: 0, events: 2, refusals: [] }]);
+    assert.deepEqual(statusesOf(sending), [413, 200, 503]);
+    assert.equal(sending.server.received, 2);
+  });
+
+  test('the first half of a split batch is reported if the credentials are refused for the second half', async (t) => {
+    const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    sending.server.fault = ({ sequence }) => (sequence < 2 ? undefined : { status: 401 });
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), sending.startRun());
+    assert.ok(error instanceof ImportError);
+    assert.equal(error.code, 'credentials_refused');
+    assert.deepEqual(parts, [{ first: 0, events: 2, refusals: [] }]);
+  });
+
+  test('an event that is refused as a whole is reported only after all others of its batch', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = ({ ids }) => (ids.includes('poison') ? { status: 400 } : undefined);
+    const lines = [eventLine('poison'), ...eventLines(3)];
+    const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
+    assert.equal(error, undefined);
+    assert.deepEqual(
+      parts.map(({ first, events, refusals }) => [first, events, refusals.map(({ index }) => index)]),
+      [
+        [1, 1, []],
+        [2, 2, []],
+        [0, 1, [0]],
+      ],
+    );
+  });
+
+  test('an event that is refused as a whole is not reported if the run stops before the others settle', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = ({ ids }) => (ids.includes('poison') ? { status: 400 } : undefined);
+    const run = sending.startRun();
+    const lines = [eventLine('poison'), ...eventLines(3)];
+    const { parts, error } = await partsOf(sending, await batchOf(lines), run, () => run.stop('shutdown'));
+    assertIsStop(error, run);
+    assert.deepEqual(parts, [{ first: 1, events: 1, refusals: [] }]);
+  });
+
+  test('nothing is reported if every event is refused as a whole', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = () => ({ status: 400 });
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), sending.startRun());
+    assert.ok(error instanceof ImportError);
+    assert.equal(error.code, 'request_refused');
+    assert.deepEqual(parts, []);
+  });
+
+  test('parts cover every event of a batch once, however it is split', async (t) => {
+    const kinds = ['good', 'good', 'poison', 'invalid', 'large'] as const;
+    const sending = await startSending(t, { mixpanel: { maxBytes: 3_000, maxEvents: 4 } });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...kinds), { maxLength: 11 }), async (others) => {
+        sending.server.reset();
+        sending.server.fault = ({ ids }) => (ids.some((id) => id.startsWith('poison')) ? { status: 400 } : undefined);
+        const batch = ['good', ...others];
+        const lines = batch.map((kind, index) => {
+          if (kind === 'invalid') return eventLine(`${kind}-${index}`, { time: 0 });
+          return eventLine(`${kind}-${index}`, kind === 'large' ? { text: 'x'.repeat(3_000) } : {});
+        });
+        const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
+        assert.equal(error, undefined);
+        const covered = parts.flatMap(({ first, events }) => Array.from({ length: events }, (_, at) => first + at));
+        assert.deepEqual(
+          covered.sort((a, b) => a - b),
+          [...batch.keys()],
+        );
+        for (const { first, events, refusals } of parts) {
+          const expected = Array.from({ length: events }, (_, at) => first + at).filter((at) => batch[at] !== 'good');
+          assert.deepEqual(
+            refusals.map(({ index }) => index),
+            expected,
+          );
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('an attempt that can succeed later', () => {
   const html = '<html>we will be back</html>';
   const rows: {
     name: string;
@@ -284,7 +464,7 @@ describe('what passes', () => {
     { name: '502', fault: { status: 502, body: html }, what: /^Mixpanel answered 502$/ },
     { name: '503', fault: { status: 503, body: html }, what: /^Mixpanel answered 503$/ },
     { name: '504', fault: { status: 504, body: '' }, what: /^Mixpanel answered 504$/ },
-    { name: '200 that is no JSON', fault: { status: 200, body: html }, what: /answered 200 with something other/ },
+    { name: '200 that is not JSON', fault: { status: 200, body: html }, what: /answered 200 with something other/ },
     {
       name: 'a connection that breaks before the events were taken',
       fault: { destroy: 'before' },
@@ -299,7 +479,7 @@ describe('what passes', () => {
     { name: 'no answer in time', fault: { hang: true }, what: /^no answer within 250 ms$/, timeoutMs: 250 },
   ];
   for (const { name, fault, what, ingested = 0, throttled = 0, timeoutMs } of rows) {
-    test(`${name} is tried again with a growing delay until it succeeds`, async (t) => {
+    test(`a batch is sent again after ${name}, with a growing delay, until it succeeds`, async (t) => {
       const sending = await startSending(t, timeoutMs === undefined ? {} : { requestTimeoutMs: timeoutMs });
       sending.server.fault = inTurn(fault, fault, fault);
       const run = sending.startRun();
@@ -328,7 +508,7 @@ describe('what passes', () => {
     [0, 1_000],
     [0.999_5, 4_998],
   ] as const) {
-    test(`is put off up to 60 s, and ${jitterMs} ms of jitter by a chance of ${chance}`, async (t) => {
+    test(`delays grow up to 60 s, plus ${jitterMs} ms of jitter by a chance of ${chance}`, async (t) => {
       const sending = await startSending(t, { random: () => chance });
       sending.server.fault = inTurn(...Array<Fault>(8).fill({ status: 503 }));
       await sending.send(eventLines(1));
@@ -337,14 +517,14 @@ describe('what passes', () => {
     });
   }
 
-  test('is put off by the delays that are configured', async (t) => {
+  test('delays are those that are configured', async (t) => {
     const sending = await startSending(t, { retryMinDelayMs: 10, retryMaxDelayMs: 25 });
     sending.server.fault = inTurn(...Array<Fault>(4).fill({ status: 503 }));
     await sending.send(eventLines(1));
     assert.deepEqual(sending.clock.slept, [25, 35, 40, 40]);
   });
 
-  test('in a part of a batch does not send the other parts again', async (t) => {
+  test('a part of a batch is sent again without the other parts', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
     sending.server.fault = inTurn({ delayMs: 0 }, { delayMs: 0 }, { status: 500 });
     assert.deepEqual(await sending.send(eventLines(4)), []);
@@ -355,7 +535,7 @@ describe('what passes', () => {
 
 describe('Retry-After', () => {
   for (const status of [429, 503]) {
-    test(`in seconds with a ${status} stands in the place of the back-off`, async (t) => {
+    test(`Retry-After in seconds with an answer ${status} replaces the back-off`, async (t) => {
       const sending = await startSending(t);
       sending.server.fault = inTurn({ status, headers: { 'retry-after': '90' } }, { status });
       await sending.send(eventLines(1));
@@ -363,7 +543,7 @@ describe('Retry-After', () => {
     });
   }
 
-  test('as a date is waited for', async (t) => {
+  test('Retry-After as a date is waited for', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = ({ sequence }) =>
       sequence > 0
@@ -377,7 +557,7 @@ describe('Retry-After', () => {
   });
 
   for (const status of [429, 503]) {
-    test(`with a ${status} beyond the deadline stops the run at once`, async (t) => {
+    test(`Retry-After beyond the deadline, with an answer ${status}, stops the run at once`, async (t) => {
       const sending = await startSending(t);
       sending.server.fault = () => ({ status, headers: { 'retry-after': '600' } });
       const run = sending.startRun(500_000);
@@ -389,7 +569,7 @@ describe('Retry-After', () => {
     });
   }
 
-  test('before the deadline does not stop the run', async (t) => {
+  test('Retry-After before the deadline does not stop the run', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '400' } });
     const run = sending.startRun(500_000);
@@ -399,8 +579,8 @@ describe('Retry-After', () => {
   });
 });
 
-describe('429', () => {
-  test('pauses every sender until the longest of the delays is over, and halves the limit once', async (t) => {
+describe('an answer 429', () => {
+  test('answers 429 pause every batch until the longest of the delays is over, and halve the limit once', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 8 });
     const longestMs = 40_000 + JITTER_MS;
     sending.server.fault = ({ sequence }) =>
@@ -428,7 +608,7 @@ describe('429', () => {
     assert.equal(sending.server.duplicates, 0);
   });
 
-  test('holds back a sender that only comes while the pause lasts, of another run too', async (t) => {
+  test('an answer 429 also holds back a batch of another run that is sent while the pause lasts', async (t) => {
     const sending = await startSending(t);
     let late: Promise<unknown> | undefined;
     const sleep = sending.clock.sleep;
@@ -446,7 +626,7 @@ describe('429', () => {
     assert.equal(sending.server.received, 2);
   });
 
-  test('leaves no more in flight than the limit, which grows again with successes', async (t) => {
+  test('attempts in flight stay within the limit, which an answer 429 halves and successes raise again', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 4 });
     sending.server.fault = ({ sequence }) => (sequence < 2 ? { status: 429 } : { delayMs: 2 });
     await sending.sendAll(batches(14, 1));
@@ -462,8 +642,8 @@ describe('429', () => {
   });
 });
 
-describe('200 with a wrong count', () => {
-  test('is sent again three times, then settled with a notice', async (t) => {
+describe('an answer 200 with a wrong count', () => {
+  test('a batch with a wrong count is sent again three times, and then settled with a notice', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = () => ({ report: 2 });
     const run = sending.startRun();
@@ -479,7 +659,7 @@ describe('200 with a wrong count', () => {
     assert.equal(run.stats.accepted, 3);
   });
 
-  test('is settled without that notice once the count is right', async (t) => {
+  test('a batch is settled without that notice once its count is right', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = inTurn({ report: 4 }, { status: 500 }, { report: 0 });
     assert.deepEqual(await sending.send(eventLines(3)), []);
@@ -491,13 +671,13 @@ describe('200 with a wrong count', () => {
   });
 });
 
-describe('what the configuration is to blame for', () => {
+describe('a wrong configuration', () => {
   const credentials =
     /check MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET and MIXPANEL_PROJECT_ID.*MIXPANEL_PROJECT_TOKEN.*MIXPANEL_REGION/;
   const request = /check MIXPANEL_REGION, MIXPANEL_API_URL and MIXPANEL_PROJECT_ID$/;
   const rows: { name: string; fault: FaultHook; code?: ImportError['code']; status: number; hint?: RegExp }[] = [
     {
-      name: '301, and the redirection is not followed',
+      name: '301, which is not followed',
       fault: ({ sequence }) =>
         sequence === 0 ? { status: 301, headers: { location: '/import?strict=1' } } : undefined,
       status: 301,
@@ -507,11 +687,11 @@ describe('what the configuration is to blame for', () => {
     { name: '403', fault: () => ({ status: 403 }), code: 'credentials_refused', status: 403, hint: credentials },
     { name: '404', fault: () => ({ status: 404 }), status: 404 },
     { name: '410', fault: () => ({ status: 410 }), status: 410 },
-    { name: '400 that is no JSON', fault: () => ({ status: 400, body: '<html>Bad Request</html>' }), status: 400 },
+    { name: '400 that is not JSON', fault: () => ({ status: 400, body: '<html>Bad Request</html>' }), status: 400 },
     { name: '400 without a code', fault: () => ({ status: 400, body: '{"error":"no route"}' }), status: 400 },
   ];
   for (const { name, fault, code = 'request_refused', status, hint = request } of rows) {
-    test(`${name}: ends with ${code}, says what to check, and settles nothing`, async (t) => {
+    test(`an answer ${name} ends with ${code}, says what to check, and settles nothing`, async (t) => {
       const sending = await startSending(t);
       sending.server.fault = fault;
       const run = sending.startRun();
@@ -523,21 +703,21 @@ describe('what the configuration is to blame for', () => {
     });
   }
 
-  test('the credentials are refused by a server that knows others', async (t) => {
+  test('a server that knows other credentials refuses ours', async (t) => {
     const serviceAccount = { username: 'account', secret: SECRET, projectId: '42' };
     const sending = await startSending(t, { mixpanel: { serviceAccount } });
     const expected = { code: 'credentials_refused', status: 401, attempts: 1 } as const;
     await assertRefused(sending.send(eventLines(1)), expected, /refused the credentials with 401, after 1 attempt:/);
   });
 
-  test('the attempts before it are counted', async (t) => {
+  test('the error about a wrong configuration counts the attempts before it', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = inTurn({ status: 503 }, { status: 401 });
     const expected = { code: 'credentials_refused', status: 401, attempts: 2 } as const;
     await assertRefused(sending.send(eventLines(1)), expected, /after 2 attempts:/);
   });
 
-  test('the place of the attempt is free for the next one', async (t) => {
+  test('an attempt that is refused makes room for the next one', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 1 });
     sending.server.fault = inTurn({ status: 404 });
     const results = await sending.sendAll(batches(2, 1));
@@ -549,7 +729,7 @@ describe('what the configuration is to blame for', () => {
 });
 
 describe('the deadline', () => {
-  test('ends a back-off, and no attempt follows', async (t) => {
+  test('the deadline ends a back-off, and no attempt follows', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = () => ({ status: 500 });
     const run = sending.startRun(20_000);
@@ -563,7 +743,7 @@ describe('the deadline', () => {
     assert.equal(sending.clock.sleepers, 0);
   });
 
-  test('ends the waiting for a pause and for a place', async (t) => {
+  test('the deadline ends the wait for a pause and for a turn', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 2 });
     sending.server.fault = () => ({ status: 429 });
     const run = sending.startRun(20_000);
@@ -575,7 +755,7 @@ describe('the deadline', () => {
     assert.equal(sending.clock.sleepers, 0);
   });
 
-  test('lets the answer to an attempt in flight count', async (t) => {
+  test('the answer to an attempt that is in flight at the deadline counts', async (t) => {
     const sending = await startSending(t);
     const run = sending.startRun(20_000);
     const asked = whenAsked(sending, { delayMs: 20 });
@@ -591,12 +771,12 @@ describe('the deadline', () => {
   });
 
   for (const [name, next] of [
-    ['tried again', { status: 500 }],
+    ['sent again after an answer 500', { status: 500 }],
     ['halved', { status: 413 }],
     ['bisected', { status: 400 }],
-    ['sent again for its count', { report: 1 }],
+    ['sent again because of its count', { report: 1 }],
   ] as [string, Fault][]) {
-    test(`lets nothing be ${name} that was in flight`, async (t) => {
+    test(`a batch that is in flight at the deadline is not ${name}`, async (t) => {
       const sending = await startSending(t);
       const run = sending.startRun(20_000);
       const asked = whenAsked(sending, { delayMs: 20, next });
@@ -610,8 +790,8 @@ describe('the deadline', () => {
   }
 });
 
-describe('abort', () => {
-  test('cuts off the attempt in flight', async (t) => {
+describe('the abort of a run', () => {
+  test('the abort of a run cuts off the attempt in flight', async (t) => {
     const sending = await startSending(t);
     const run = sending.startRun();
     const asked = whenAsked(sending, { hang: true });
@@ -627,16 +807,16 @@ describe('abort', () => {
     assert.equal(run.stats.accepted, 0);
   });
 
-  test('in the same breath as a send makes no attempt that counts', async (t) => {
+  test('a batch that is sent in the same moment as its run is aborted does not arrive', async (t) => {
     const sending = await startSending(t);
     const run = sending.startRun();
-    const send = sending.sender.send(await batchOf(eventLines(1)), run);
+    const send = sending.sender.send(await batchOf(eventLines(1)), run, neverSettled);
     run.abort();
     await assertStopped(send, run);
     assert.equal(sending.server.received, 0);
   });
 
-  test('ends whoever waits for a place; another run goes on', async (t) => {
+  test('the abort of a run ends the wait for a turn, and another run goes on', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 1 });
     const run = sending.startRun();
     const other = sending.startRun();
@@ -654,18 +834,20 @@ describe('abort', () => {
     assert.equal(sending.server.received, 2);
   });
 
-  test('of a run whose turn has come lets the next run have it', async (t) => {
+  test('a run that stops when its turn has come leaves the turn to the next run', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 1 });
     sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '600' } });
     const [first, second, third] = [sending.startRun(500_000), sending.startRun(), sending.startRun()];
     const [one, two] = [await batchOf(eventLines(1)), await batchOf(eventLines(2))];
-    const refused = assertStopped(sending.sender.send(one, first), first);
-    const stopped = assertStopped(sending.sender.send(one, second), second);
-    const next = sending.sender.send(two, third);
+    const refused = assertStopped(sending.sender.send(one, first, neverSettled), first);
+    const stopped = assertStopped(sending.sender.send(one, second, neverSettled), second);
+    const parts: SettledPart[] = [];
+    const next = sending.sender.send(two, third, async (part) => void parts.push(part));
     await refused;
     second.stop('lease-lost');
     await stopped;
-    assert.deepEqual(await next, []);
+    await next;
+    assert.deepEqual(parts, [{ first: 0, events: 2, refusals: [] }]);
     assert.equal(sending.server.received, 2);
   });
 });

@@ -2,22 +2,36 @@ import assert from 'node:assert/strict';
 import { isUtf8 } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  MAX_DEPTH,
-  newScan,
-  type Scan,
-  type ScanStatus,
-  scan,
-} from '../../../../../functions/core/formats/json/scanner.ts';
+import { MAX_DEPTH, Scanner, type ScanStatus } from '../../../../../functions/core/formats/json/scanner.ts';
 import { edit, edits, eventText, jsonText } from '../../../../support/parsing.ts';
 
-function scanBytes(bytes: Buffer): Scan & { status: ScanStatus } {
-  const out = newScan();
-  const status = scan(bytes, 0, bytes.length, out);
-  return { status, ...out };
+/** What a scan found, as a value that compares; indexes count from `from`. */
+function scanRange(bytes: Buffer, from: number, to: number, scanner = new Scanner()) {
+  const status = scanner.scan(bytes, from, to);
+  const { isObject, hasEvent, properties, insertId, propertiesEmpty, longNumber, lineBreak, depth, stringAt } = scanner;
+  return {
+    status,
+    end: scanner.end - from,
+    isObject,
+    hasEvent,
+    properties,
+    insertId,
+    spliceAt: properties === 'object' ? scanner.spliceAt - from : undefined,
+    propertiesEmpty,
+    longNumber,
+    lineBreak,
+    openedAt: [...scanner.openedAt.subarray(1, depth + 1)].map((at) => at - from),
+    stringAt: stringAt === -1 ? undefined : stringAt - from,
+  };
 }
 
-function scanText(text: string): Scan & { status: ScanStatus } {
+type Found = ReturnType<typeof scanRange>;
+
+function scanBytes(bytes: Buffer): Found {
+  return scanRange(bytes, 0, bytes.length);
+}
+
+function scanText(text: string): Found {
   return scanBytes(Buffer.from(text));
 }
 
@@ -53,8 +67,8 @@ function nested(levels: number): string {
   return '['.repeat(levels) + ']'.repeat(levels);
 }
 
-describe('what is JSON', () => {
-  test('is what JSON.parse takes', () => {
+describe('the syntax of JSON', () => {
+  test('A scan accepts every text that JSON.parse accepts', () => {
     fc.assert(
       fc.property(jsonText, (text) => {
         assert.ok(isJson(text));
@@ -64,7 +78,7 @@ describe('what is JSON', () => {
     );
   });
 
-  test('is what JSON.parse takes when the text was damaged', () => {
+  test('A scan accepts a damaged text if and only if JSON.parse accepts it', () => {
     fc.assert(
       fc.property(fc.oneof(jsonText, eventText), edits, (text, changes) => {
         const bytes = edit(Buffer.from(text), changes);
@@ -75,13 +89,13 @@ describe('what is JSON', () => {
     );
   });
 
-  test('is incomplete at every place before the end of an object', () => {
+  test('A scan of an object is incomplete at every index before its end', () => {
     fc.assert(
       fc.property(eventText, (text) => {
         const bytes = Buffer.from(text);
         const { status, end } = scanBytes(bytes);
         assert.equal(status, 'value');
-        for (let to = 0; to < end; to++) assert.equal(scan(bytes, 0, to, newScan()), 'incomplete', `at ${to}`);
+        for (let to = 0; to < end; to++) assert.equal(scanRange(bytes, 0, to).status, 'incomplete', `at ${to}`);
       }),
       { numRuns: 200 },
     );
@@ -101,14 +115,14 @@ describe('what is JSON', () => {
     { name: 'a line break in a string', input: '"\n"', status: 'invalid', end: 1 },
     { name: 'DEL in a string', input: '"\x7f"', status: 'value' },
     { name: 'a lone surrogate, escaped', input: '{"a":"\\ud83d"}', status: 'value' },
-    { name: 'an escape that there is not', input: '"\\x41"', status: 'invalid', end: 2 },
+    { name: 'an unknown escape', input: '"\\x41"', status: 'invalid', end: 2 },
     { name: 'an escape with too few digits', input: '"\\u12g4"', status: 'invalid', end: 5 },
     { name: 'an escape that ends too soon', input: '"\\u12', status: 'incomplete', end: 5 },
     { name: 'a number of 400 digits', input: '7'.repeat(400), status: 'value' },
     { name: 'a fraction of 400 digits', input: `-0.${'7'.repeat(400)}`, status: 'value' },
-    { name: 'an exponent that is no double', input: '1E+999', status: 'value' },
+    { name: 'an exponent too large for a double', input: '1E+999', status: 'value' },
     { name: 'a zero before digits', input: '01', status: 'value', end: 1 },
-    { name: 'a sign alone', input: '-', status: 'incomplete' },
+    { name: 'a sign without digits', input: '-', status: 'incomplete' },
     { name: 'a plus sign', input: '+1', status: 'invalid', end: 0 },
     { name: 'a point without digits', input: '[1.]', status: 'invalid', end: 3 },
     { name: 'a point before digits', input: '[.1]', status: 'invalid', end: 1 },
@@ -122,79 +136,71 @@ describe('what is JSON', () => {
     { name: 'a key without quotes', input: '{a:1}', status: 'invalid', end: 1 },
     { name: 'single quotes', input: "{'a':1}", status: 'invalid', end: 1 },
     { name: 'a comment', input: '{/**/}', status: 'invalid', end: 1 },
-    { name: 'a second value behind it', input: '{} {}', status: 'value', end: 2 },
+    { name: 'a second value after the first', input: '{} {}', status: 'value', end: 2 },
   ];
   for (const { name, input, status, end = Buffer.byteLength(input) } of rows) {
-    test(`takes ${name} as ${status}`, () => {
+    test(`A scan calls ${name} ${status === 'value' ? 'a value' : status}`, () => {
       const found = scanText(input);
       assert.deepEqual({ status: found.status, end: found.end }, { status, end });
     });
   }
 
-  test('has no control character in a string, and may have any other', () => {
+  test('A scan accepts the same ASCII characters in a string as JSON.parse', () => {
     for (let code = 0; code < 0x80; code++) {
       const text = `"a${String.fromCharCode(code)}${code === 0x5c ? '/' : ''}"`;
       assert.equal(isValue(Buffer.from(text)), isJson(text), `U+${code.toString(16)}`);
     }
   });
 
-  test('is sought between the two indexes alone', () => {
+  test('A scan reads only the bytes between its two indexes', () => {
     const bytes = Buffer.from('}{"event":1}{');
-    const out = newScan();
-    assert.equal(scan(bytes, 1, bytes.length, out), 'value');
-    assert.equal(out.end, bytes.length - 1);
-    assert.equal(scan(bytes, 1, bytes.length - 2, out), 'incomplete');
+    const { status, end } = scanRange(bytes, 1, bytes.length);
+    assert.deepEqual({ status, end }, { status: 'value', end: bytes.length - 2 });
+    assert.equal(scanRange(bytes, 1, bytes.length - 2).status, 'incomplete');
   });
 
-  test('is the same whatever stands around it', () => {
+  test('A scan finds the same whatever bytes are before and after the value', () => {
     const around = fc
       .array(fc.constantFrom(...'"\\ \n\r\t\0{}[],:1eau'), { maxLength: 6 })
       .map((bytes) => bytes.join(''));
     fc.assert(
-      fc.property(fc.oneof(jsonText, eventText), edits, around, around, (text, changes, before, behind) => {
+      fc.property(fc.oneof(jsonText, eventText), edits, around, around, (text, changes, before, after) => {
         const alone = edit(Buffer.from(text), changes);
-        const among = newScan();
-        const status = scan(
-          Buffer.concat([Buffer.from(before), alone, Buffer.from(behind)]),
-          before.length,
-          before.length + alone.length,
-          among,
-        );
-        const { end, spliceAt } = among;
-        const shift = spliceAt > 0 ? before.length : 0;
-        assert.deepEqual({ status, ...among, end: end - before.length, spliceAt: spliceAt - shift }, scanBytes(alone));
+        const bytes = Buffer.concat([Buffer.from(before), alone, Buffer.from(after)]);
+        const found = scanRange(bytes, before.length, before.length + alone.length);
+        assert.deepEqual(found, scanBytes(alone));
       }),
       { numRuns: 2_000 },
     );
   });
 });
 
-describe('depth', () => {
-  test('may be 100 levels', () => {
+describe('the depth of a value', () => {
+  test('A scan accepts 100 levels of nesting', () => {
     assert.equal(MAX_DEPTH, 100);
     assert.equal(scanText(nested(100)).status, 'value');
     assert.equal(scanText(`{"a":${nested(99)}}`).status, 'value');
     assert.equal(scanText(`{"a":[${'{"b":'.repeat(98)}1${'}'.repeat(98)}]}`).status, 'value');
   });
 
-  test('may not be 101 levels', () => {
+  test('A scan calls 101 levels of nesting too deep', () => {
     assert.equal(scanText(nested(101)).status, 'too-deep');
     assert.equal(scanText(`{"a":${nested(100)}}`).status, 'too-deep');
   });
 
-  test('counts open brackets, not all that there have been', () => {
+  test('A scan counts only the brackets that are open', () => {
     assert.equal(scanText(`[${Array(300).fill(nested(99)).join()}]`).status, 'value');
   });
 
-  test('does no harm at 100,000 levels', () => {
+  test('A scan calls 100,000 levels of nesting too deep, without overflowing the stack', () => {
     assert.equal(scanText(nested(100_000)).status, 'too-deep');
     assert.equal(scanText('['.repeat(100_000)).status, 'too-deep');
     assert.equal(scanText('{"a":'.repeat(100_000)).status, 'too-deep');
   });
 });
 
-describe('what is found in an object', () => {
-  test('is what JSON.parse finds, where names are escaped or stand twice too', () => {
+describe('the event in an object', () => {
+  test('A scan finds the members that JSON.parse finds, even if names are escaped or occur twice', () => {
     fc.assert(
       fc.property(eventText, (text) => {
         const { isObject, hasEvent, properties, insertId } = scanText(text);
@@ -204,7 +210,7 @@ describe('what is found in an object', () => {
     );
   });
 
-  test('takes an id spliced in, and is otherwise the same', () => {
+  test('An id can be spliced in at the index that a scan returns, and changes nothing else', () => {
     let spliced = 0;
     fc.assert(
       fc.property(eventText, (text) => {
@@ -225,28 +231,21 @@ describe('what is found in an object', () => {
     assert.ok(spliced > 200);
   });
 
-  test('is not left over from the scan before', () => {
-    const out = newScan();
-    for (const text of ['{"event":1,"properties":{"$insert_id":1e9}\n}', '{"properties":{}}', '5']) {
-      const bytes = Buffer.from(text);
-      scan(bytes, 0, bytes.length, out);
-    }
-    const { isObject, hasEvent, properties, insertId, propertiesEmpty, longNumber, lineBreak } = out;
-    assert.deepEqual(
-      { isObject, hasEvent, properties, insertId, propertiesEmpty, longNumber, lineBreak },
-      {
-        isObject: false,
-        hasEvent: false,
-        properties: 'absent',
-        insertId: 'absent',
-        propertiesEmpty: false,
-        longNumber: false,
-        lineBreak: false,
-      },
+  test('A scanner that is used again finds what a new one finds', () => {
+    const text = fc.tuple(fc.oneof(jsonText, eventText), fc.option(edits, { nil: [] }));
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 2, maxLength: 4 }), (texts) => {
+        const scanner = new Scanner();
+        for (const [text, changes] of texts) {
+          const bytes = edit(Buffer.from(text), changes);
+          assert.deepEqual(scanRange(bytes, 0, bytes.length, scanner), scanBytes(bytes));
+        }
+      }),
+      { numRuns: 1_000 },
     );
   });
 
-  const rows: { name: string; input: string; expected: Partial<Scan> }[] = [
+  const rows: { name: string; input: string; expected: Partial<Found> }[] = [
     {
       name: 'names in an array',
       input: '[{"event":1,"properties":{}}]',
@@ -265,7 +264,7 @@ describe('what is found in an object', () => {
       expected: { insertId: 'absent', propertiesEmpty: true },
     },
     {
-      name: 'an id in the object behind the properties',
+      name: 'an id in the object after the properties',
       input: '{"properties":{},"a":{"$insert_id":"a"}}',
       expected: { insertId: 'absent', propertiesEmpty: true },
     },
@@ -275,7 +274,7 @@ describe('what is found in an object', () => {
       expected: { properties: 'object', insertId: 'absent', spliceAt: 47, propertiesEmpty: true },
     },
     {
-      name: 'the last properties, which are none',
+      name: 'the last properties, which are not an object',
       input: '{"properties":{"$insert_id":"a"},"properties":[]}',
       expected: { properties: 'other', insertId: 'absent' },
     },
@@ -298,11 +297,11 @@ describe('what is found in an object', () => {
     { name: 'a name in capitals', input: '{"Event":1}', expected: { hasEvent: false } },
   ];
   for (const { name, input, expected } of rows) {
-    test(`tells apart ${name}`, () => {
+    test(`A scan recognizes ${name}`, () => {
       const found = scanText(input);
       assert.equal(found.status, 'value');
       assert.deepEqual(
-        Object.fromEntries(Object.keys(expected).map((key) => [key, found[key as keyof Scan]])),
+        Object.fromEntries(Object.keys(expected).map((key) => [key, found[key as keyof Found]])),
         expected,
       );
     });
@@ -324,14 +323,14 @@ describe('a number that a double may not carry', () => {
     ['7'.repeat(400), true],
   ];
   for (const [input, expected] of rows) {
-    test(`is ${expected ? '' : 'not '}${input.slice(0, 30)}`, () => {
+    test(`A scan ${expected ? 'marks' : 'does not mark'} ${input.slice(0, 30)}`, () => {
       assert.equal(scanText(input).longNumber, expected);
       assert.equal(scanText(`{"a":[1,${input},2]}`).longNumber, expected);
       assert.equal(scanText(`{"a":"${input}"}`).longNumber, false);
     });
   }
 
-  test('is found wherever one stands', () => {
+  test('A scan marks a number of more than 15 digits wherever it occurs', () => {
     fc.assert(
       fc.property(jsonText, (text) => {
         const withoutStrings = text.replace(/"(?:[^"\\]|\\.)*"/g, '""');
@@ -339,7 +338,7 @@ describe('a number that a double may not carry', () => {
         const isLong = (number: string) => /e/i.test(number) || digitsOf(number) > 15;
         const { longNumber } = scanText(text);
         if (numbers.some(isLong)) assert.ok(longNumber);
-        // A point and zeros in front may count as digits, to be on the safe side.
+        // A point and leading zeros may count as digits, to be on the safe side.
         if (numbers.every((number) => number.length <= 15 && !isLong(number))) assert.ok(!longNumber);
       }),
       { numRuns: 500 },
@@ -347,13 +346,55 @@ describe('a number that a double may not carry', () => {
   });
 });
 
-test('a line break is noticed around and inside the value, and not as an escape', () => {
+test('A scan notices a line break before and inside the value, but not an escaped one', () => {
   for (const input of ['\n{}', '\r{}', '{\r\n}', '{"a":1\n}', '[1,\n2]', '{"a"\r:1}', '{"a":\n1}']) {
     assert.equal(scanText(input).lineBreak, true, JSON.stringify(input));
   }
   for (const input of ['{}', '{"a":"\\n\\r"} ', '{\t}', '{}\n']) {
     assert.equal(scanText(input).lineBreak, false, JSON.stringify(input));
   }
+});
+
+describe('the place where a scan stops', () => {
+  const rows: { name: string; input: string; status: ScanStatus; openedAt: number[]; stringAt?: number }[] = [
+    { name: 'after a value', input: '{"a":[1,{}]}', status: 'value', openedAt: [] },
+    { name: 'inside containers', input: '{"a":[1,{"b":2},[', status: 'incomplete', openedAt: [0, 5, 16] },
+    { name: 'at an unexpected character', input: '[[],{"a":[NaN', status: 'invalid', openedAt: [0, 4, 9] },
+    {
+      name: 'at the end of a string that is not closed',
+      input: '[{"a',
+      status: 'incomplete',
+      openedAt: [0, 1],
+      stringAt: 2,
+    },
+    { name: 'at a line break in a string', input: '{"a":"b\n"}', status: 'invalid', openedAt: [0], stringAt: 5 },
+    { name: 'at a bad escape in a string', input: '{"a":"\\x"}', status: 'invalid', openedAt: [0], stringAt: 5 },
+  ];
+  for (const { name, input, status, openedAt, stringAt } of rows) {
+    test(`A scanner that stops ${name} knows which containers and which string are open`, () => {
+      const found = scanText(input);
+      assert.deepEqual(
+        { status: found.status, openedAt: found.openedAt, stringAt: found.stringAt },
+        { status, openedAt, stringAt },
+      );
+    });
+  }
+
+  test('A scanner that stops because of the depth knows where all 100 containers begin', () => {
+    const { status, openedAt } = scanText('['.repeat(200));
+    assert.equal(status, 'too-deep');
+    assert.deepEqual(
+      openedAt,
+      Array.from({ length: 100 }, (_, index) => index),
+    );
+  });
+
+  test('A scanner counts the bytes of all its scans', () => {
+    const scanner = new Scanner();
+    scanner.scan(Buffer.from('x[1,2]'), 1, 6);
+    scanner.scan(Buffer.from('{"a":NaN}'), 0, 9);
+    assert.equal(scanner.bytesScanned, 5 + 5);
+  });
 });
 
 function digitsOf(number: string): number {
