@@ -30,11 +30,12 @@ export type TransformResult = MixpanelEvent | readonly MixpanelEvent[] | null | 
 /**
  * Makes events of a record, which is any JSON object; see `functions/transform.ts`.
  *
- * @param record  parsed; declared as an event for convenience, so check what need not be there
+ * @typeParam Input what the records look like; nothing checks that they do
+ * @param record  parsed
  * @param context where it was read
  */
-export type Transform = (
-  record: MixpanelEvent,
+export type Transform<Input = MixpanelEvent> = (
+  record: Input,
   context: RecordContext,
 ) => TransformResult | Promise<TransformResult>;
 

@@ -15,7 +15,7 @@ process.env.METADATA_SERVER_DETECTION = 'none';
 
 const command = new URL('../../cli/import.ts', import.meta.url).pathname;
 const sample = new URL('../../samples/10-events.ndjson', import.meta.url).pathname;
-/** Stands in every event of these tests, and may stand in no output. */
+/** Is in every event of these tests, and must not be in any output. */
 const MARKER = 'private-content';
 const SECRET = 'service-account-secret';
 const serviceAccount = { username: 'importer', secret: SECRET, projectId: '42' };
@@ -111,8 +111,16 @@ function readDeadLetters(name: string) {
   return lines.map((line) => JSON.parse(line));
 }
 
+/** A module that puts another one, of this text, in the place of `functions/transform.ts`. */
+function preloadOf(transform: string): string {
+  const url = `data:text/javascript,${encodeURIComponent(transform)}`;
+  return `import { registerHooks } from 'node:module';
+    registerHooks({ resolve: (specifier, context, next) => specifier.endsWith('/functions/transform.ts')
+      ? { url: ${JSON.stringify(url)}, shortCircuit: true } : next(specifier, context) })`;
+}
+
 describe('what is imported', () => {
-  it('imports a file as it is and says so', async () => {
+  it('import sends a file as it is and says so', async () => {
     const { code, stdout } = await run([sample]);
     assert.equal(code, 0, stdout);
     assert.deepEqual(
@@ -130,7 +138,7 @@ describe('what is imported', () => {
     { name: 'a compressed array', content: gzipSync(JSON.stringify(newEvents(5))) },
   ];
   for (const { name, content } of contents) {
-    it(`imports ${name}, from a file and from standard input, with the same ids`, async () => {
+    it(`import sends ${name} from a file and from standard input with the same ids`, async () => {
       const { code, stdout } = await run([write('events', content), '-'], { stdin: content });
       assert.equal(code, 0, stdout);
       assert.deepEqual(rowOf(stdout, 'events')?.slice(1, 3), ['5', '5']);
@@ -139,7 +147,7 @@ describe('what is imported', () => {
     });
   }
 
-  it('imports several files and what a glob matches, each once, and no dead letters of earlier runs', async () => {
+  it('import sends several files and those that a glob matches, each once, and no dead letters of earlier runs', async () => {
     mkdirSync(join(folder, 'days'));
     write('days/1.ndjson', ndjson(newEvents(3)));
     write('days/2.ndjson', ndjson(newEvents(4, 3)));
@@ -155,7 +163,7 @@ describe('what is imported', () => {
     assert.match(stderr, /days\/0\.ndjson\.dead-letters\.ndjson: skipped/);
   });
 
-  it('takes paths from where npm was started', async () => {
+  it('import resolves paths from where npm was started', async () => {
     write('events.ndjson', ndjson(newEvents(2)));
     const env = { ...credentials(), npm_lifecycle_event: 'import', INIT_CWD: folder };
     const child = spawn(process.execPath, [command, 'events.ndjson'], { cwd: tmpdir(), env, stdio: 'ignore' });
@@ -163,14 +171,11 @@ describe('what is imported', () => {
     assert.deepEqual([code, mixpanel.received], [0, 2]);
   });
 
-  it('goes through the transform, whose drops and expansions are in the accounts', async () => {
+  it('import counts what the transform drops and expands, in a dry run too', async () => {
     write('events.ndjson', ndjson(newEvents(3)));
     const transform = `export default ({ event, properties }) => properties.distinct_id === 'user-0' ? null
       : [1, 2].map((part) => ({ event: event + part, properties }))`;
-    const url = `data:text/javascript,${encodeURIComponent(transform)}`;
-    const preload = `import { registerHooks } from 'node:module';
-      registerHooks({ resolve: (specifier, context, next) => specifier.endsWith('/functions/transform.ts')
-        ? { url: ${JSON.stringify(url)}, shortCircuit: true } : next(specifier, context) })`;
+    const preload = preloadOf(transform);
     const dry = await run(['--dry-run', 'events.ndjson'], { preload });
     assert.deepEqual(rowOf(dry.stdout, 'events.ndjson')?.slice(1, 6), ['3', '2', '4', '0', '1']);
     assert.equal(mixpanel.received, 0);
@@ -190,7 +195,7 @@ describe('what is rejected', () => {
   const late = newEvent(1, { time: 1, $insert_id: 'late' });
   const badLines = ndjson([newEvent(0), badRecord, late, newEvent(2)]);
 
-  it('is written beside the file in place of an earlier run, with place and reason, and told', async () => {
+  it('import writes rejected records beside the file, with place and reason, in place of those of an earlier run, and reports them', async () => {
     write('bad.ndjson', badLines);
     write('bad.ndjson.dead-letters.ndjson', 'of an earlier run\n');
     const { code, stdout } = await run(['bad.ndjson']);
@@ -218,7 +223,25 @@ describe('what is rejected', () => {
     assert.ok(!existsSync(join(folder, 'bad.ndjson.dead-letters.ndjson.partial')));
   });
 
-  it('leaves no file of an earlier run when a run rejects nothing', async () => {
+  it('import hands the path of the file to the transform, and names the transform in dead letters', async () => {
+    write('events.ndjson', ndjson([newEvent(0)]));
+    const transform = 'export default (_, context) => { throw new Error(JSON.stringify(context)); }';
+    const { code } = await run(['events.ndjson'], { preload: preloadOf(transform) });
+    assert.equal(code, 1);
+    const [{ reason, source, through, record }] = readDeadLetters('events.ndjson.dead-letters.ndjson');
+    assert.equal(reason.field, 'transform');
+    assert.deepEqual(JSON.parse(reason.message), { kind: 'file', path: 'events.ndjson' });
+    assert.deepEqual(
+      { source, through, record },
+      {
+        source: { file: 'events.ndjson', line: 1, offset: 0 },
+        through: ['transform'],
+        record: JSON.stringify(newEvent(0)),
+      },
+    );
+  });
+
+  it('import removes the dead letters of an earlier run if nothing is rejected', async () => {
     write('good.ndjson', ndjson(newEvents(1)));
     write('good.ndjson.dead-letters.ndjson', 'of an earlier run\n');
     write('good.ndjson.dead-letters.ndjson.partial', 'of one that was interrupted\n');
@@ -227,21 +250,27 @@ describe('what is rejected', () => {
     assert.ok(!existsSync(join(folder, 'good.ndjson.dead-letters.ndjson.partial')));
   });
 
-  it('goes to stdin.dead-letters.ndjson when it came from standard input', async () => {
+  it('import writes rejected records of standard input to stdin.dead-letters.ndjson', async () => {
     assert.equal((await run(['-'], { stdin: badLines })).code, 1);
     const sources = readDeadLetters('stdin.dead-letters.ndjson').map(({ source }) => `${source.file}:${source.line}`);
     assert.deepEqual(sources.sort(), ['stdin:2', 'stdin:3']);
   });
 
-  it('shows the first five of many, and all by their reasons', async () => {
+  it('import shows the first five of many rejections, and all of them by their reasons', async () => {
     write('many.ndjson', ndjson([...Array<string>(7).fill('{"event":1}'), newEvent(1), '{', '']));
     const { stdout } = await run(['many.ndjson']);
-    assert.equal(stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing$/gm)?.length, 5);
+    assert.equal(
+      stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a transform .*$/gm)?.length,
+      5,
+    );
     assert.match(stdout, /^ {2}and 3 more$/m);
-    assert.match(stdout, /^Reasons\n {2}7 {2}properties: missing\n {2}1 {2}record: not JSON: it ends in the middle\n/m);
+    assert.match(
+      stdout,
+      /^Reasons\n {2}7 {2}properties: missing: not a Mixpanel event\. Use .*\n {2}1 {2}record: not JSON: it ends in the middle\n/m,
+    );
   });
 
-  it('fails the file when its dead letters cannot be written, and the next file is imported', async () => {
+  it('import fails a file whose dead letters cannot be written, and continues with the next file', async () => {
     write('bad.ndjson', badLines);
     mkdirSync(join(folder, 'bad.ndjson.dead-letters.ndjson.partial'));
     write('good.ndjson', ndjson(newEvents(3, 10)));
@@ -262,7 +291,7 @@ describe('a dry run', () => {
       return next(specifier, context);
     } });`;
 
-  it('tells what Mixpanel would reject, without variables, without the network, without a file', async () => {
+  it('a dry run reports what Mixpanel would reject, without variables, without the network and without a file', async () => {
     write(
       'bad.ndjson',
       ndjson([newEvent(0), newEvent(1, { distinct_id: 'anonymous' }), 'x', newEvent(2, { time: 'x' })]),
@@ -278,14 +307,14 @@ describe('a dry run', () => {
     assert.ok(!existsSync(join(folder, 'bad.ndjson.dead-letters.ndjson')));
   });
 
-  it('ends with 0 where Mixpanel would take everything, with credentials or without', async () => {
+  it('a dry run ends with 0 if Mixpanel would accept everything, with credentials or without', async () => {
     const { code, stdout } = await run(['--dry-run', sample], { preload: watched });
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^Nothing was sent: 10 events would be imported, none rejected\.$/m);
     assert.equal(mixpanel.requests.length, 0);
   });
 
-  it('would have been caught: an import connects, and a gs:// address loads the client of Cloud Storage', async () => {
+  it('the watch over dry runs works: an import connects, and a gs:// address loads the client of Cloud Storage', async () => {
     assert.equal((await run([sample], { preload: watched })).code, 99);
     const { stderr } = await run(['--dry-run', 'gs://bucket/object'], { env: {}, preload: watched });
     assert.match(stderr, /loads @google-cloud\/storage/);
@@ -293,7 +322,7 @@ describe('a dry run', () => {
 });
 
 describe('Cloud Storage', () => {
-  it('is neither loaded nor asked for credentials by files on disk', async () => {
+  it('import of files on disk neither loads the client of Cloud Storage nor asks for credentials', async () => {
     const preload = `import { registerHooks } from 'node:module';
       registerHooks({ resolve(specifier, context, next) {
         if (specifier.includes('@google-cloud/')) process.stderr.write('loads ' + specifier);
@@ -304,15 +333,15 @@ describe('Cloud Storage', () => {
     assert.doesNotMatch(stderr, /loads/);
   });
 
-  it('gives objects by address and by pattern, with dead letters in the current directory', async () => {
+  it('import reads objects by address and by pattern, and writes their dead letters to the current directory', async () => {
     const storage = await startStorage({ folder: mkdtempSync(join(folder, 'storage-')) });
     try {
       storage.createBucket('exports');
       const bucket = new Storage({ apiEndpoint: storage.url, projectId: 'local' }).bucket('exports');
       await bucket.file('a/1.gz').save(gzipSync(ndjson(newEvents(2))), { resumable: false });
-      await bucket.file('a/2.ndjson').save(ndjson([newEvent(2), 'no JSON']), { resumable: false });
+      await bucket.file('a/2.ndjson').save(ndjson([newEvent(2), 'not JSON']), { resumable: false });
       await bucket.file('a/deep/3.ndjson').save(ndjson([newEvent(3)]), { resumable: false });
-      await bucket.file('b/2.ndjson').save(ndjson([newEvent(4), 'no JSON']), { resumable: false });
+      await bucket.file('b/2.ndjson').save(ndjson([newEvent(4), 'not JSON']), { resumable: false });
       const env = { ...credentials(), STORAGE_API_ENDPOINT: storage.url, METADATA_SERVER_DETECTION: 'none' };
       const { code, stdout, stderr } = await run(['gs://exports/a/*', 'gs://exports/b/2.ndjson'], { env });
       assert.equal(code, 1, stderr);
@@ -333,7 +362,7 @@ describe('Cloud Storage', () => {
     }
   });
 
-  it('says how to get credentials where there are none', async () => {
+  it('import says how to get credentials if there are none', async () => {
     const { code, stderr } = await run(['gs://bucket/object'], { env: credentials() });
     assert.equal(code, 2);
     assert.match(stderr, /^gs:\/\/bucket\/object: .*credentials.*gcloud auth application-default login$/m);
@@ -345,14 +374,14 @@ describe('what goes wrong', () => {
     { name: 'no file', args: [], expected: /No file is given/ },
     { name: 'an unknown option', args: ['--dryrun', sample], expected: /'--dryrun'.*Options are --dry-run and --help/ },
     {
-      name: 'all that is not there',
+      name: 'names that do not exist',
       args: [sample, 'missing.ndjson', 'none/*.ndjson', tmpdir()],
       expected:
         /^missing\.ndjson: no such file.*\nnone\/\*\.ndjson: no file matches.*\n.*: a directory\. Name the files in it: '.*\/\*'\n$/,
     },
   ];
   for (const { name, args, expected } of usages) {
-    it(`ends with 2 and says what to do, before anything is sent: ${name}`, async () => {
+    it(`import ends with 2 and says what to do, before anything is sent, if it is given ${name}`, async () => {
       const { code, stdout, stderr } = await run(args);
       assert.deepEqual([code, stdout], [2, '']);
       assert.match(stderr, expected);
@@ -361,7 +390,7 @@ describe('what goes wrong', () => {
     });
   }
 
-  it('prints everything that is wrong with the configuration, one a line, and ends with 2', async () => {
+  it('import prints all problems of the configuration, one per line, and ends with 2', async () => {
     const { code, stderr } = await run([sample], { env: { MIXPANEL_REGION: 'mars', IMPORT_GZIP_LEVEL: '11' } });
     assert.equal(code, 2);
     assert.match(stderr, /^MIXPANEL_REGION must be one of us, eu, in$/m);
@@ -370,7 +399,7 @@ describe('what goes wrong', () => {
     assert.equal(stderr.trimEnd().split('\n').length, 3);
   });
 
-  it('says once which variables to check when the credentials are wrong, and tries no other file', async () => {
+  it('import says once which variables to check if the credentials are wrong, and tries no other file', async () => {
     write('a.ndjson', ndjson(newEvents(1)));
     write('b.ndjson', ndjson(newEvents(1)));
     const env = { ...credentials(), MIXPANEL_SERVICE_ACCOUNT_SECRET: 'wrong' };
@@ -385,7 +414,7 @@ describe('what goes wrong', () => {
     assert.ok(!existsSync(join(folder, 'a.ndjson.dead-letters.ndjson')));
   });
 
-  it('waits while Mixpanel answers 429, says so, and imports everything once', async () => {
+  it('import waits while Mixpanel answers 429, says so, and sends everything once', async () => {
     write('events.ndjson', ndjson(newEvents(10)));
     mixpanel.fault = ({ sequence }) => (sequence < 3 ? { status: 429 } : undefined);
     const { code, stderr } = await run(['events.ndjson']);
@@ -395,7 +424,7 @@ describe('what goes wrong', () => {
     assert.match(stderr, /^events\.ndjson: 100% of 1\.\d kB, 10 events/m);
   });
 
-  it('explains itself with --help, without configuration', async () => {
+  it('import explains itself with --help, without configuration', async () => {
     const { code, stdout, stderr } = await run(['--help'], { env: {} });
     assert.deepEqual([code, stderr], [0, '']);
     assert.match(stdout, /--dry-run/);
@@ -411,7 +440,7 @@ describe('Ctrl-C', () => {
    */
   async function interrupt({ isHeldForEver }: { isHeldForEver: boolean }) {
     write('bad.ndjson.dead-letters.ndjson', 'of an earlier run\n');
-    write('bad.ndjson', ndjson(['no JSON', ...newEvents(16_000).map(withPadding)]));
+    write('bad.ndjson', ndjson(['not JSON', ...newEvents(16_000).map(withPadding)]));
     write('next.ndjson', ndjson(newEvents(1)));
     let isInterrupted = false;
     const held: Fault = {
@@ -457,7 +486,7 @@ describe('Ctrl-C', () => {
     assert.equal(readDeadLetters('bad.ndjson.dead-letters.ndjson.partial')[0].source.line, 1);
   }
 
-  it('finishes the requests under way, says up to where all is settled, and ends with 130', async () => {
+  it('Ctrl-C lets the requests in progress finish; import then says up to where everything is settled, and ends with 130', async () => {
     assertInterrupted(await interrupt({ isHeldForEver: false }));
     assert.equal(mixpanel.received, 10_000);
     mixpanel.fault = undefined;
@@ -470,7 +499,7 @@ describe('Ctrl-C', () => {
   });`;
 
   for (const args of [['-'], ['--dry-run', '-']]) {
-    it(`does not wait for standard input: ${args.join(' ')}`, async () => {
+    it(`Ctrl-C ends an import that waits for standard input: ${args.join(' ')}`, async () => {
       const { code, stdout } = await run(args, { stdin: null, preload: soonInterrupted });
       assert.equal(code, 130);
       assert.match(stdout, /^stdin: interrupted; nothing of it is (settled|checked)$/m);
@@ -478,7 +507,7 @@ describe('Ctrl-C', () => {
   }
 
   for (const args of [['zeros'], ['--dry-run', 'zeros']]) {
-    it(`does not read on where no record ends: ${args.join(' ')}`, async () => {
+    it(`Ctrl-C ends an import that reads a record without an end: ${args.join(' ')}`, async () => {
       truncateSync(join(folder, write('zeros', '')), 1_000_000_000_000);
       const { code, stdout } = await run(args, { preload: soonInterrupted });
       assert.equal(code, 130);
@@ -486,7 +515,7 @@ describe('Ctrl-C', () => {
     });
   }
 
-  it('waits for nothing when it is pressed again', async () => {
+  it('Ctrl-C ends an import at once if it is pressed again', async () => {
     assertInterrupted(await interrupt({ isHeldForEver: true }));
     assert.equal(mixpanel.received, 8_000);
   });

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { findLetterFiles } from '../../cli/operate/letter-files.ts';
 import { replayLetters } from '../../cli/operate/replay-letters.ts';
 import { readCoreConfig } from '../../functions/config.ts';
-import type { Transform } from '../../functions/core/event.ts';
+import type { Source } from '../../functions/core/block.ts';
+import { type MixpanelEvent, passThrough, type RecordContext, type Transform } from '../../functions/core/event.ts';
 import { insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
+import { mappingOf, VERBATIM } from '../../functions/core/mappings/mapping.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
 import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { startRun } from '../../functions/core/run.ts';
@@ -27,6 +30,14 @@ const OBJECT = `dead-letters/objects/imports/a.ndjson/1/000000000000000-${UUID}.
 const MESSAGES = `dead-letters/messages/events/2026-11-23/${UUID}.ndjson`;
 /** Refused by Mixpanel, whatever the day. */
 const REFUSED = { time: 1 };
+/** Why an expectation is not met yet. */
+const BUG = 'the command does not do this yet';
+/** A source of which nothing is asked: ids by content do not depend on it. */
+const noSource: Source = {
+  context: { kind: 'file', path: '' },
+  mapping: VERBATIM,
+  locate: () => assert.fail('an id by content does not depend on the place'),
+};
 
 let site: Site;
 before(async () => {
@@ -59,7 +70,7 @@ const lettersIn = (text: string) =>
     .map((line) => JSON.parse(line));
 
 describe('npm run replay, with the dead letters of a bucket', () => {
-  test('sends them with the ids that they had, deletes what was taken and keeps the rest with its new reason', async () => {
+  test('replay sends dead letters with the ids that they had, deletes those that were imported and keeps the others with their new reasons', async () => {
     const message = { subscription: 'projects/p/subscriptions/events', messageId: '5', publishTime: '', index: 0 };
     await upload(
       OBJECT,
@@ -87,7 +98,7 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     );
   });
 
-  test('goes on after it was killed before it could rewrite the object: nothing is lost, and nothing doubled', async () => {
+  test('replay continues after it was killed before it could rewrite an object: nothing is lost, and nothing is counted twice', async () => {
     await upload(
       OBJECT,
       letterLine({ source: sourceAt(1), insertId: 'id-1' }),
@@ -117,8 +128,8 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     );
   });
 
-  test('recognises its own rewriting whose answer was lost', async () => {
-    await upload(OBJECT, letterLine({}), letterLine({ source: sourceAt(2), record: 'no JSON' }));
+  test('replay recognizes an object that it rewrote itself although the answer was lost', async () => {
+    await upload(OBJECT, letterLine({}), letterLine({ source: sourceAt(2), record: 'not JSON' }));
     let lost = 0;
     site.storage.fault = ({ kind }) => (kind === 'upload' && lost++ === 0 ? { status: 503, apply: true } : undefined);
     const { code, stderr } = await replay(['gs://state']);
@@ -127,7 +138,7 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     assert.equal(lettersIn((await contentsOf(site.state, ''))[OBJECT]!).length, 1);
   });
 
-  test('leaves an object alone that somebody has changed meanwhile', async () => {
+  test('replay does not touch an object that somebody else has changed meanwhile', async () => {
     await upload(OBJECT, letterLine({}));
     const newer = letterLine({ source: sourceAt(5), record: 'added meanwhile' });
     site.storage.fault = ({ kind }) => {
@@ -142,7 +153,7 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     assert.deepEqual(await contentsOf(site.state, ''), { [OBJECT]: newer });
   });
 
-  test('leaves everything where it is when the credentials are wrong, and says which', async () => {
+  test('replay leaves everything where it is if the credentials are wrong, and says which ones', async () => {
     await upload(OBJECT, letterLine({}));
     const env = { ...site.env, MIXPANEL_SERVICE_ACCOUNT_SECRET: 'wrong' };
     const { code, stderr } = await replay(['gs://state'], { env });
@@ -151,7 +162,7 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     assert.deepEqual(Object.keys(await contentsOf(site.state, '')), [OBJECT]);
   });
 
-  test('says so when there are none', async () => {
+  test('replay says so if there are no dead letters', async () => {
     const { code, stdout } = await replay(['gs://state/dead-letters/messages/']);
     assert.equal(stdout, 'No dead letters there.\n');
     assert.equal(code, 0);
@@ -159,7 +170,7 @@ describe('npm run replay, with the dead letters of a bucket', () => {
 });
 
 describe('npm run replay, with files', () => {
-  test('takes those of a folder that are named as dead letters, and leaves the others alone', async () => {
+  test('replay takes the files of a folder that are named as dead letters, and does not touch the others', async () => {
     write('a.ndjson', recordJson(9), '\n');
     write('a.ndjson.dead-letters.ndjson', letterLine({ source: { file: 'a.ndjson', line: 1, offset: 0 } }));
     write(`${UUID}.ndjson`, letterLine({ source: sourceAt(2), insertId: 'id-2', record: recordJson(2) }));
@@ -170,7 +181,7 @@ describe('npm run replay, with files', () => {
     assert.deepEqual(readdirSync(join(site.folder, 'files')), ['a.ndjson']);
   });
 
-  test('replays the lines of an edited file that make sense, and names and keeps the others as they are', async () => {
+  test('replay sends the valid lines of an edited file, names the others and keeps them as they are', async () => {
     const cut = letterLine({ source: sourceAt(7), record: '{"event', truncated: true, bytes: 2_000_000 });
     const foreign = [
       `{"broken": "${MARKER}\n`,
@@ -183,7 +194,13 @@ describe('npm run replay, with files', () => {
     const { code, stdout, stderr } = await replay(['edited', path]);
     assert.match(stdout, /1 dead letter replayed .*1 event imported/);
     assert.match(stdout, /Left as it was: 1 record cut short, 4 lines not understood\./);
-    for (const [index, problem] of ['no JSON', 'no JSON object', '`reason`', '`source`', 'cut'].entries()) {
+    for (const [index, problem] of [
+      'not a dead letter: it is not JSON',
+      'not a JSON object',
+      '`reason`',
+      '`source`',
+      'cut',
+    ].entries()) {
       assert.match(stderr, new RegExp(`^edited:${index + 3}: .*${problem}`, 'm'));
     }
     assert.equal(code, 1);
@@ -192,8 +209,8 @@ describe('npm run replay, with files', () => {
     assert.deepEqual(readdirSync(join(site.folder, 'files')), ['edited']);
   });
 
-  test('keeps the id of a record that was put right by hand, unless it is what was wrong', async () => {
-    const original = insertIdByContent(Buffer.from('{"broken'), { sourceOf: () => assert.fail() }, 0, 1);
+  test('replay keeps the id of a record that was corrected by hand, unless the id itself is invalid', async () => {
+    const original = insertIdByContent(Buffer.from('{"broken'), noSource, 0, 1);
     const path = write(
       'repaired',
       letterLine({ source: sourceAt(1), insertId: original, record: recordJson(1) }),
@@ -204,11 +221,11 @@ describe('npm run replay, with files', () => {
     assert.equal((await replay([path])).code, 0);
     assert.equal(existsSync(path), false);
     const ids = site.mixpanel.events().map(({ properties }) => properties.$insert_id);
-    const derived = insertIdByContent(Buffer.from(recordJson(2)), { sourceOf: () => assert.fail() }, 0, 1);
+    const derived = insertIdByContent(Buffer.from(recordJson(2)), noSource, 0, 1);
     assert.deepEqual(ids, [original, derived, 'own', 'empty']);
   });
 
-  test('sends what stands in two files once, and removes it from both', async () => {
+  test('replay sends a dead letter that is in two files once, and removes it from both', async () => {
     const twice = letterLine({ source: sourceAt(1), insertId: 'id-1' });
     write(`${UUID}.ndjson`, twice);
     write(`x-${UUID}.ndjson`, twice, letterLine({ source: sourceAt(2), insertId: 'id-2', record: recordJson(2) }));
@@ -219,7 +236,7 @@ describe('npm run replay, with files', () => {
     assert.deepEqual(readdirSync(join(site.folder, 'files')), []);
   });
 
-  test('leaves a file as it is after Ctrl-C, whatever of it was taken already', async () => {
+  test('replay leaves a file as it is after Ctrl-C, even if a part of it was imported already', async () => {
     const lines = Array.from({ length: 5 }, (_, index) =>
       letterLine({ source: sourceAt(index + 1), insertId: `id-${index}`, record: recordJson(index) }),
     );
@@ -249,7 +266,7 @@ describe('npm run replay, with files', () => {
     assert.deepEqual([site.mixpanel.events().length, site.mixpanel.received], [5, 7]);
   });
 
-  test('refuses what is not there, all of it at once', async () => {
+  test('replay names all arguments that do not exist together, and sends nothing', async () => {
     const { code, stderr } = await replay(['nowhere', 'gs:///x', 'neither']);
     assert.match(stderr, /nowhere: no such file.*\ngs:\/\/\/x: must be gs.*\nneither: no such file/);
     assert.equal(code, 2);
@@ -258,11 +275,94 @@ describe('npm run replay, with files', () => {
   });
 });
 
-describe('replayLetters, with a transform', () => {
+describe('replay, with letters of records that passed a transform', () => {
+  const passed = { source: sourceAt(2), insertId: 'id-2', record: recordJson(2), through: ['transform'] };
+  const plain = letterLine({ source: sourceAt(1), insertId: 'id-1' });
+
+  for (const where of ['a file', 'a bucket']) {
+    test(`replay sends nothing of ${where} if one record passed a transform and there is none now`, async () => {
+      const lines = [plain, letterLine(passed)];
+      const path = write('letters', ...lines);
+      await upload(OBJECT, ...lines);
+      const { code, stdout, stderr } = await replay([where === 'a file' ? path : 'gs://state']);
+      const place = where === 'a file' ? 'letters:2' : `gs://state/${OBJECT}:2`;
+      assert.ok(stderr.includes(`${place}: its record passed a transform, and there is none now. Nothing was sent.`));
+      assert.match(stderr, /functions\/transform\.ts.*--raw/);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.equal(site.mixpanel.requests.length, 0);
+      assert.equal(readFileSync(path, 'utf8'), lines.join(''));
+      assert.deepEqual(await contentsOf(site.state, ''), { [OBJECT]: lines.join('') });
+    });
+  }
+
+  test('replay sends nothing of all files if one record in the last file passed a transform and there is none now', async () => {
+    write(`a-${UUID}.ndjson`, plain);
+    write(`z-${UUID}.ndjson`, letterLine(passed));
+    const { code } = await replay(['.']);
+    assert.equal(code, 2);
+    assert.equal(site.mixpanel.requests.length, 0);
+    assert.equal(readdirSync(join(site.folder, 'files')).length, 2);
+  });
+
+  test('replay sends records as they are with --raw, even if they passed a transform', async () => {
+    const path = write('letters', plain, letterLine(passed));
+    const { code, stdout } = await replay(['--raw', path]);
+    assert.match(stdout, /2 dead letters replayed in .*: 2 events imported, none rejected again\./);
+    assert.equal(code, 0);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual([site.mixpanel.count('id-1'), site.mixpanel.count('id-2')], [1, 1]);
+  });
+
+  test('replay keeps in a letter that is rejected with --raw that its record passed a transform', {
+    todo: BUG,
+  }, async () => {
+    const path = write('letters', letterLine({ ...passed, record: recordJson(2, REFUSED) }));
+    assert.equal((await replay(['--raw', path])).code, 1);
+    const [letter] = lettersIn(readFileSync(path, 'utf8'));
+    assert.deepEqual(letter.through, ['transform']);
+    assert.equal((await replay([path])).code, 2);
+  });
+
+  const transform = `return { event: 'made', properties: { ...record.properties, from: JSON.stringify(context) } };`;
+
+  test('replay sends records through the transform as it is now, whether they passed one before or not', async () => {
+    const path = write('letters', plain, letterLine(passed));
+    const { code } = await replay([path], { transform });
+    assert.equal(code, 0);
+    assert.deepEqual(
+      site.mixpanel.events().map(({ event, properties }) => [event, properties.$insert_id]),
+      [
+        ['made', 'id-1'],
+        ['made', 'id-2'],
+      ],
+    );
+  });
+
+  test('replay sends nothing if a record passed a mapping and a transform, and there is only a transform now', async () => {
+    const path = write('letters', letterLine({ ...passed, through: ['mapping', 'transform'] }));
+    const { code, stderr } = await replay([path], { transform });
+    assert.match(stderr, /letters:1: its record passed a mapping and a transform, and/);
+    assert.equal(code, 2);
+    assert.equal(site.mixpanel.requests.length, 0);
+  });
+
+  test('replay keeps in a letter that is rejected again that its record passes the transform', async () => {
+    const path = write('letters', letterLine({ ...passed, through: undefined }));
+    const { code } = await replay([path], { transform: 'throw new Error("not today");' });
+    assert.equal(code, 1);
+    const [{ reason, through, insertId, record }] = lettersIn(readFileSync(path, 'utf8'));
+    assert.deepEqual(reason, { field: 'transform', message: 'not today' });
+    assert.deepEqual(
+      { through, insertId, record },
+      { through: ['transform'], insertId: 'id-2', record: passed.record },
+    );
+  });
+});
+
+describe('replayLetters', () => {
   const record = Buffer.from(recordJson(1, { items: ['a', 'b', 'c'] }));
-  const perItem: Transform = ({ event, properties: { items, ...properties } }) =>
+  const perItem = ({ event, properties: { items, ...properties } }: MixpanelEvent) =>
     (items as string[]).map((item) => ({ event, properties: { ...properties, item } }));
-  const noOrigin = { sourceOf: () => assert.fail() };
 
   /** Replays one file and returns what Mixpanel holds, by item, and what is left. */
   async function replayWith(transform: Transform, ...lines: string[]) {
@@ -270,7 +370,7 @@ describe('replayLetters, with a transform', () => {
     const config = readCoreConfig(site.env);
     const sender = createSender(createMixpanelClient(config.mixpanel), config);
     const meter = { read() {}, opened() {}, settled() {}, end() {} };
-    const context = { config, sender, transform, run: startRun(), meter, onProblem: assert.fail };
+    const context = { config, sender, mapping: mappingOf(transform), run: startRun(), meter, onProblem: assert.fail };
     const replayed = await replayLetters(await findLetterFiles([path], undefined), context);
     const ids = site.mixpanel.events().map(({ properties }) => [properties.item, properties.$insert_id]);
     return {
@@ -280,36 +380,36 @@ describe('replayLetters, with a transform', () => {
     };
   }
 
-  test('gives each of several events of a record the id that it would have got at the first time', async () => {
-    const insertId = insertIdByContent(record, noOrigin, 0, 1);
+  test('replayLetters gives each of several events of a record the id that it would have got the first time', async () => {
+    const insertId = insertIdByContent(record, noSource, 0, 1);
     const { replayed, ids } = await replayWith(perItem, letterLine({ insertId, record: record.toString() }));
-    const expected = [0, 1, 2].map((event) => insertIdByContent(record, noOrigin, 0, 1, event));
+    const expected = [0, 1, 2].map((event) => insertIdByContent(record, noSource, 0, 1, event));
     assert.deepEqual(ids, { a: expected[0], b: expected[1], c: expected[2] });
     assert.deepEqual(replayed.counts, { read: 1, expanded: 2, imported: 3, rejected: 0, dropped: 0 });
   });
 
-  test('finds out from the id that ids were made of positions', async () => {
-    const origin = { sourceOf: () => sourceAt(4) as never };
-    const insertId = insertIdByPosition(record, origin, 0, 0);
+  test('replayLetters finds out from the id of a letter that ids are made of positions', async () => {
+    const source = { ...noSource, locate: () => sourceAt(4) as never };
+    const insertId = insertIdByPosition(record, source, 0, 0);
     const letter = letterLine({ source: sourceAt(4), insertId, record: record.toString() });
     const { ids } = await replayWith(perItem, letter);
-    assert.equal(ids.b, insertIdByPosition(record, origin, 0, 0, 1));
+    assert.equal(ids.b, insertIdByPosition(record, source, 0, 0, 1));
   });
 
-  test('sends of several events of a record only the one that the dead letter is about', async () => {
-    const insertId = insertIdByContent(record, noOrigin, 0, 1, 1);
+  test('replayLetters sends only the one of several events of a record that the dead letter is about', async () => {
+    const insertId = insertIdByContent(record, noSource, 0, 1, 1);
     const letter = { source: sourceAt(1, { event: 1 }), insertId, record: record.toString() };
     const { replayed, ids } = await replayWith(async (it) => perItem(it), letterLine(letter));
     assert.deepEqual(ids, { b: insertId });
     assert.deepEqual(replayed.counts, { read: 1, expanded: 0, imported: 1, rejected: 0, dropped: 0 });
   });
 
-  test('keeps of several events the one that is rejected, and its own id', async () => {
+  test('replayLetters keeps a dead letter for the one of several events that is rejected, with its own id', async () => {
     const spoilt: Transform = (it) =>
-      (perItem(it) as ReturnType<typeof Array<typeof it>>).map((event, index) =>
+      perItem(it).map((event, index) =>
         index === 2 ? { ...event, properties: { ...event.properties, ...REFUSED } } : event,
       );
-    const insertId = insertIdByContent(record, noOrigin, 0, 1);
+    const insertId = insertIdByContent(record, noSource, 0, 1);
     const { replayed, ids, left } = await replayWith(spoilt, letterLine({ insertId, record: record.toString() }));
     assert.deepEqual(Object.keys(ids), ['a', 'b']);
     assert.deepEqual(replayed.counts, { read: 1, expanded: 2, imported: 2, rejected: 1, dropped: 0 });
@@ -318,14 +418,14 @@ describe('replayLetters, with a transform', () => {
       [
         {
           source: sourceAt(1, { event: 2 }),
-          insertId: insertIdByContent(record, noOrigin, 0, 1, 2),
+          insertId: insertIdByContent(record, noSource, 0, 1, 2),
           record: record.toString(),
         },
       ],
     );
   });
 
-  test('removes a record that the transform leaves out, and keeps one in which it throws', async () => {
+  test('replayLetters removes a record that the transform leaves out, and keeps one for which it throws', async () => {
     const transform: Transform = ({ properties: { items } }) => {
       if (items === undefined) throw new Error('no items');
       return null;
@@ -342,11 +442,184 @@ describe('replayLetters, with a transform', () => {
     );
   });
 
-  test('keeps a record whole that has grown too long under somebody’s hands', async () => {
+  test('replayLetters keeps a record whole that became too large when it was edited', async () => {
     const long = recordJson(1, { text: 'x'.repeat(1_100_000) });
     const { left } = await replayWith(perItem, letterLine({ record: long }));
     assert.equal(left[0].record, long);
     assert.equal(left[0].truncated, undefined);
     assert.match(left[0].reason.message, /larger than/);
+  });
+
+  const message = { subscription: 'projects/p/subscriptions/s', messageId: '5', publishTime: '', index: 0 };
+  const contexts: [name: string, source: Record<string, unknown>, expected: RecordContext][] = [
+    [
+      'an object with its metadata',
+      sourceAt(1, { metadata: { plan: 'pro' } }),
+      { kind: 'object', bucket: 'imports', object: 'a.ndjson', metadata: { plan: 'pro' } },
+    ],
+    [
+      'an object without metadata',
+      sourceAt(1),
+      { kind: 'object', bucket: 'imports', object: 'a.ndjson', metadata: {} },
+    ],
+    [
+      'the subscription of a message with its attributes',
+      { ...message, attributes: { plan: 'pro' } },
+      { kind: 'message', subscription: message.subscription, attributes: { plan: 'pro' } },
+    ],
+    [
+      'the subscription of a message without attributes',
+      message,
+      { kind: 'message', subscription: message.subscription, attributes: {} },
+    ],
+    ['the path of a file', { file: 'days/a.ndjson', line: 1, offset: 0 }, { kind: 'file', path: 'days/a.ndjson' }],
+  ];
+  for (const [name, source, expected] of contexts) {
+    test(`replayLetters hands ${name} to the transform again, and keeps the source in a letter that is rejected again`, async () => {
+      const seen: RecordContext[] = [];
+      const { left } = await replayWith((_, context) => {
+        seen.push(context);
+        throw new Error('seen');
+      }, letterLine({ source }));
+      assert.deepEqual(seen, [expected]);
+      assert.deepEqual(
+        left.map(({ source }) => source),
+        [source],
+      );
+    });
+  }
+
+  test('replayLetters hands any object to the transform, whatever its shape', async () => {
+    const transform: Transform = (it) => ({
+      event: 'made',
+      properties: { time: 1_767_225_600, distinct_id: String(it.user), item: it.what },
+    });
+    const { replayed, ids } = await replayWith(
+      transform,
+      letterLine({ record: '{"user":"u","what":"thing"}', through: ['transform'] }),
+    );
+    assert.deepEqual(ids, { thing: 'id-1' });
+    assert.equal(replayed.counts.imported, 1);
+  });
+
+  test('replayLetters keeps a record that is not an event if there is no transform, and says what to do', async () => {
+    const { replayed, left } = await replayWith(passThrough, letterLine({ record: '{"user":"u"}' }));
+    assert.deepEqual(left[0].reason, {
+      field: 'event',
+      message: 'missing: not a Mixpanel event. Use a transform to make events of such records',
+    });
+    assert.equal(left[0].record, '{"user":"u"}');
+    assert.equal(replayed.counts.rejected, 1);
+  });
+
+  describe('a letter with several values', () => {
+    const gzip = (...records: string[]) => gzipSync(records.join('\n'));
+    const item = (name: string, properties: Record<string, unknown> = {}) =>
+      recordJson(1, { item: name, ...properties });
+    const whole = (letter: Record<string, unknown>) =>
+      letterLine({ source: message, insertId: 'whole', record: undefined as never, ...letter });
+
+    test('replayLetters decompresses a whole message, and the first event gets the id of the letter', async () => {
+      const { replayed, ids, left } = await replayWith(
+        passThrough,
+        whole({ recordBase64: gzip(item('a'), item('b')).toString('base64') }),
+      );
+      assert.deepEqual(ids, { a: 'whole', b: insertIdByContent(Buffer.from(item('b')), noSource, 0, 1) });
+      assert.deepEqual(replayed.counts, { read: 2, expanded: 0, imported: 2, rejected: 0, dropped: 0 });
+      assert.deepEqual(left, []);
+    });
+
+    const separators = { lines: ['', '\n', '\n'], nothing: ['', '', ''], 'an array': ['[', ',', ']'] };
+    for (const [name, [open, between, close]] of Object.entries(separators)) {
+      test(`replayLetters sends all values of an edited record, whose separator is ${name}, each with its own id`, async () => {
+        const items = ['a', 'b', 'c'].map((it) => item(it));
+        const { replayed, ids, left } = await replayWith(
+          passThrough,
+          whole({ record: open + items.join(between) + close }),
+        );
+        const idOf = (text: string) => insertIdByContent(Buffer.from(text), noSource, 0, 1);
+        assert.deepEqual(ids, { a: 'whole', b: idOf(items[1]!), c: idOf(items[2]!) });
+        assert.deepEqual(replayed.counts, { read: 3, expanded: 0, imported: 3, rejected: 0, dropped: 0 });
+        assert.deepEqual(left, []);
+      });
+    }
+
+    const bad: Record<string, [value: string, reason: RegExp]> = {
+      'is not an object': ['5', /not JSON|not an object/],
+      'is not JSON': ['{"event":', /^not JSON: it ends in the middle/],
+      'is not an event': ['{"user":1}', /^missing: not a Mixpanel event/],
+    };
+    for (const [name, [value, reason]] of Object.entries(bad)) {
+      test(`replayLetters sends nothing of an edited record in which one of several values ${name}`, async () => {
+        const record = `${item('a')}\n${item('b')}\n${value}`;
+        const { replayed, ids, left } = await replayWith(passThrough, whole({ record }));
+        assert.deepEqual(ids, {});
+        assert.equal(site.mixpanel.requests.length, 0);
+        const [letter, ...others] = left;
+        assert.deepEqual(others, []);
+        assert.match(letter.reason.message, reason);
+        assert.deepEqual(
+          { source: letter.source, insertId: letter.insertId, record: letter.record },
+          { source: message, insertId: 'whole', record },
+        );
+        assert.deepEqual(replayed.counts, { read: 1, expanded: 0, imported: 0, rejected: 1, dropped: 0 });
+      });
+    }
+
+    for (const [name, record] of Object.entries({ 'is empty': '', 'is blank': ' \n', 'is an empty array': '[]' })) {
+      const todo = record === '' ? false : BUG;
+      test(`replayLetters keeps a letter whose edited record ${name}`, { todo }, async () => {
+        const { replayed, left } = await replayWith(passThrough, whole({ record }));
+        assert.match(left[0].reason.message, /^not JSON: /);
+        assert.deepEqual([left[0].insertId, left[0].record], ['whole', record]);
+        assert.equal(replayed.counts.rejected, 1);
+      });
+    }
+
+    const twoValues = [item('a'), item('b', REFUSED)].join('\n');
+
+    test('replayLetters gives several values ids by position that differ', { todo: BUG }, async () => {
+      const insertId = insertIdByPosition(Buffer.from('any'), { ...noSource, locate: () => message as never }, 0, 0);
+      const { ids } = await replayWith(passThrough, whole({ insertId, record: `${item('a')}\n${item('b')}` }));
+      assert.deepEqual(Object.keys(ids).sort(), ['a', 'b'], 'Mixpanel holds both');
+    });
+
+    test('replayLetters sends values with the same ids again if one of them was rejected the first time', {
+      todo: BUG,
+    }, async () => {
+      const first = await replayWith(passThrough, whole({ record: twoValues }));
+      assert.deepEqual(first.ids, { a: 'whole' });
+      assert.equal(first.left.length, 1);
+      await replayWith(passThrough, ...first.left.map((letter) => `${JSON.stringify(letter)}\n`));
+      assert.deepEqual(
+        site.mixpanel.events().map(({ properties }) => properties.$insert_id),
+        ['whole'],
+      );
+    });
+
+    test('replayLetters hands each of several values to the transform', async () => {
+      const record = [item('a', { items: ['a1', 'a2'] }), item('b', { items: ['b1'] })].join('\n');
+      const { replayed, ids } = await replayWith(perItem, whole({ record }));
+      assert.deepEqual(Object.keys(ids).sort(), ['a1', 'a2', 'b1']);
+      assert.equal(new Set(Object.values(ids)).size, 3);
+      assert.deepEqual(replayed.counts, { read: 2, expanded: 1, imported: 3, rejected: 0, dropped: 0 });
+    });
+
+    test('replayLetters keeps a whole message that is still corrupt, byte for byte', async () => {
+      const recordBase64 = gzip(item('a')).subarray(0, 40).toString('base64');
+      const { replayed, left } = await replayWith(passThrough, whole({ recordBase64 }));
+      assert.match(left[0].reason.message, /^the gzip data are corrupt: /);
+      const { source, insertId, recordBase64: kept, truncated } = left[0];
+      assert.deepEqual(
+        { source, insertId, kept, truncated },
+        {
+          source: message,
+          insertId: 'whole',
+          kept: recordBase64,
+          truncated: undefined,
+        },
+      );
+      assert.deepEqual(replayed.counts, { read: 1, expanded: 0, imported: 0, rejected: 1, dropped: 0 });
+    });
   });
 });

@@ -52,7 +52,7 @@ test('a name that was made to point here (DNS rebinding) is refused, whatever is
   }
 });
 
-test('a page elsewhere can neither do nor read anything', async () => {
+test('a page of another origin can neither do nor read anything', async () => {
   const elsewhere = ['https://attacker.example', 'null', 'http://127.0.0.1:1', `https://127.0.0.1:${live.view.port}`];
   for (const origin of elsewhere) {
     for (const path of ['/samples', '/made', '/publish', '/switch', '/kill', '/replay', '/upload?name=a']) {
@@ -70,7 +70,7 @@ test('a page elsewhere can neither do nor read anything', async () => {
   assert.equal(live.cloud.mixpanel.received, 0);
 });
 
-test('every answer forbids what is not the page’s own', async () => {
+test('every answer forbids everything that is not part of the page', async () => {
   for (const path of ['/', '/page.css', '/page.ts', '/letters', '/nothing']) {
     const { headers } = await ask('GET', path);
     assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'self'; /, path);
@@ -78,7 +78,7 @@ test('every answer forbids what is not the page’s own', async () => {
   }
 });
 
-test('only the files of the page are given out, and no path leads elsewhere', async () => {
+test('only the files of the page are served, and no path leads elsewhere', async () => {
   assert.match((await ask('GET', '/page.ts')).content, /^\/\*\* The page of the view/);
   assert.doesNotMatch((await ask('GET', '/ring.ts')).content, /readonly #limits: RingLimits/);
   for (const path of ['/tsconfig.json', '/../server.ts', '/..%2fserver.ts', '/%2e%2e/dev.ts', '/page', '//page.ts']) {
@@ -86,11 +86,11 @@ test('only the files of the page are given out, and no path leads elsewhere', as
   }
 });
 
-test('what makes no sense is refused with words', async () => {
+test('an invalid request is refused with words', async () => {
   for (const [path, body, words] of [
     ['/publish', '{"data":"","count":1}', /must not be empty/],
     ['/publish', '{"data":"x","count":1000000}', /from 1 to 10000/],
-    ['/publish', 'no JSON', /no JSON object/],
+    ['/publish', 'not JSON', /no JSON object/],
     ['/switch', '{"name":"toString","on":true}', /no such switch/],
     ['/kill', '{"target":"init"}', /no such function/],
     ['/made', '{"count":0}', /from 1 to/],

@@ -9,6 +9,7 @@ import { groupLetters, replayGroup } from '../../live-view/letters.ts';
 import { type Live, startLive } from '../../live-view/live.ts';
 import type { State } from '../../live-view/page/frames.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
+import { letterLine } from '../support/operating.ts';
 
 let live: Live;
 let folder: string;
@@ -23,7 +24,7 @@ after(async () => {
   await live.close();
   await rm(folder, { recursive: true });
   assert.ok(printed.some((line) => line.includes('object imported')));
-  // It stands in every event here.
+  // It is in every event here.
   assert.deepEqual(
     printed.filter((line) => line.includes('distinct_id')),
     [],
@@ -48,12 +49,12 @@ async function upload(name: string, records: readonly string[]): Promise<void> {
 const valid = (user: string) => `{"event":"Fine","properties":{"time":1767225600,"distinct_id":"${user}"}}`;
 const untimely = (user: string) => `{"event":"Bad","properties":{"time":"today","distinct_id":"${user}"}}`;
 
-test('before anything comes there is nothing to balance', () => {
+test('there is nothing to balance before anything arrives', () => {
   assert.equal(live.watch.state().accounts.verdict, 'empty');
 });
 
 test('a file is followed from its upload to its counts', async () => {
-  await upload('a.ndjson', [valid('1'), valid('2'), untimely('3'), 'no JSON']);
+  await upload('a.ndjson', [valid('1'), valid('2'), untimely('3'), 'not JSON']);
   const { accounts, files, mixpanel } = await until(({ accounts }) => accounts.verdict === 'balanced');
   const counts = { read: 4, expanded: 0, imported: 2, rejected: 2, dropped: 0 };
   assert.deepEqual(accounts.files, counts);
@@ -64,8 +65,8 @@ test('a file is followed from its upload to its counts', async () => {
   assert.equal(mixpanel.received, 2);
 });
 
-test('replaying a group sends its letters alone, and leaves those of other reasons where they are', async () => {
-  await upload('b.ndjson', [untimely('4'), untimely('5'), 'no JSON either']);
+test('replaying a group sends only its letters, and leaves those with other reasons where they are', async () => {
+  await upload('b.ndjson', [untimely('4'), untimely('5'), 'not JSON either']);
   await until(({ files, accounts }) => files.done === 2 && accounts.verdict === 'balanced');
   const groups = await groupLetters(live.cloud);
   assert.deepEqual(
@@ -75,7 +76,7 @@ test('replaying a group sends its letters alone, and leaves those of other reaso
   const [untimelyOnes, notJson] = groups;
   assert.equal(untimelyOnes!.field, 'properties.time');
   assert.match(untimelyOnes!.letters[0]!.place, /^gs:\/\/local-mixpanel-import\/b.ndjson#\d+ line [12], byte \d+$/);
-  // Mixpanel takes them now: its answer to the replay says so, whatever stands in them.
+  // Mixpanel takes them now: its answer to the replay says so, whatever they contain.
   const { mixpanel } = live.cloud;
   const switched = mixpanel.fault;
   mixpanel.fault = ({ events }) => ({ report: events });
@@ -88,7 +89,7 @@ test('replaying a group sends its letters alone, and leaves those of other reaso
   assert.deepEqual(live.watch.replayed, { read: 3, expanded: 0, imported: 3, rejected: 0, dropped: 0 });
 });
 
-test('messages that a killed drain held come again, and all of them are acknowledged', async () => {
+test('messages that a killed drain held are delivered again, and all of them are acknowledged', async () => {
   setSwitch(live.watch, { name: 'slow', on: true });
   publish(live.cloud, { data: valid('message-{n}'), count: 500 });
   await until(({ messages, mixpanel }) => messages.inFlight === 500 && mixpanel.inFlight > 0);
@@ -101,7 +102,7 @@ test('messages that a killed drain held come again, and all of them are acknowle
   assert.notEqual(live.cloud.drainSubscription.pid, pid);
 });
 
-test('a message that was handed to a pull which had just given up comes again', async () => {
+test('a message that was handed to a pull which had just given up is delivered again', async () => {
   await until(() => !live.watch.isDraining);
   let pulls = 0;
   // DEADLINE_EXCEEDED: so it looks from the side that gave up.
@@ -109,4 +110,36 @@ test('a message that was handed to a pull which had just given up comes again', 
   publish(live.cloud, { data: valid('late'), count: 1 });
   await until(({ messages }) => messages.acknowledged === 501);
   assert.ok(pulls > 1);
+});
+
+test('replaying a group sends nothing of it if a record passed a transform and there is none now', async () => {
+  const { mixpanel, storageClient } = live.cloud;
+  const name = 'dead-letters/messages/s/2026-11-23/00000000-0000-4000-8000-000000000000.ndjson';
+  const source = { subscription: 'projects/p/subscriptions/s', messageId: '1', publishTime: '', index: 0 };
+  const refused = { reason: { field: 'properties.price', message: 'not a number' }, record: valid('refused') };
+  const letters = [
+    letterLine({ ...refused, source, through: undefined }),
+    letterLine({ ...refused, source: { ...source, index: 1 }, through: ['transform'] }),
+    letterLine({ reason: { field: 'transform', message: 'failed' }, source, record: valid('other') }),
+  ];
+  const file = storageClient.bucket(NAMES.stateBucket).file(name);
+  await file.save(letters.join(''), { resumable: false });
+  const received = mixpanel.received;
+  const replayed = { ...live.watch.replayed };
+  assert.equal(
+    await replayGroup(live.cloud, live.watch, 'properties.price: not a number'),
+    'not replayed: these records passed a transform, and there is none now',
+  );
+  assert.equal(mixpanel.received, received);
+  assert.deepEqual(live.watch.replayed, replayed);
+  assert.equal(live.watch.replaying, 0);
+  assert.equal(String(await file.download()), letters.join(''));
+
+  // Letters with other reasons can be replayed all the same.
+  assert.equal(
+    await replayGroup(live.cloud, live.watch, 'transform: failed'),
+    '1 replayed: 1 imported, 0 rejected again',
+  );
+  assert.equal(mixpanel.received, received + 1);
+  assert.equal(String(await file.download()), letters.slice(0, 2).join(''));
 });

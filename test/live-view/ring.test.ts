@@ -30,7 +30,7 @@ test('one item is held however heavy it is', () => {
   assert.deepEqual([ring.first, ring.size, ring.at(2)], [2, 1, 1_000]);
 });
 
-test('a ring that was reset counts on from the number that it is told', () => {
+test('a ring that was reset continues to count from the number that it is given', () => {
   const ring = new Ring<string>({ maxItems: 3, maxWeight: 50, weightOf: () => 1 });
   ring.push('a');
   ring.reset(70);

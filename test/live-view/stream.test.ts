@@ -81,7 +81,7 @@ test('a page that is new gets all that is kept, in order, many events to a frame
   assert.ok(frames.length < 10, `${frames.length} frames`);
 });
 
-test('a page that comes back gets what came behind its last frame, and nothing twice', async (t) => {
+test('a page that comes back gets the events after its last frame, and nothing twice', async (t) => {
   const stream = await startStream(t, 100);
   stream.fill(5);
   const before = await stream.read('', hasState);
@@ -104,11 +104,11 @@ test('a page that missed nothing gets nothing but the state', async (t) => {
 
 for (const { lastId, says } of [
   { lastId: 'start:5', says: 'missed more than is kept' },
-  { lastId: 'other:150', says: 'comes from another start' },
-  { lastId: 'start:500', says: 'names what never was' },
+  { lastId: 'other:150', says: 'was connected to another start' },
+  { lastId: 'start:500', says: 'names an event that does not exist' },
   { lastId: 'nonsense', says: 'names nothing' },
 ]) {
-  test(`a page that ${says} begins anew with what is kept`, async (t) => {
+  test(`a page that ${says} begins again with all that is kept`, async (t) => {
     const stream = await startStream(t, 100);
     stream.fill(200);
     const frames = await stream.read(lastId, hasState);
@@ -118,7 +118,7 @@ for (const { lastId, says } of [
   });
 }
 
-test('the state is sent again only when it is another one', async (t) => {
+test('the state is sent again only if it has changed', async (t) => {
   const stream = await startStream(t, 100);
   let seen = 0;
   const frames = await stream.read('start:0', (frames) => {

@@ -73,6 +73,8 @@ export interface CommandOptions {
   env: Record<string, string>;
   cwd: string;
   onStart?: (child: ChildProcess) => void;
+  /** Body of a function that takes the place of `functions/transform.ts`; it is called with `record` and `context`. */
+  transform?: string;
   /** Whether it can print records. */
   showsRecords?: boolean;
 }
@@ -80,7 +82,7 @@ export interface CommandOptions {
 /** Runs `cli/NAME.ts` to its end. */
 export async function runCommand(name: string, args: string[], options: CommandOptions): Promise<Ended> {
   const command = new URL(`../../cli/${name}.ts`, import.meta.url).pathname;
-  const child = spawn(process.execPath, [command, ...args], {
+  const child = spawn(process.execPath, [...withTransform(options.transform), command, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env.PATH, METADATA_SERVER_DETECTION: 'none', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -96,6 +98,16 @@ export async function runCommand(name: string, args: string[], options: CommandO
   const [code] = await once(child, 'close');
   if (options.showsRecords !== true) assert.ok(!`${stdout}${stderr}`.includes(MARKER), `printed: ${stdout}${stderr}`);
   return { code, stdout, stderr };
+}
+
+/** Options of Node with which a transform takes the place of `functions/transform.ts`. */
+function withTransform(body: string | undefined): string[] {
+  if (body === undefined) return [];
+  const url = `data:text/javascript,${encodeURIComponent(`export default (record, context) => { ${body} };`)}`;
+  const hooks = `import { registerHooks } from 'node:module';
+    registerHooks({ resolve: (specifier, context, next) => specifier.endsWith('/functions/transform.ts')
+      ? { url: ${JSON.stringify(url)}, shortCircuit: true } : next(specifier, context) });`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(hooks)}`];
 }
 
 /** A line as the functions write it. */

@@ -45,7 +45,7 @@ export function firstOf(kind: StorageRequest['kind'], ...faults: StorageFault[])
   return (request: StorageRequest) => (request.kind === kind ? rest.shift() : undefined);
 }
 
-/** A clock on which no time is slept away; it tells how much would have been. */
+/** A clock that does not sleep, and records for how long it would have. */
 export function sleeplessClock(): Clock & { slept: number[] } {
   const slept: number[] = [];
   return {

@@ -19,7 +19,7 @@ function newMeter(): Meter {
 }
 
 describe('the display', () => {
-  it('draws a bar in place on a terminal, at most ten times a second, and leaves nothing of it', (t) => {
+  it('the display draws a bar in place on a terminal, at most ten times a second, and removes it at the end', (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { stream, written } = newStream({ isTTY: true, columns: 60 });
     const display = showProgress(stream, newMeter());
@@ -31,7 +31,7 @@ describe('the display', () => {
     assert.equal(written.at(-1), '\r\x1b[K');
   });
 
-  it('clears the bar before a line that stays', () => {
+  it('the display clears the bar before it prints a line that stays', () => {
     const { stream, written } = newStream({ isTTY: true, columns: 60 });
     const display = showProgress(stream, newMeter());
     display.print('a line');
@@ -39,7 +39,7 @@ describe('the display', () => {
     assert.deepEqual(written.slice(0, 2), ['\r\x1b[K', 'a line\n']);
   });
 
-  it('writes a line every three seconds elsewhere, without any control character', (t) => {
+  it('the display writes a line every three seconds if there is no terminal, without any control character', (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { stream, written } = newStream({ isTTY: false });
     const display = showProgress(stream, newMeter());
@@ -50,7 +50,7 @@ describe('the display', () => {
     for (const text of written) assert.match(text, /^events\.ndjson: 0% of 1\.0 kB, 5 events\P{Cc}*\n$/u);
   });
 
-  it('tells of retries at once, but not of each of many', () => {
+  it('the display reports retries at once, but not each of many', () => {
     const { stream, written } = newStream({ isTTY: false });
     const display = showProgress(stream, newMeter());
     for (let attempt = 1; attempt <= 5; attempt++) {
@@ -61,7 +61,7 @@ describe('the display', () => {
     assert.match(written[0]!, /Mixpanel answered 429: waiting 4 s$/m);
   });
 
-  it('tells of an answer that counts other than what was sent', () => {
+  it('the display reports an answer whose count differs from what was sent', () => {
     const { stream, written } = newStream({ isTTY: false });
     const display = showProgress(stream, newMeter());
     display.notice({ kind: 'miscounted', sent: 10, imported: 9 });

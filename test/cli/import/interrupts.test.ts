@@ -24,14 +24,14 @@ describe('Ctrl-C', () => {
     return { interrupts, run };
   }
 
-  it('winds the run down, and does not cut it off', () => {
+  it('Ctrl-C winds the run down, and does not abort it', () => {
     const { interrupts, run } = start();
     assert.equal(interrupts.isInterrupted, false);
     process.emit('SIGINT');
     assert.deepEqual([interrupts.isInterrupted, run.stopReason, run.aborted.aborted], [true, 'shutdown', false]);
   });
 
-  it('is one when two signals come at once, as they do through npm', () => {
+  it('two signals at once count as one Ctrl-C, as npm sends them', () => {
     const { run } = start();
     process.emit('SIGINT');
     now = 50;
@@ -39,7 +39,7 @@ describe('Ctrl-C', () => {
     assert.deepEqual([told, run.aborted.aborted], [1, false]);
   });
 
-  it('cuts the run off when it is pressed again', () => {
+  it('a second Ctrl-C aborts the run', () => {
     const { run } = start();
     process.emit('SIGINT');
     now = 400;
@@ -47,7 +47,7 @@ describe('Ctrl-C', () => {
     assert.deepEqual([told, run.aborted.aborted], [1, true]);
   });
 
-  it('winds the run down that is under way, not one before it', () => {
+  it('Ctrl-C winds down the run in progress, not one before it', () => {
     const { interrupts, run } = start();
     const next = startRun();
     interrupts.watch(next);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Meter } from '../../../cli/import/meter.ts';
 
 describe('the meter', () => {
-  it('counts compressed bytes as far as their content is settled, not as far as they were read', () => {
+  it('the meter counts compressed bytes as far as their content is settled, not as far as they were read', () => {
     const meter = new Meter([1_000], () => 0);
     const file = meter.begin('a.gz', () => 7);
     file.read(800);
@@ -13,7 +13,7 @@ describe('the meter', () => {
     assert.deepEqual([bytes, totalBytes, events], [200, 1_000, 7]);
   });
 
-  it('adds up the files, and counts one that is over as a whole', () => {
+  it('the meter adds up the files, and counts a finished one as a whole', () => {
     const meter = new Meter([1_000, 3_000], () => 0);
     meter.begin('a', () => 7).end();
     const file = meter.begin('b', () => 5);
@@ -24,7 +24,7 @@ describe('the meter', () => {
     assert.deepEqual([name, place, bytes, totalBytes, events], ['b', '[2/2]', 1_400, 4_000, 12]);
   });
 
-  it('tells the speed of the last ten seconds, and from it the time left', () => {
+  it('the meter knows the speed of the last ten seconds, and from it the time left', () => {
     let now = 0;
     let events = 0;
     const meter = new Meter([100_000], () => now);
@@ -45,13 +45,13 @@ describe('the meter', () => {
     assert.deepEqual([progress.bytesPerSecond, progress.eventsPerSecond, progress.msLeft], [2_000, 20, 30_000]);
   });
 
-  it('knows no total when the size of one file is not known', () => {
+  it('the meter has no total if the size of one file is not known', () => {
     const meter = new Meter([1_000, undefined], () => 0);
     meter.begin('a', () => 0);
     assert.deepEqual([meter.progress().totalBytes, meter.progress().msLeft], [undefined, undefined]);
   });
 
-  it('tells what requests wait for until their waits are over', () => {
+  it('the meter says what requests wait for until their waits are over', () => {
     let now = 0;
     const meter = new Meter([1], () => now);
     meter.begin('a', () => 0);

@@ -20,7 +20,7 @@ const waiting = 'Mixpanel answered 429: waiting 4 s';
 describe('the bar', () => {
   const rows: { name: string; progress: Partial<Progress>; width: number; expected: string }[] = [
     {
-      name: 'tells everything where there is room',
+      name: 'shows everything if there is room',
       progress: {},
       width: 120,
       expected: 'events.ndjson  ━━━━━━━━━━━━━━━─────────────── 50%  123,456 events  41,235/s  9.8 MB/s  3 s left',
@@ -38,13 +38,18 @@ describe('the bar', () => {
       expected: '━━━━━───── 50%  123,456 events  41,235/s  9.8 MB/s  3 s left',
     },
     {
-      name: 'without bytes a second',
+      name: 'drops the bytes per second first',
       progress: {},
       width: 52,
       expected: '━━━━━───── 50%  123,456 events  41,235/s  3 s left',
     },
-    { name: 'without speeds', progress: {}, width: 43, expected: '━━━━━───── 50%  123,456 events  3 s left' },
-    { name: 'with the percentage alone', progress: {}, width: 15, expected: '━━━━━───── 50%' },
+    {
+      name: 'has no speeds on a narrow terminal',
+      progress: {},
+      width: 43,
+      expected: '━━━━━───── 50%  123,456 events  3 s left',
+    },
+    { name: 'has only a percentage on a very narrow terminal', progress: {}, width: 15, expected: '━━━━━───── 50%' },
     {
       name: 'keeps the end of a long name',
       progress: { file: 'exports/2026/11/23/events-of-the-day.ndjson' },
@@ -52,19 +57,19 @@ describe('the bar', () => {
       expected: '…3/events-of-the-day.ndjson  ━━━━━───── 50%  123,456 events  41,235/s  9.8 MB/s  3 s left',
     },
     {
-      name: 'tells which of several files it is',
+      name: 'shows which of several files it is',
       progress: { place: '[2/5]' },
       width: 86,
       expected: '[2/5] events.ndjson  ━━━━━───── 50%  123,456 events  41,235/s  9.8 MB/s  3 s left',
     },
     {
-      name: 'tells what it waits for in place of the time left, and no speed that is 0',
+      name: 'shows what it waits for in place of the time left, and no speed that is 0',
       progress: { waiting, eventsPerSecond: 0.2, bytesPerSecond: 0 },
       width: 100,
       expected: `events.ndjson  ━━━━━━━━━━────────── 50%  123,456 events  ${waiting}`,
     },
     {
-      name: 'keeps what it waits for longer than the rest',
+      name: 'drops what it waits for last',
       progress: { waiting },
       width: 52,
       expected: `━━━━━───── 50%  ${waiting}`,
@@ -76,7 +81,7 @@ describe('the bar', () => {
       expected: 'stdin  21.0 MB  123,456 events  41,235/s  9.8 MB/s',
     },
     {
-      name: 'is full at the end, and for nothing at all',
+      name: 'is full at the end, also for an empty file',
       progress: {
         bytes: 0,
         totalBytes: 0,
@@ -90,12 +95,12 @@ describe('the bar', () => {
     },
   ];
   for (const { name, progress, width, expected } of rows) {
-    it(`${name} (${width} columns)`, () => {
+    it(`the bar ${name} (${width} columns)`, () => {
       assert.equal(renderBar({ ...halfway, ...progress }, width).replace(/ +(?=\d+%)/, ' '), expected);
     });
   }
 
-  it('never takes more columns than there are', () => {
+  it('the bar never takes more columns than there are', () => {
     const names = fc.string({ unit: fc.constantFrom('a', '/', 'é', '漢', '🎉', '\u001b', '\n'), maxLength: 60 });
     fc.assert(
       fc.property(
@@ -115,21 +120,21 @@ describe('the bar', () => {
     );
   });
 
-  it('paints its parts', () => {
+  it('the bar paints its parts', () => {
     const bar = renderBar({ ...halfway, waiting, file: '' }, 100, (part, text) => `<${part} ${text}>`);
     assert.match(bar, /^<done ━+><left ─+> <plain {2}50%> {2}<plain 123,456 events>.*<waiting Mixpanel answered/);
   });
 });
 
 describe('the line', () => {
-  it('tells everything', () => {
+  it('the line shows everything', () => {
     assert.equal(
       renderLine({ ...halfway, place: '[2/5]' }),
       '[2/5] events.ndjson: 50% of 42.0 MB, 123,456 events, 41,235/s, 9.8 MB/s, 3 s left',
     );
   });
 
-  it('tells what it waits for, and no percentage without a size', () => {
+  it('the line shows what it waits for, and no percentage without a size', () => {
     assert.equal(
       renderLine({ ...halfway, totalBytes: undefined, eventsPerSecond: 0, bytesPerSecond: 0, waiting }),
       `events.ndjson: 21.0 MB, 123,456 events, ${waiting}`,

@@ -22,5 +22,6 @@ describe('quantities', () => {
     [formatTimeLeft(3_001), '4 s'],
     [formatTimeLeft(61_000), '1 min 01 s'],
   ];
-  for (const [actual, expected] of rows) it(`are written as ${expected}`, () => assert.equal(actual, expected));
+  for (const [actual, expected] of rows)
+    it(`a quantity is written as ${expected}`, () => assert.equal(actual, expected));
 });

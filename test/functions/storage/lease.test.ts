@@ -40,7 +40,7 @@ function movedTo(offset: number): Progress {
   return { ...moved, position: { ...moved.position, offset } };
 }
 
-/** A state bucket, and holders whose clocks stand still until they are advanced. */
+/** A state bucket, and holders with clocks that tests advance. */
 async function start(t: TestContext, before?: Checkpoint | string) {
   const stored = await startStored(t);
   const { bucket, requests } = stored;
