@@ -2,9 +2,9 @@
 
 import '../functions/runtime/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
+import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
-import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import { startRun } from '../functions/core/run.ts';
 import transform from '../functions/transform.ts';
 import { UsageError } from './import/arguments.ts';
@@ -78,7 +78,7 @@ await runCommand({
     interrupts.watch(run);
 
     const fileMeter = meter.begin(countOf(files.length, 'file'), () => run.stats.accepted);
-    const context = { config, sender, mapping, run, meter: fileMeter, onProblem: problems.add };
+    const context = { config, sender, mapping, isRaw: raw === true, run, meter: fileMeter, onProblem: problems.add };
     const replayed = await replayLetters(files, context);
     run.end();
     fileMeter.end();

@@ -46,13 +46,13 @@ function readObject(type: unknown, body: Fields, message: Fields): ObjectGenerat
     return 'its type is neither that of a finalized object nor that of a published message';
   }
   if (asRecord(message.attributes).eventType !== 'OBJECT_FINALIZE') {
-    return 'it is no message with the attribute eventType OBJECT_FINALIZE';
+    return 'it is not a message with the attribute eventType OBJECT_FINALIZE';
   }
   if (typeof message.data !== 'string') return 'its message has no data';
   try {
     return readResource(JSON.parse(Buffer.from(message.data, 'base64').toString()));
   } catch {
-    return 'the data of its message are no JSON';
+    return 'its message data is not JSON';
   }
 }
 

@@ -65,7 +65,7 @@ export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: strin
     if ((await findUnprovided(allFiles, { mapping, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
       return 'not replayed: these records passed a transform, and there is none now';
     }
-    const replayed = await replayLetters(files, { config, sender, mapping, run, meter, onProblem });
+    const replayed = await replayLetters(files, { config, sender, mapping, isRaw: false, run, meter, onProblem });
     addCounts(watch.replayed, replayed.counts);
     return tell(replayed, problems);
   } finally {

@@ -21,7 +21,7 @@ export const HELP = `Imports events from files into Mixpanel.
 Usage: npm run import -- [--dry-run] FILE…
 
 FILE is a path or a glob ('exports/*.gz'), - for standard input, gs://BUCKET/OBJECT, or gs://BUCKET/PREFIX*.
-A file holds one JSON object a line, or one JSON array of objects; gzip is found out by the content, not by the name.
+A file holds JSON objects: one per line, in arrays, or in any other order; gzip is recognized by content, not by name.
 Each object is an event: {"event": "…", "properties": {"time": …, "distinct_id": "…", …}}.
 
 Options

@@ -4,8 +4,8 @@ import { type Block, isBalanced, lengthOf, type Reason } from '../../functions/c
 import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, type MappedRecord, RecordMapper } from '../../functions/core/events.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import { type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import { type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
 import transform from '../../functions/transform.ts';
 import { MAX_EVENT_BYTES, validateEvent } from '../../local-cloud/mixpanel/rules.ts';
 import { Findings } from './findings.ts';
@@ -68,7 +68,9 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
   }
   await Promise.all(pending);
   if (!isBalanced(counts)) {
-    throw new Error(`The counts of a block do not add up: ${JSON.stringify(counts)}. This is a defect, please report it`);
+    throw new Error(
+      `The counts of a block do not add up: ${JSON.stringify(counts)}. This is a defect, please report it`,
+    );
   }
 
   function check(record: number, mapped: string | MappedRecord): void {

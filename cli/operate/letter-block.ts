@@ -1,8 +1,8 @@
 /** Makes a block of a dead letter's record, whose events get the ids that they had. */
 
-import type { Block, Source } from '../../functions/core/block.ts';
+import type { Block, Location, Source } from '../../functions/core/block.ts';
 import type { RecordContext } from '../../functions/core/event.ts';
-import { notJson } from '../../functions/core/formats/json/reasons.ts';
+import { NOT_AN_OBJECT, notJson } from '../../functions/core/formats/json/reasons.ts';
 import { MessageReader, rejectedBlock } from '../../functions/core/formats/read-message.ts';
 import { type InsertIdOf, insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
 import type { Letter } from './letters.ts';
@@ -13,15 +13,22 @@ const VALID_ID = /^[A-Za-z0-9-]{1,36}$/;
 /**
  * A block with the records of a letter, usually one. If any part of it is rejected again, all of it is: a letter is sent
  * whole or not at all.
- *
- * @param source locates whatever becomes of the record where the letter says
  */
 export function letterBlock({ record }: Letter, source: Source, insertIdOf: InsertIdOf): Block {
   const blocks = [...new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source)];
   const [rejection] = blocks.flatMap(({ rejections }) => rejections);
   const [block] = blocks;
-  if (block !== undefined && blocks.length === 1 && rejection === undefined) return block;
-  return rejectedBlock(record, source, rejection?.reason ?? notJson(0, 0), insertIdOf);
+  if (rejection === undefined && block !== undefined && block.counts.read > 0) return block;
+  const nothing = record.toString().trim() === '' ? notJson(0, 0) : NOT_AN_OBJECT;
+  const reason = rejection?.reason ?? nothing;
+  return rejectedBlock(record, source, reason, insertIdOf);
+}
+
+/** Where a record of a letter is. A letter that was edited may hold several, each with a location of its own. */
+export function locationIn({ source }: Letter, offset: number, ordinal: number): Location {
+  if (ordinal === 0) return source;
+  if ('messageId' in source) return { ...source, index: source.index + ordinal };
+  return { ...source, offset: source.offset + offset };
 }
 
 /** What a transform was told about the source of the letter. */

@@ -74,6 +74,7 @@ function parse(text: string): Letter | string {
     return '`reason` with `field` and `message` is missing';
   }
   if (!isLocation(source)) return '`source` is missing, or does not say where the record is';
+  if (through !== undefined && !isTexts(through)) return '`through` is not a list of texts';
   if (typeof record !== 'string' && typeof recordBase64 !== 'string') {
     return '`record` is missing, or is not text';
   }
@@ -82,7 +83,7 @@ function parse(text: string): Letter | string {
     source,
     insertId: typeof insertId === 'string' ? insertId : undefined,
     rejectedAt: typeof rejectedAt === 'string' ? rejectedAt : '',
-    through: Array.isArray(through) ? through.map(String) : [],
+    through: through ?? [],
     record: typeof record === 'string' ? Buffer.from(record) : Buffer.from(String(recordBase64), 'base64'),
     isTruncated: truncated === true,
   };
@@ -114,6 +115,10 @@ function isLocation(value: unknown): value is Location {
   if (value.event !== undefined && !Number.isSafeInteger(value.event)) return false;
   if (has('string', 'subscription', 'messageId', 'publishTime')) return has('number', 'index');
   return has('number', 'line', 'offset') && (has('string', 'file') || has('string', 'bucket', 'object', 'generation'));
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,17 +2,25 @@
 
 import { hash } from 'node:crypto';
 import type { CoreConfig } from '../../functions/config.ts';
-import { addCounts, type Block, type Counts, noCounts, type Source } from '../../functions/core/block.ts';
+import {
+  addCounts,
+  type Block,
+  type Counts,
+  lengthOf,
+  noCounts,
+  type Rejection,
+  type Source,
+} from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
 import type { TransformResult } from '../../functions/core/event.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Mapping } from '../../functions/core/mappings/mapping.ts';
+import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import type { FileMeter } from '../import/meter.ts';
-import { contextOf, insertIdOfLetter, letterBlock } from './letter-block.ts';
+import { contextOf, insertIdOfLetter, letterBlock, locationIn } from './letter-block.ts';
 import type { LetterFile } from './letter-files.ts';
 import { type Letter, readLines, sourceKey } from './letters.ts';
 import { Tally } from './tally.ts';
@@ -23,6 +31,8 @@ export interface ReplayContext {
   sender: Sender;
   /** What becomes of records now. */
   mapping: Mapping;
+  /** Whether records are sent even if they passed something that `mapping` does not provide. */
+  isRaw: boolean;
   run: Run;
   meter: FileMeter;
   /** Told of lines that are left where they are, and of files that cannot be done with. */
@@ -83,13 +93,11 @@ export async function findUnprovided(
   { mapping, run }: Pick<ReplayContext, 'mapping' | 'run'>,
   isMeant: (letter: Letter) => boolean = () => true,
 ): Promise<{ place: string; through: readonly string[] } | undefined> {
-  const provided = mapping.kind === 'mapped' ? mapping.through : [];
   for (const file of files) {
     try {
       for await (const { number, letter } of readLines(file.read(run))) {
-        if (letter === undefined || !isMeant(letter)) continue;
-        const { through } = letter;
-        if (through.some((step) => !provided.includes(step))) return { place: `${file.name}:${number}`, through };
+        if (letter === undefined || letter.isTruncated || !isMeant(letter)) continue;
+        if (!isProvided(letter, mapping)) return { place: `${file.name}:${number}`, through: letter.through };
       }
     } catch (error) {
       // A file that cannot be read is reported when it is replayed.
@@ -97,6 +105,11 @@ export async function findUnprovided(
     }
   }
   return undefined;
+}
+
+function isProvided({ through }: Letter, mapping: Mapping): boolean {
+  const provided = mapping.kind === 'mapped' ? mapping.through : [];
+  return through.every((step) => provided.includes(step));
 }
 
 /** Replays files one after the other; a file is finished when every letter in it is. Never throws. */
@@ -160,13 +173,12 @@ class Replay {
           const bytes = raw.length + NEWLINE.length;
           meter.read(bytes);
           meter.opened(bytes);
-          const isSent = letter !== undefined && this.#isToBeSent(letter, from, number);
-          if (isSent) {
+          if (letter !== undefined && this.#isToBeSent(letter, from, number)) {
             yield [this.#open(letter, from, bytes)];
             continue;
           }
-          if (problem !== undefined) this.#leaveLine(`${file.name}:${number}`, problem);
-          if (letter === undefined || letter.isTruncated) await this.#keepLine(raw, from);
+          if (problem !== undefined) this.#leaveLine(`${file.name}:${number}`, `not a dead letter: ${problem}`);
+          if (letter === undefined || !this.#isRepeated(letter)) await this.#keepLine(raw, from);
           meter.settled(bytes);
         }
       } catch (error) {
@@ -205,32 +217,41 @@ class Replay {
   }
 
   #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
+    const { mapping, isRaw, onProblem } = this.#context;
+    const place = `${from.file.name}:${number}`;
     if (letter.isTruncated) {
       this.result.truncated++;
-      const problem = 'the record is cut, and cannot be sent. Import it from where it came';
-      this.#context.onProblem(`${from.file.name}:${number}`, problem);
+      onProblem(place, 'only the beginning of the record is there, and cannot be sent. Import it from where it came');
       return false;
     }
-    const key = hash('sha256', Buffer.concat([Buffer.from(sourceKey(letter.source)), letter.record]), 'base64');
-    if (!this.#seen.has(key)) {
-      this.#seen.add(key);
-      return true;
+    // Looked at before; but a file that could not be read then may be readable now.
+    if (!isRaw && !isProvided(letter, mapping)) {
+      this.#leaveLine(place, `its record passed a ${letter.through.join(' and a ')}, and there is none now`);
+      return false;
     }
-    this.result.repeated++;
-    from.isChanged = true;
-    return false;
+    if (this.#isRepeated(letter)) {
+      this.result.repeated++;
+      from.isChanged = true;
+      return false;
+    }
+    this.#seen.add(keyOf(letter));
+    return true;
+  }
+
+  #isRepeated(letter: Letter): boolean {
+    return this.#seen.has(keyOf(letter));
   }
 
   #leaveLine(place: string, problem: string): void {
     this.result.unreadable++;
-    this.#context.onProblem(place, `not a dead letter: ${problem}. Left unchanged`);
+    this.#context.onProblem(place, `${problem}. Left unchanged`);
   }
 
   #open(letter: Letter, from: OpenFile, bytes: number): Block {
     const source: Source = {
       context: contextOf(letter),
       mapping: this.#mappingOf(letter),
-      locate: () => letter.source,
+      locate: (offset, ordinal) => locationIn(letter, offset, ordinal),
     };
     this.#letters.set(source, { letter, from, bytes });
     this.#unsettledBytes += bytes;
@@ -250,12 +271,7 @@ class Replay {
       return undefined;
     }
     const now = new Date();
-    // With the record as it is in the letter, however long it is.
-    const again = block.rejections.map((rejection) => ({
-      ...rejection,
-      record: letter.record,
-      bytes: letter.record.length,
-    }));
+    const again = this.#rejectedAgain(letter, block);
     for (const { reason, location } of again) {
       result.rejected.add({ ...letter, reason, source: location, rejectedAt: now.toISOString() });
     }
@@ -264,6 +280,20 @@ class Replay {
       this.#settled(bytes);
       return this.#closeOne(from);
     });
+  }
+
+  /** The letter once for each event that was rejected; with its record as it is in the letter, however long it is. */
+  #rejectedAgain(letter: Letter, block: Block): Rejection[] {
+    const through = letter.through.length > 0 ? letter.through : undefined;
+    const whole = { record: letter.record, bytes: letter.record.length };
+    const again = block.rejections.map((rejection) => ({
+      ...rejection,
+      through: rejection.through ?? through,
+      ...whole,
+    }));
+    if (lengthOf(block.records) < 2) return again;
+    // Of several records in one letter, any that is rejected keeps all of it, under the letter's own id.
+    return again.slice(0, 1).map((rejection) => ({ ...rejection, location: letter.source, insertId: letter.insertId }));
   }
 
   #settled(bytes: number): void {
@@ -311,7 +341,12 @@ class Replay {
   }
 }
 
-/** The event of that index, where a transform made several. */
+/** What a letter is told apart by. */
+function keyOf({ source, record }: Letter): string {
+  return hash('sha256', Buffer.concat([Buffer.from(sourceKey(source)), record]), 'base64');
+}
+
+/** The event with that index, if a transform made several. */
 function pick(result: TransformResult, index: number): TransformResult {
   return Array.isArray(result) && result.length > 1 ? result[index] : result;
 }

@@ -121,11 +121,16 @@ export interface JsonRecords {
 /** Records that arrive as values, from formats other than JSON. */
 export interface RowRecords {
   form: 'rows';
+  /** All rows that were read together; the records of the block begin at index {@link first}. */
   readonly rows: readonly unknown[];
-  /** Offset and ordinal of each, as {@link Source.locate} takes them. */
+  readonly first: number;
+  /** Offset and ordinal of each record, as {@link Source.locate} takes them. */
   readonly offsets: Float64Array;
   readonly ordinals: Float64Array;
-  /** The record as JSON in the format's canonical rendering, for dead letters and ids; made only when asked for. */
+  /**
+   * The row with that index as JSON in the format's canonical rendering, for dead letters and ids. Made only when asked
+   * for, which may be after a transform has changed the row.
+   */
   original(index: number): Buffer;
 }
 
@@ -142,11 +147,13 @@ export interface Block {
   readonly counts: Counts;
   /** Events still waiting for an outcome, plus one while the block is being added to batches. Zero means settled. */
   pending: number;
+  /** Records that were cut away from the front of the block since it was read. */
+  readonly cutAway: number;
   /**
-   * The position after the first `record` records; asked for in ascending order, while the bytes are there. Absent if the
-   * block can only settle as a whole.
+   * The position after the first `record` records of the block as it was read. Asked for in ascending order, while the bytes
+   * are there. Absent if the block can only settle as a whole.
    */
-  positionAt?(record: number): Position;
+  readonly positionAt?: (record: number) => Position;
 }
 
 /** The beginning of the content. */
@@ -189,7 +196,8 @@ export function lengthOf(records: JsonRecords | RowRecords): number {
  */
 export function cutBlock(block: Block, record: number): Block {
   const { records, rejections, counts, weight } = block;
-  const end = block.positionAt!(record);
+  const cutAway = block.cutAway + record;
+  const end = block.positionAt!(cutAway);
   const read = lengthOf(records) - record;
   const later = rejections.filter(({ location }) => offsetOf(location) >= end.offset);
   const restWeight = block.end.offset - end.offset;
@@ -201,7 +209,8 @@ export function cutBlock(block: Block, record: number): Block {
     rejections: later,
     counts: { ...noCounts(), read: read + later.length, rejected: later.length },
     pending: 1,
-    positionAt: (index) => block.positionAt!(record + index),
+    cutAway,
+    positionAt: block.positionAt!,
   };
   block.records = recordsFrom(records, 0, record);
   block.end = end;
@@ -223,10 +232,9 @@ function recordsFrom(records: Block['records'], from: number, to?: number): Bloc
   if (records.form === 'rows') {
     return {
       ...records,
-      rows: records.rows.slice(from, to),
+      first: records.first + from,
       offsets: records.offsets.subarray(from, to),
       ordinals,
-      original: (index) => records.original(from + index),
     };
   }
   return {

@@ -166,7 +166,7 @@ function insertIdAt(block: Readable, record: number, insertIdOf: InsertIdOf, eve
 
 /** The record's own bytes, while the block has them. */
 export function originalAt(records: JsonRecords | RowRecords, record: number): Buffer {
-  if (records.form === 'rows') return records.original(record);
+  if (records.form === 'rows') return records.original(records.first + record);
   return records.bytes.subarray(records.starts[record]!, records.ends[record]!);
 }
 
@@ -181,7 +181,7 @@ function offsetAt(records: JsonRecords | RowRecords, record: number): number {
 }
 
 function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
-  if (records.form === 'rows') return records.rows[record];
+  if (records.form === 'rows') return records.rows[records.first + record];
   const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
   return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);
 }

@@ -90,8 +90,6 @@ class Pipeline {
   /** The block whose records are being added to batches, and how many of them are. */
   #block: Block | undefined;
   #added = 0;
-  /** Records that were cut away from the front of the block as it was read. */
-  #cutAway = 0;
   /** Whether some events of the next record are in a batch and others are not. */
   #isInsideRecord = false;
   /** Number of the batch whose first events wait for more, and whether they have waited long enough. */
@@ -140,7 +138,6 @@ class Pipeline {
   /** Turns a block's records into events. */
   async take(block: Block): Promise<void> {
     this.#open(block);
-    this.#cutAway = 0;
     const { records } = block;
     const { mapping } = block.source;
     if (records.form === 'json' && mapping.kind === 'verbatim') await this.#addRecords();
@@ -215,7 +212,6 @@ class Pipeline {
     const block = this.#block;
     if (block?.positionAt === undefined || this.#isInsideRecord) return;
     if (this.#added === 0 || this.#added === lengthOf(block.records)) return;
-    this.#cutAway += this.#added;
     const rest = cutBlock(block, this.#added);
     this.#complete(block);
     this.#open(rest);
@@ -270,7 +266,7 @@ class Pipeline {
   /** Adds the events of a record if all of them fit in the batch, so that a batch can end after any record. */
   #tryAdd(record: number, mapped: Mapped): boolean {
     const block = this.#block!;
-    const index = record - this.#cutAway;
+    const index = record - block.cutAway;
     if (typeof mapped === 'string') {
       if (!this.#fits(mapped)) return false;
       this.#builder.addText(block, index, mapped);
@@ -295,10 +291,10 @@ class Pipeline {
     for (const [event, text] of mapped.texts.entries()) {
       if (!this.#fits(text)) await this.dispatch();
       if (this.#run.stopping.aborted) return;
-      this.#builder.addText(this.#block!, record - this.#cutAway, text, mapped.indexes?.[event]);
+      this.#builder.addText(this.#block!, record - this.#block!.cutAway, text, mapped.indexes?.[event]);
     }
     this.#isInsideRecord = false;
-    this.#added = record - this.#cutAway + 1;
+    this.#added = record - this.#block!.cutAway + 1;
   }
 
   #count({ rejections, expanded }: MappedRecord): void {

@@ -14,13 +14,14 @@ export function dataOf({ message }: ReceivedMessage): Buffer {
 /** @param subscription `projects/P/subscriptions/S` */
 export function sourceOf({ message }: ReceivedMessage, subscription: string, mapping: Mapping): Source {
   const messageId = message?.messageId ?? '';
-  const attributes = message?.attributes ?? {};
+  // Frozen, as the transform is handed what dead letters repeat.
+  const attributes = Object.freeze({ ...message?.attributes });
   return {
     context: { kind: 'message', subscription, attributes },
     mapping,
     locate(_offset, index) {
       const publishTime = toIso(message?.publishTime);
-      const about = Object.keys(attributes).length > 0 ? { attributes: { ...attributes } } : {};
+      const about = Object.keys(attributes).length > 0 ? { attributes } : {};
       return { subscription, messageId, publishTime, index, ...about };
     },
   };

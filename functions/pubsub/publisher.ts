@@ -3,7 +3,7 @@
 import type { Storage } from '@google-cloud/storage';
 import { Gaxios } from 'gaxios';
 import pRetry from 'p-retry';
-import { withTimeout, isTransient, statusOf } from '../storage/requests.ts';
+import { isTransient, statusOf, withTimeout } from '../storage/requests.ts';
 
 /** A message to be published. */
 interface PubSubMessage {

@@ -54,6 +54,8 @@ export interface StoredCheckpoint {
   generation: number | string;
 }
 
+const ERROR_FIELDS = ['code', 'message', 'time', 'since'] as const;
+
 /** Nothing is settled yet. */
 export function noProgress(): Progress {
   return { format: null, compression: null, position: { ...START }, counts: noCounts(), metadata: null };
@@ -177,7 +179,7 @@ function isComplete(value: Partial<Checkpoint>): value is Checkpoint {
     isCount(value.takeovers) &&
     isCount(value.fruitless) &&
     (metadata === null || isTexts(metadata)) &&
-    (lastError === null || isTexts(lastError)) &&
+    (lastError === null || (isTexts(lastError) && ERROR_FIELDS.every((field) => lastError![field] !== undefined))) &&
     typeof counts === 'object' &&
     counts !== null &&
     Object.keys(noCounts()).every((key) => isCount(counts[key as keyof Counts])) &&
@@ -187,7 +189,10 @@ function isComplete(value: Partial<Checkpoint>): value is Checkpoint {
 
 function isTexts(value: unknown): boolean {
   return (
-    typeof value === 'object' && value !== null && Object.values(value).every((text: unknown) => typeof text === 'string')
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text: unknown) => typeof text === 'string')
   );
 }
 

@@ -5,7 +5,7 @@ import { crc32c } from '@node-rs/crc32';
 import { offsetOf, type Rejection } from '../core/block.ts';
 import { formatDeadLetter } from '../core/dead-letter.ts';
 import type { Run } from '../core/run.ts';
-import { encodeChecksum, withTimeout, statusOf } from './requests.ts';
+import { encodeChecksum, statusOf, withTimeout } from './requests.ts';
 
 /** How long rejections wait for company, in milliseconds. */
 const LINGER_MS = 1_000;

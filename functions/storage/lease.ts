@@ -13,7 +13,7 @@ import {
   type State,
   type StoredCheckpoint,
 } from './checkpoint.ts';
-import { withTimeout, isTransient, statusOf } from './requests.ts';
+import { isTransient, statusOf, withTimeout } from './requests.ts';
 
 /** Cloud Storage takes about one update a second of an object (https://cloud.google.com/storage/quotas#objects). */
 const MIN_INTERVAL_MS = 1_000;

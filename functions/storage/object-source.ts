@@ -8,8 +8,13 @@ export function customMetadata(metadata: Record<string, unknown> = {}): Record<s
   return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, String(value)]));
 }
 
-/** @param metadata custom metadata of the object */
-export function objectSource(object: ObjectGeneration, metadata: Record<string, string>): Omit<Source, 'mapping'> {
+/** @param custom metadata of the object */
+export function objectSource(
+  object: ObjectGeneration,
+  custom: Readonly<Record<string, string>>,
+): Omit<Source, 'mapping'> {
+  // Frozen, as the transform is handed what dead letters repeat.
+  const metadata = Object.freeze({ ...custom });
   const about = Object.keys(metadata).length > 0 ? { metadata } : {};
   return {
     context: { kind: 'object', bucket: object.bucket, object: object.object, metadata },

@@ -8,7 +8,7 @@ import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import { customMetadata } from './object-source.ts';
-import { encodeChecksum, withTimeout, isTransient, statusOf } from './requests.ts';
+import { encodeChecksum, isTransient, statusOf, withTimeout } from './requests.ts';
 
 /** What a read is held to. */
 export interface StoredContent {

@@ -18,7 +18,11 @@ export function isTransient(error: unknown): boolean {
  * @param signal what else ends the waiting
  * @throws an error that {@link isTransient}, after `timeoutMs`; the signal's reason; whatever the request throws
  */
-export async function withTimeout<Value>(request: Promise<Value>, timeoutMs: number, signal?: AbortSignal): Promise<Value> {
+export async function withTimeout<Value>(
+  request: Promise<Value>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Value> {
   const { promise: over, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   const onAbort = () => reject(signal!.reason);

@@ -55,12 +55,13 @@ export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, in
   const none = new Float64Array();
   return {
     source,
-    records: { form: 'rows', rows: [], offsets: none, ordinals: none, original: () => stored },
+    records: { form: 'rows', rows: [], first: 0, offsets: none, ordinals: none, original: () => stored },
     end: { ...START, offset: stored.length },
     weight: stored.length,
     rejections: [rejection],
     counts: { ...noCounts(), read: 1, rejected: 1 },
     pending: 1,
+    cutAway: 0,
   };
 }
 

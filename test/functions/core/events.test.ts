@@ -517,6 +517,7 @@ function rowsOf(rows: readonly unknown[], source: Source): Block {
     source,
     records: {
       form: 'rows',
+      first: 0,
       rows,
       offsets: Float64Array.from(rows, (_, index) => 100 * index),
       ordinals: Float64Array.from(rows, (_, index) => 10 + index),
@@ -527,6 +528,7 @@ function rowsOf(rows: readonly unknown[], source: Source): Block {
     rejections: [],
     counts: { ...noCounts(), read: rows.length },
     pending: 1,
+    cutAway: 0,
   };
 }
 

@@ -148,6 +148,26 @@ export class BlockBuilder {
     const { length } = columns.starts;
     const lent = this.#bytes.subarray(0, consumed);
     const bytes = length === 0 ? EMPTY : ownsBytes ? Buffer.from(lent) : lent;
+    // Computed from one position to the next, so that no byte is summed twice.
+    let at = 0;
+    let checksum = checksumBefore;
+    const { ends, ordinals, starts, flags } = columns;
+    const positionAt = (record: number): Position => {
+      const last = record - 1;
+      const end = ends[last]!;
+      const isLineEnd = bytes[end] === NEWLINE;
+      const to = isLineEnd ? end + 1 : end;
+      checksum = checksumOf?.(bytes.subarray(at, to), checksum) ?? 0;
+      at = to;
+      const breaks = (flags[last]! & LINE_BREAK) === 0 ? 0 : newlinesIn(bytes, starts[last]!, end);
+      const isInArray = (flags[last]! & IN_ARRAY) !== 0;
+      return {
+        offset: windowStart + to,
+        line: ordinals[last]! + breaks + (isLineEnd ? 1 : 0),
+        checksum,
+        ...stateAt(isInArray, indentAt(bytes, to, indentBefore)),
+      };
+    };
     const block: Block = {
       source,
       records: { form: 'json', bytes, ownsBytes, offset: windowStart, ...columns },
@@ -156,29 +176,9 @@ export class BlockBuilder {
       rejections,
       counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
       pending: 1,
+      cutAway: 0,
+      ...(ordinal === 'line' && length > 0 ? { positionAt } : {}),
     };
-    if (ordinal === 'line' && length > 0) {
-      // Computed between two positions, so that no byte is summed twice.
-      let at = 0;
-      let checksum = checksumBefore;
-      const { ends, ordinals, starts, flags } = columns;
-      block.positionAt = (record) => {
-        const last = record - 1;
-        const end = ends[last]!;
-        const isLineEnd = bytes[end] === NEWLINE;
-        const to = isLineEnd ? end + 1 : end;
-        checksum = checksumOf?.(bytes.subarray(at, to), checksum) ?? 0;
-        at = to;
-        const breaks = (flags[last]! & LINE_BREAK) === 0 ? 0 : newlinesIn(bytes, starts[last]!, end);
-        const isInArray = (flags[last]! & IN_ARRAY) !== 0;
-        return {
-          offset: windowStart + to,
-          line: ordinals[last]! + breaks + (isLineEnd ? 1 : 0),
-          checksum,
-          ...stateAt(isInArray, indentAt(bytes, to, indentBefore)),
-        };
-      };
-    }
     this.#start = this.#end.offset;
     return block;
   }

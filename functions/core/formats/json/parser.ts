@@ -316,7 +316,8 @@ export class JsonParser implements StreamParser {
     const { bytes, length } = this.#window;
     for (let index = 1; index < BYTE_ORDER_MARK.length; index++) {
       if (start + index === length && !isLast) return this.#wait(length - start + 1);
-      if (start + index === length || bytes[start + index] !== BYTE_ORDER_MARK[index]) return this.#beginText(start, false);
+      if (start + index === length || bytes[start + index] !== BYTE_ORDER_MARK[index])
+        return this.#beginText(start, false);
     }
     return start + BYTE_ORDER_MARK.length;
   }
@@ -381,11 +382,13 @@ export class JsonParser implements StreamParser {
 
   #reasonOf({ options: { reason, failedAt } }: SkippedRecord, record: Buffer, bytes: number): Reason {
     const isWhole = record.length === bytes;
-    if (reason !== undefined && (reason !== TOO_LARGE || !isWhole)) return reason;
+    const isTooLarge = bytes > MAX_RECORD_BYTES;
+    // What was too large to be scanned may have been so by its white space alone.
+    if (reason !== undefined && (reason !== TOO_LARGE || isTooLarge)) return reason;
     if (isWhole && !isUtf8(record)) return NOT_UTF8;
     if (failedAt !== undefined) return notJson(bytes, failedAt);
     const status = this.#scanner.scan(record, 0, record.length);
-    if (!isWhole && this.#scanner.end === record.length) return TOO_LARGE;
+    if (isTooLarge && this.#scanner.end === record.length) return TOO_LARGE;
     return reasonAgainstText(this.#scanner, status, record.length);
   }
 

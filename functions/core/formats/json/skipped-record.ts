@@ -63,7 +63,8 @@ export class SkippedRecord {
     if (stored !== undefined) return { record: stored, bytes: stored.length };
     const bytes = this.options.end === undefined ? this.bytes : this.#trimmedBytes;
     const held = Buffer.concat(this.#pieces).subarray(0, bytes);
-    if (held.length === bytes && (this.options.isHeldWhole || bytes <= MAX_RECORD_BYTES)) return { record: held, bytes };
+    if (held.length === bytes && (this.options.isHeldWhole || bytes <= MAX_RECORD_BYTES))
+      return { record: held, bytes };
     return { record: wholeCharacters(held.subarray(0, MAX_KEPT_BYTES)), bytes };
   }
 

@@ -48,6 +48,7 @@ function rowBlock(rows: readonly unknown[], source: Source): Block {
     source,
     records: {
       form: 'rows',
+      first: 0,
       rows,
       offsets: Float64Array.from(rows, (_, index) => 100 * index),
       ordinals: Float64Array.from(rows, (_, index) => index + 1),
@@ -58,6 +59,7 @@ function rowBlock(rows: readonly unknown[], source: Source): Block {
     rejections: [],
     counts: { ...noCounts(), read: rows.length },
     pending: 1,
+    cutAway: 0,
   };
 }
 

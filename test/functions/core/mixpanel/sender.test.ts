@@ -334,8 +334,10 @@ describe('the parts of a batch that settle', () => {
 
   test('an error of whoever takes the report ends the send', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
+    const run = sending.startRun();
+    t.after(run.abort);
     const failure = new Error('the report was not taken');
-    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), sending.startRun(), () => {
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(4)), run, () => {
       throw failure;
     });
     assert.equal(error, failure);
