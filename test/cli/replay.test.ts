@@ -198,7 +198,7 @@ describe('npm run replay, with files', () => {
       'not a JSON object',
       '`reason`',
       '`source`',
-      'cut',
+      'beginning',
     ].entries()) {
       assert.match(stderr, new RegExp(`^edited:${index + 3}: .*${problem}`, 'm'));
     }
