@@ -9,28 +9,28 @@ for (const kind of KINDS) {
   for (const hasIds of [true, false]) {
     const lines = [...eventLines(kind, hasIds, COUNT)].join('').split(/(?<=\n)/);
 
-    test(`${kind} events ${hasIds ? 'with' : 'without'} ids are all as long, and as many as were asked for`, () => {
+    test(`${kind} events ${hasIds ? 'with' : 'without'} ids all have the same length, and are as many as requested`, () => {
       assert.equal(lines.length, COUNT);
       assert.deepEqual([...new Set(lines.map((line) => Buffer.byteLength(line)))], [LINE_BYTES[kind]]);
     });
 
-    test(`${kind} events ${hasIds ? 'have an id of their own each' : 'without ids have none'}`, () => {
+    test(`${kind} events ${hasIds ? 'with ids each have their own' : 'without ids do not have any'}`, () => {
       const ids = lines.map((line) => JSON.parse(line).properties.$insert_id).filter((id) => id !== undefined);
       assert.equal(new Set(ids).size, hasIds ? COUNT : 0);
     });
 
-    test(`${kind} events ${hasIds ? 'with' : 'without'} ids are as long when they are serialised anew`, () => {
+    test(`${kind} events ${hasIds ? 'with' : 'without'} ids are the same text when they are serialized again`, () => {
       for (const line of lines.slice(0, 100)) assert.equal(`${JSON.stringify(JSON.parse(line))}\n`, line);
     });
   }
 }
 
-test('events are the same each time', () => {
+test('the events of the benchmark are the same each time', () => {
   const [first, second] = [0, 1].map(() => [...eventLines('typical', true, 100)].join(''));
   assert.equal(first, second);
 });
 
-test('wide events have 200 properties, be their id among them or not', () => {
+test('wide events have 200 properties, with an id or without', () => {
   for (const hasIds of [true, false]) {
     const [line] = eventLines('wide', hasIds, 1);
     assert.equal(Object.keys(JSON.parse(line!).properties).length, 200);

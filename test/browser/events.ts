@@ -17,7 +17,7 @@ describe('the events', { timeout: 600_000 }, () => {
     site.live.cloud.pubsub.publish(NAMES.eventTopic, { data: JSON.stringify(event) });
   }
 
-  test('arrive by themselves, newest first, with name, time and user, and show their properties on a click', async () => {
+  test('events appear with name, time and user, the newest first, and show their properties after a click', async () => {
     const page = await site.open();
     publish('First', { order: 1 });
     await page.getByRole('row', { name: /First/ }).waitFor();
@@ -34,7 +34,7 @@ describe('the events', { timeout: 600_000 }, () => {
     assert.equal(await page.title(), 'Live view · mixpanel-cloud-ingestion');
   });
 
-  test('mark and count what Mixpanel would drop', async () => {
+  test('the page marks and counts the events that Mixpanel would drop as duplicates', async () => {
     const page = await site.open();
     for (const _ of [1, 2]) publish('Twice', { $insert_id: 'the-same' });
     await page.getByRole('row', { name: /Twice\s*duplicate/ }).waitFor();
@@ -44,7 +44,7 @@ describe('the events', { timeout: 600_000 }, () => {
     await untilText(page.locator('#shown'), /^1 of 4$/);
   });
 
-  test('are filtered by name, user and text, and held while paused', async () => {
+  test('events can be filtered by name, user and text, and do not appear while the page is paused', async () => {
     const page = await site.open();
     const json = JSON.stringify({ time: 1_767_225_600, distinct_id: 'grace', note: 'a needle', drink: 'café/au lait' });
     const escaped = json.replace('é', '\\u00e9').replaceAll('/', '\\/');
@@ -72,7 +72,7 @@ describe('the events', { timeout: 600_000 }, () => {
     await page.getByRole('row', { name: /Meanwhile/ }).waitFor();
   });
 
-  test('are moved through with the keyboard alone', async () => {
+  test('a person can move through the events with the keyboard alone', async () => {
     const page = await site.open();
     await page.getByRole('row', { name: /Meanwhile/ }).waitFor();
     await page.getByLabel('Duplicates only').focus();
@@ -89,14 +89,14 @@ describe('the events', { timeout: 600_000 }, () => {
     await page.getByRole('complementary', { name: 'First' }).waitFor({ state: 'hidden' });
   });
 
-  test('pour in by the hundred thousand while the page goes on answering', async (t) => {
+  test('the page stays responsive while 100,000 events arrive', async (t) => {
     const page = await site.open();
     await page.getByRole('button', { name: 'Make 100,000 events' }).click();
     await page.locator('#grid[aria-rowcount="100001"]').waitFor();
     const [longestMs, mostRows] = [await probed<number>(page, 'longestMs'), await probed<number>(page, 'mostRows')];
     t.diagnostic(`longest pause ${longestMs.toFixed()} ms, ${mostRows} rows in the page at most`);
-    assert.ok(longestMs < MAX_PAUSE_MS, `the page stood still for ${longestMs} ms`);
-    assert.ok(mostRows > 10 && mostRows < 100, `${mostRows} rows stood in the page`);
+    assert.ok(longestMs < MAX_PAUSE_MS, `the page did not respond for ${longestMs} ms`);
+    assert.ok(mostRows > 10 && mostRows < 100, `${mostRows} rows were in the page`);
     const begin = performance.now();
     await page.getByLabel('Text', { exact: true }).fill('shopper-996');
     await untilText(page.locator('#shown'), /^100 of 100,000$/);

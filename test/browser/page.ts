@@ -34,7 +34,7 @@ describe('the page', { timeout: 600_000 }, () => {
     await page.getByText('Live', { exact: true }).waitFor();
   }
 
-  test('says that the connection is lost, and shows afterwards what came meanwhile, each event once', async () => {
+  test('the page says that the connection is lost, and then shows each event that came meanwhile once', async () => {
     const page = await site.open();
     publish('Before');
     await page.getByRole('row', { name: /Before/ }).waitFor();
@@ -48,7 +48,7 @@ describe('the page', { timeout: 600_000 }, () => {
     assert.equal(await page.getByRole('row', { name: /Away|Before/ }).count(), 2);
   });
 
-  test('begins anew when more came meanwhile than is kept', async () => {
+  test('the page begins again if more events came meanwhile than are kept', async () => {
     const page = await site.open();
     await page.getByRole('row', { name: /Away/ }).waitFor();
     await interrupt(page, async () => {
@@ -61,7 +61,7 @@ describe('the page', { timeout: 600_000 }, () => {
     await untilText(page.locator('#shown'), /^100,000$/);
   });
 
-  test('leaves the event that is being read in sight, however many come meanwhile', async () => {
+  test('the page keeps the selected event in view, however many events arrive', async () => {
     const page = await site.open();
     const { log } = site.live.watch;
     await untilText(page.locator('#shown'), /^100,000$/);
@@ -75,7 +75,7 @@ describe('the page', { timeout: 600_000 }, () => {
     await page.locator(`#${id}[aria-selected="true"][aria-rowindex="${index + 60_000}"]`).waitFor();
   });
 
-  test('gives every control a name, and reaches each with the Tab key', async () => {
+  test('every control has a name, and the Tab key reaches it', async () => {
     const page = await site.open();
     const controls = page.locator('button:visible, input:visible, textarea:visible, summary:visible, #grid, #files');
     const wanted = await controls.count();
@@ -93,14 +93,14 @@ describe('the page', { timeout: 600_000 }, () => {
     }
   });
 
-  test('does not move where less motion is wanted, and fits a narrow window', async () => {
+  test('the page does not move if reduced motion is preferred, and fits a narrow window', async () => {
     const page = await site.open({ viewport: { width: 390, height: 800 }, reducedMotion: 'reduce' });
     const width = await probed<number>(page, 'width()');
     assert.ok(width <= 390, `the page is ${width} pixels wide`);
     assert.equal(await probed(page, 'moving()'), 0);
   });
 
-  test('has texts that stand out from what is behind them, light and dark, as in the pictures', async () => {
+  test('all texts have enough contrast in the light and in the dark color scheme', async () => {
     site.live.watch.log.reset(0);
     const page = await site.open({ viewport: { width: 1280, height: 900 } });
     await makeStory(page);

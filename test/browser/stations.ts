@@ -1,4 +1,4 @@
-/** What a person sees of the way, and what can be tried, broken and mended, in a browser. */
+/** What a person sees of the way, and what can be tried, broken and repaired, in a browser. */
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -32,7 +32,7 @@ describe('the way', { timeout: 600_000 }, () => {
     }
   }
 
-  test('begins with nothing, and counts the samples at each station until the accounts balance', async () => {
+  test('the page counts the samples at each station until the accounts balance', async () => {
     const page = await site.open();
     await untilText(verdict(page), /Nothing has come yet/);
     await page.getByRole('button', { name: 'Load the samples' }).click();
@@ -48,7 +48,7 @@ describe('the way', { timeout: 600_000 }, () => {
       .waitFor();
   });
 
-  test('takes a message, and a thousand, from the form', async () => {
+  test('the form publishes one message, and a thousand', async () => {
     const page = await site.open();
     await page.getByRole('button', { name: 'Publish', exact: true }).click();
     await page.getByText('A message is published').waitFor();
@@ -59,7 +59,7 @@ describe('the way', { timeout: 600_000 }, () => {
     await untilText(page.locator('#accounts'), /messages 1,001 0 1,001 0 0 ✓/);
   });
 
-  test('takes a file that is dropped on the page or chosen, and says what is wrong with a folder or a file that cannot be read', async () => {
+  test('the page uploads a file that is dropped or chosen, and explains why it cannot upload a folder or an unreadable file', async () => {
     const page = await site.open();
     const file = join(site.folder, 'dropped.ndjson');
     await writeFile(file, '{"event":"Dropped","properties":{"time":1767225600,"distinct_id":"ada"}}\n');
@@ -74,7 +74,7 @@ describe('the way', { timeout: 600_000 }, () => {
     await untilText(verdict(page), BALANCED);
   });
 
-  test('groups what was rejected by reason, with its place and record, and replays one group', async () => {
+  test('the page groups dead letters by reason, with their place and record, and replays one group', async () => {
     const page = await site.open();
     const letters = page.getByRole('region', { name: 'Dead letters' });
     await untilText(letters, /4 for 2 reasons/);
@@ -91,7 +91,7 @@ describe('the way', { timeout: 600_000 }, () => {
     [/^503/, 503],
     [/^Smaller limit/, 413],
   ] as const) {
-    test(`shows how it goes on after ${code}`, async () => {
+    test(`the page shows how the import continues after ${code}`, async () => {
       const page = await site.open();
       await toggle(page, name).check();
       await page.getByRole('button', { name: 'Publish 1,000' }).click();
@@ -105,7 +105,7 @@ describe('the way', { timeout: 600_000 }, () => {
     });
   }
 
-  test('keeps everything while the password is wrong, says what to fix, and goes on when it is right', async () => {
+  test('the functions keep everything while the password is wrong, log what to fix, and continue when it is right', async () => {
     const page = await site.open();
     const before = await textOf(station(page, 'importObject').locator('dd').nth(1));
     await toggle(page, /Wrong password/).check();
@@ -119,7 +119,7 @@ describe('the way', { timeout: 600_000 }, () => {
     await untilText(verdict(page), BALANCED);
   });
 
-  test('goes on where a function was killed, once it has been started again', async () => {
+  test('the import continues where a function was killed after it is started again', async () => {
     const page = await site.open();
     await toggle(page, /^Slow/).check();
     await page.getByRole('button', { name: 'Make 100,000 events' }).click();

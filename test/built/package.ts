@@ -21,7 +21,8 @@ import { startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startPubSub } from '../../local-cloud/pubsub/server.ts';
 import { freePort } from '../../local-cloud/served-function.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
-import { assertNothingLeaked, eventJson, FUNCTION_ENV, SERVICE_ACCOUNT, save } from '../support/serving.ts';
+import { eventText } from '../support/event.ts';
+import { assertNothingLeaked, FUNCTION_ENV, SERVICE_ACCOUNT, save } from '../support/serving.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'mixpanel-package-'));
@@ -39,13 +40,13 @@ before(
 );
 after(() => rm(scratch, { recursive: true }));
 
-test('the prune leaves no Node behind that would come first on the path', () => {
+test('the prune removes the Node package that would come first on the path', () => {
   assert.ok(existsSync(built('node_modules/.bin/functions-framework')), 'the link that the path is for is there');
   assert.ok(!existsSync(built('node_modules/node')), 'the package `node` is gone');
   assert.ok(!existsSync(built('node_modules/.bin/node')), 'its link is gone');
 });
 
-test('nothing is left of what only development needs', async () => {
+test('the deployed package has no packages that only development needs', async () => {
   const lock = JSON.parse(await readFile(built('package-lock.json'), 'utf8'));
   const packages = Object.entries<{ dev?: boolean }>(lock.packages);
   const development = packages.filter(([path, { dev }]) => dev === true && path.startsWith('node_modules/'));
@@ -56,7 +57,7 @@ test('nothing is left of what only development needs', async () => {
   );
 });
 
-test('what is deployed imports an object and a message', { timeout: 60_000 }, async (context) => {
+test('the deployed functions import an object and a message', { timeout: 60_000 }, async (context) => {
   // No client looks for credentials or a metadata server here.
   process.env.METADATA_SERVER_DETECTION = 'none';
   const printed: string[] = [];
@@ -86,7 +87,7 @@ test('what is deployed imports an object and a message', { timeout: 60_000 }, as
   await createTopology(client, importObject!.url, {});
 
   const finalized = once(storage, 'finalize');
-  await save(createStorage(storage.url), 'a.ndjson', `${eventJson(1)}\n`);
+  await save(createStorage(storage.url), 'a.ndjson', `${eventText('id-1')}\n`);
   const [{ bucket, name, generation }] = await finalized;
   const pushed = once(pubsub, 'push');
   pubsub.publish(NAMES.objectTopic, {
@@ -96,7 +97,7 @@ test('what is deployed imports an object and a message', { timeout: 60_000 }, as
   assert.equal((await pushed)[0].status, 204);
   assert.equal(mixpanel.count('id-1'), 1);
 
-  pubsub.publish(NAMES.eventTopic, { data: eventJson(2) });
+  pubsub.publish(NAMES.eventTopic, { data: eventText('id-2') });
   assert.equal((await fetch(drainSubscription!.url, { method: 'POST' })).status, 200);
   assert.equal(mixpanel.count('id-2'), 1);
   assertNothingLeaked(printed);

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { after, before, beforeEach, test } from 'node:test';
 import { parseSince } from '../../cli/operate/since.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
+import { eventText } from '../support/event.ts';
 import { type CommandOptions, runCommand } from '../support/operating.ts';
-import { eventJson, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { startTestCloud, type TestCloud } from '../support/serving.ts';
 
 const OBJECTS = 6;
 /** 1,024 bytes, so that the checkpoint has another name. */
@@ -30,7 +31,7 @@ beforeEach(async () => {
   const [files] = await cloud.storageClient.bucket(NAMES.importBucket).getFiles();
   await Promise.all(files.map((file) => file.delete()));
   for (let index = 0; index < OBJECTS; index++) {
-    assert.equal(await cloud.upload(index === 0 ? LONG : `in/${index}`, `${eventJson(index)}\n`), 204);
+    assert.equal(await cloud.upload(index === 0 ? LONG : `in/${index}`, `${eventText(`id-${index}`)}\n`), 204);
   }
   // As if they had been there before the deployment.
   await cloud.reset();
@@ -60,7 +61,7 @@ test('backfill has the function import the objects that are not done, the newest
   const { code, stdout, stderr } = await backfill(['--pending', '2', `gs://${NAMES.importBucket}/in/`]);
   assert.match(
     stdout,
-    /: 6 objects to import, 606 B; 0 done already\n6 objects done: 606 B in .*dead-letters -- 'gs:\/\/local-mixpanel-state\/dead-letters\/objects\/local-mixpanel-import\/in\/'\n$/,
+    /: 6 objects to import, 642 B; 0 done already\n6 objects done: 642 B in .*dead-letters -- 'gs:\/\/local-mixpanel-state\/dead-letters\/objects\/local-mixpanel-import\/in\/'\n$/,
   );
   assert.match(stderr, /6 of 6 objects done, .* 0 published, 0 to come\n$/);
   assert.equal(code, 0);
@@ -82,8 +83,8 @@ test('backfill publishes nothing in a dry run, and says how much it would be and
   const { code, stdout } = await backfill(['--dry-run', '--since', '1h', `gs://${NAMES.importBucket}/`], {
     env: { STORAGE_API_ENDPOINT: cloud.storage.url, STATE_BUCKET: NAMES.stateBucket, OBJECT_PREFIX: 'in/' },
   });
-  assert.match(stdout, /: 6 objects to import, 606 B; 0 done already, 1 outside OBJECT_PREFIX left out\n/);
-  assert.match(stdout, /\n {2}20\S+Z +101 B {2}gs:\/\/local-mixpanel-import\/in\/5\n(.*\n)*Nothing was published\.\n$/);
+  assert.match(stdout, /: 6 objects to import, 642 B; 0 done already, 1 outside OBJECT_PREFIX left out\n/);
+  assert.match(stdout, /\n {2}20\S+Z +107 B {2}gs:\/\/local-mixpanel-import\/in\/5\n(.*\n)*Nothing was published\.\n$/);
   assert.equal(code, 0);
   assert.deepEqual(published, []);
 });

@@ -2,15 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  type CommandOptions,
-  letterLine,
-  MARKER,
-  runCommand,
-  type Site,
-  sourceAt,
-  startSite,
-} from '../support/operating.ts';
+import { MARKER } from '../support/event.ts';
+import { type CommandOptions, letterLine, runCommand, type Site, sourceAt, startSite } from '../support/operating.ts';
 
 const UUID = '00000000-0000-4000-8000-000000000000';
 const OBJECT = `dead-letters/objects/imports/a.ndjson/1/000000000000000-${UUID}.ndjson`;
@@ -67,7 +60,7 @@ test('dead-letters shows those of one prefix, and the records if asked to', asyn
     showsRecords: true,
   });
   assert.match(stdout, /^5 dead letters in 2 files/);
-  assert.match(stdout, new RegExp(`line 9, byte 800, .*\\n +{"event":"test".*${MARKER}-1`));
+  assert.match(stdout, new RegExp(`line 9, byte 800, .*\\n +{"event":"e".*${MARKER}-1`));
 });
 
 test('dead-letters prints one JSON object for programs', async () => {

@@ -13,11 +13,11 @@ import { mappingOf, VERBATIM } from '../../functions/core/mappings/mapping.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
 import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { startRun } from '../../functions/core/run.ts';
+import { MARKER } from '../support/event.ts';
 import {
   type CommandOptions,
   contentsOf,
   letterLine,
-  MARKER,
   recordJson,
   runCommand,
   type Site,

@@ -6,7 +6,8 @@ import { setTimeout } from 'node:timers/promises';
 import { NAMES } from '../../local-cloud/cloud.ts';
 import { testDrainSubscription } from '../functions/drain-subscription.cases.ts';
 import { testImportObject } from '../functions/import-object.cases.ts';
-import { assertNothingLeaked, type CloudUnderTest, eventJson } from '../support/serving.ts';
+import { eventLines, eventText, ndjson } from '../support/event.ts';
+import { assertNothingLeaked, type CloudUnderTest } from '../support/serving.ts';
 import { startEmulatedCloud } from './cloud.ts';
 import { findTools } from './tools.ts';
 
@@ -23,7 +24,7 @@ describe("drainSubscription, between fake-gcs-server and Google's Pub/Sub emulat
   testDrainSubscription((env) => startEmulatedCloud(tools, env));
 });
 
-describe("an object, from its upload to fake-gcs-server to the ack that Google's Pub/Sub emulator gets", () => {
+describe("an object, from its upload to fake-gcs-server to its ack at Google's Pub/Sub emulator", () => {
   const EVENTS = 1_200;
   let cloud: CloudUnderTest;
 
@@ -36,13 +37,12 @@ describe("an object, from its upload to fake-gcs-server to the ack that Google's
   });
   after(() => cloud?.close());
 
-  test('goes on in continuations when time runs out, until every event arrived, and leaves no notification behind', {
+  test('an import continues after each deadline until every event has arrived, and all notifications are acknowledged', {
     timeout: 60_000,
   }, async () => {
     cloud.mixpanel.fault = () => ({ delayMs: 300 });
     // Large enough that a batch is about a block: the checkpoint moves from block to block.
-    const event = (id: number) => `${eventJson(id, { text: 'x'.repeat(20_000) })}\n`;
-    const content = Array.from({ length: EVENTS }, (_, id) => event(id)).join('');
+    const content = ndjson(eventLines(EVENTS, 'id', { text: 'x'.repeat(20_000) }));
     assert.equal(await cloud.upload('large', content), 204);
     const found = (await cloud.loggedUntil('object imported')) as { message: string; imported?: number }[];
     assert.ok(found.length >= 3, `several invocations: ${JSON.stringify(found)}`);
@@ -56,16 +56,16 @@ describe("an object, from its upload to fake-gcs-server to the ack that Google's
     assertNothingLeaked(cloud.printed);
   });
 
-  test('stays in its subscription while it is refused, and leaves it once it is imported', {
+  test('a notification stays in its subscription while it is refused, and is acknowledged when the object is imported', {
     timeout: 60_000,
   }, async () => {
     await cloud.reset();
     cloud.mixpanel.fault = () => ({ status: 401 });
-    assert.equal(await cloud.upload('refused', `${eventJson('refused')}\n`), 500);
+    assert.equal(await cloud.upload('refused', `${eventText('refused')}\n`), 500);
     assert.equal(await cloud.backlog(NAMES.objectSubscription), 1);
     cloud.mixpanel.fault = undefined;
     await cloud.loggedUntil('object imported');
-    assert.equal(cloud.mixpanel.count('id-refused'), 1);
+    assert.equal(cloud.mixpanel.count('refused'), 1);
     await untilAcknowledged();
     assertNothingLeaked(cloud.printed);
   });

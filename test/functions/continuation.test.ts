@@ -14,7 +14,8 @@ import {
   givenLines,
   structured,
 } from '../support/arrivals.ts';
-import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { eventText } from '../support/event.ts';
+import { assertNothingLeaked, save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 const UNAVAILABLE = 14;
 const PERMISSION_DENIED = 7;
@@ -44,7 +45,7 @@ async function pushOf(cloud: TestCloud, object: string) {
   return { subscription: NAMES.objectSubscription, message };
 }
 
-describe('an import that takes more than one invocation', { concurrency: true }, () => {
+describe('an import in more than one invocation', { concurrency: true }, () => {
   withCloud('because of its size', { IMPORT_DEADLINE_SECONDS: '1', IMPORT_MAX_CONCURRENCY: '2' }, (cloud) => {
     const formats: Record<string, (lines: string[]) => string | Buffer> = {
       lines: (lines) => `${lines.join('\n')}\n`,
@@ -52,7 +53,9 @@ describe('an import that takes more than one invocation', { concurrency: true },
       'compressed lines': (lines) => gzipSync(lines.join('\r\n'), { level: 1 }),
     };
     for (const [name, content] of Object.entries(formats)) {
-      test(`${name}: goes on where it was, and its summaries add up`, { timeout: 60_000 }, async () => {
+      test(`an import of ${name} continues from its checkpoint after each deadline, and its summaries add up`, {
+        timeout: 60_000,
+      }, async () => {
         const given = givenLines(name.replaceAll(' ', '-'), 2_000, 5_000);
         cloud().mixpanel.fault = () => ({ delayMs: 100 });
         const delivered = deliveredAll(cloud());
@@ -76,7 +79,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
   });
 
   withCloud('because of its deadline', { IMPORT_DEADLINE_SECONDS: '2' }, (cloud) => {
-    test('Mixpanel is down for three deadlines: the same notification comes again, and nothing else', async () => {
+    test('the same notification comes again if Mixpanel is down for three deadlines, and no continuation is published', async () => {
       const given = givenLines('down', 200, 10);
       const published: string[] = [];
       const onPublish = ({ messageIds }: { messageIds: string[] }) => published.push(...messageIds);
@@ -103,12 +106,12 @@ describe('an import that takes more than one invocation', { concurrency: true },
     });
 
     const publishing: [what: string, fault: PubSubFault, error?: string][] = [
-      ['is unavailable', { code: UNAVAILABLE }],
-      ['is done, and says that it is unavailable', { applyThen: UNAVAILABLE }],
+      ['is answered UNAVAILABLE', { code: UNAVAILABLE }],
+      ['succeeds and is answered UNAVAILABLE', { applyThen: UNAVAILABLE }],
       ['is refused', { code: PERMISSION_DENIED }, 'unexpected'],
     ];
     for (const [what, fault, error] of publishing) {
-      test(`the publishing of a continuation ${what}`, { timeout: 30_000 }, async () => {
+      test(`every event arrives although the publishing of a continuation ${what}`, { timeout: 30_000 }, async () => {
         const object = `continued-${what.length}`;
         const given = givenLines(object, 400, 10_000);
         // The first half is taken, and then nothing more until the first delivery has ended.
@@ -132,7 +135,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
       ['lines', false],
       ['compressed lines', true],
     ] as const) {
-      test(`a byte of ${what} is wrong on the way, and settled before the end is read`, {
+      test(`importObject starts again if a byte of ${what} changed in transit and was settled before the end was read`, {
         timeout: 60_000,
       }, async () => {
         const object = `corrupt-${isGzip}`;
@@ -147,7 +150,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
         const first = once(cloud().pubsub, 'push');
         const delivered = deliveredAll(cloud());
         await save(cloud().storageClient, object, isGzip ? gzipSync(content, { level: 0 }) : content);
-        assert.equal((await first)[0].status, 204, 'it goes on in another invocation');
+        assert.equal((await first)[0].status, 204, 'it continues in another invocation');
         assert.ok((await checkpointOf(cloud(), object)).position.offset > 0);
         isOpen = true;
         await delivered;
@@ -161,10 +164,10 @@ describe('an import that takes more than one invocation', { concurrency: true },
       });
     }
 
-    test('a drain whose deadline comes in the middle gives back what is not settled, for the next', async () => {
+    test('a drain nacks the messages that are not settled at its deadline, and the next drain imports them', async () => {
       const ids = Array.from({ length: 300 }, (_, index) => `drained-${index}`);
-      cloud().mixpanel.fault = ({ ids }) => (ids.includes('id-drained-120') ? { status: 503 } : undefined);
-      await cloud().publish(...ids.map((id) => eventJson(id)));
+      cloud().mixpanel.fault = ({ ids }) => (ids.includes('drained-120') ? { status: 503 } : undefined);
+      await cloud().publish(...ids.map((id) => eventText(id)));
       const { status, body } = await cloud().drain();
       const { messages, givenBack, reason } = body as { messages: number; givenBack: number; reason: string };
       assert.deepEqual([status, reason, messages + givenBack], [200, 'deadline', ids.length]);
@@ -172,13 +175,15 @@ describe('an import that takes more than one invocation', { concurrency: true },
       assert.equal(await cloud().backlog(), givenBack);
       cloud().mixpanel.fault = undefined;
       while ((await cloud().backlog()) > 0) assert.equal((await cloud().drain()).status, 200);
-      await assertArrived(cloud(), { lines: [], ids: ids.map((id) => `id-${id}`), bad: [] });
+      await assertArrived(cloud(), { lines: [], ids, bad: [] });
       assertNothingLeaked(cloud().printed);
     });
   });
 
   withCloud('because its instance ends', { IMPORT_MAX_CONCURRENCY: '2' }, (cloud) => {
-    test('lets go of its lease at SIGTERM, is refused, and goes on elsewhere', { timeout: 30_000 }, async () => {
+    test('importObject releases its lease at SIGTERM and refuses the delivery, and another instance continues', {
+      timeout: 30_000,
+    }, async () => {
       const given = givenLines('ended', 1_000, 5_000);
       const restarted = Promise.withResolvers<void>();
       cloud().mixpanel.fault = ({ sequence }) => {
@@ -206,7 +211,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
       assert.equal(structured(cloud()).length, 2);
     });
 
-    test('gives messages back at SIGTERM, answers 500, and the next drain brings them', {
+    test('drainSubscription nacks its messages at SIGTERM and answers 500, and the next drain imports them', {
       timeout: 30_000,
     }, async () => {
       const given = givenLines('drained', 400, 10);
@@ -225,7 +230,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
       await assertArrived(cloud(), given);
     });
 
-    test('is refused while another delivery of it is under way, and skipped once it is done', async () => {
+    test('a notification is refused while another delivery of it is in progress, and skipped when the object is done', async () => {
       const given = givenLines('twice', 100, 10);
       let isOpen = false;
       cloud().mixpanel.fault = () => (isOpen ? undefined : { status: 503 });
@@ -248,7 +253,7 @@ describe('an import that takes more than one invocation', { concurrency: true },
       await assertArrived(cloud(), given);
     });
 
-    test('raises an ERROR with the offset when it does not move in the third invocation that was cut off', async () => {
+    test('importObject logs an ERROR with the offset if the third invocation in a row was cut off without progress', async () => {
       const given = givenLines('stuck', 100, 10);
       cloud().mixpanel.fault = () => ({ status: 401 });
       const first = once(cloud().pubsub, 'push');

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { eventText } from '../support/event.ts';
+import { assertNothingLeaked, startTestCloud, type TestCloud } from '../support/serving.ts';
 import { testDrainSubscription } from './drain-subscription.cases.ts';
 
 describe('drainSubscription, served by the functions framework', () => {
   testDrainSubscription((env) => startTestCloud({ env }));
 });
 
-describe('drainSubscription, under the eyes and the faults of the local cloud', () => {
+describe('drainSubscription, with faults of the local cloud', () => {
   let cloud: TestCloud;
 
   before(async () => {
@@ -21,20 +22,23 @@ describe('drainSubscription, under the eyes and the faults of the local cloud', 
       assertNothingLeaked(cloud.printed);
     });
 
-  check('acknowledges nothing before Mixpanel took it, nor before its dead letter is written', async () => {
-    const order: string[] = [];
-    cloud.mixpanel.once('request', () => order.push('taken'));
-    cloud.storage.once('finalize', () => order.push('written'));
-    cloud.pubsub.once('ack', () => order.push('acknowledged'));
-    cloud.mixpanel.fault = () => ({ delayMs: 300 });
-    await cloud.publish(eventJson(1, { time: 'never' }));
-    await cloud.drain();
-    assert.deepEqual(order, ['taken', 'written', 'acknowledged']);
-  });
+  check(
+    'drainSubscription acknowledges a message after Mixpanel has answered and its dead letter is written',
+    async () => {
+      const order: string[] = [];
+      cloud.mixpanel.once('request', () => order.push('taken'));
+      cloud.storage.once('finalize', () => order.push('written'));
+      cloud.pubsub.once('ack', () => order.push('acknowledged'));
+      cloud.mixpanel.fault = () => ({ delayMs: 300 });
+      await cloud.publish(eventText('id-1', { time: 'never' }));
+      await cloud.drain();
+      assert.deepEqual(order, ['taken', 'written', 'acknowledged']);
+    },
+  );
 
-  check('keeps the message when its dead letter cannot be written', async () => {
+  check('drainSubscription keeps a message in the subscription if its dead letter cannot be written', async () => {
     cloud.storage.fault = ({ kind }) => (kind === 'upload' ? { status: 403 } : undefined);
-    await cloud.publish('no event', eventJson(1));
+    await cloud.publish('no event', eventText('id-1'));
     const { status } = await cloud.drain();
     cloud.storage.fault = undefined;
     assert.equal(status, 500);

@@ -5,26 +5,27 @@ import type { Fault } from '../../local-cloud/mixpanel/server.ts';
 import type { PubSubFault } from '../../local-cloud/pubsub/server.ts';
 import type { StorageFault, StorageRequest } from '../../local-cloud/storage/server.ts';
 import { assertArrived, assertDone, deliveredAll, errorCodes, givenLines, structured } from '../support/arrivals.ts';
-import { eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { eventText } from '../support/event.ts';
+import { save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 const UNAVAILABLE = 14;
 const PERMISSION_DENIED = 7;
 const BATCH = 50;
 
-/** What goes wrong, once, and what becomes of the delivery: 204, or 500 with an ERROR and another delivery. */
+/** What goes wrong once, and the outcome of the delivery: 204, or 500 with an ERROR and another delivery. */
 type Row<Kind> = [what: string, fault: Kind, error?: string];
 
 /** Requests of the second batch to /import, and of no other. */
 const batches: Row<Fault>[] = [
   ['is answered 429', { status: 429 }],
   ['is answered 503', { status: 503 }],
-  ['is taken and answered 500', { status: 500, ingest: true }],
-  ['is cut before it is taken', { destroy: 'before' }],
-  ['is cut after it is taken', { destroy: 'after' }],
+  ['is ingested and answered 500', { status: 500, ingest: true }],
+  ['is cut before it is ingested', { destroy: 'before' }],
+  ['is cut after it is ingested', { destroy: 'after' }],
   ['is answered 413', { status: 413 }],
-  ['is taken and answered with something other than JSON', { status: 200, body: '<html>', ingest: true }],
-  ['is taken and the answer counts too few', { report: BATCH - 1 }],
-  ['is taken and the answer counts none', { report: 0 }],
+  ['is ingested and answered with something other than JSON', { status: 200, body: '<html>', ingest: true }],
+  ['is ingested and the answer counts too few', { report: BATCH - 1 }],
+  ['is ingested and the answer counts none', { report: 0 }],
   ['is refused for its credentials', { status: 401 }, 'credentials_refused'],
   ['is refused', { status: 404 }, 'request_refused'],
 ];
@@ -32,8 +33,8 @@ const batches: Row<Fault>[] = [
 const deadLetters: Row<StorageFault>[] = [
   ['is answered 503', { status: 503 }],
   ['succeeds and is answered 503', { status: 503, apply: true }],
-  ['is cut before it is done', { destroy: 'before' }],
-  ['is cut after it is done', { destroy: 'after' }],
+  ['is cut before it succeeds', { destroy: 'before' }],
+  ['is cut after it succeeds', { destroy: 'after' }],
   ['is answered 403', { status: 403 }, 'unexpected'],
 ];
 
@@ -41,8 +42,8 @@ const checkpoints: Row<StorageFault>[] = [
   ['is answered 429', { status: 429 }],
   ['is answered 503', { status: 503 }],
   ['succeeds and is answered 503', { status: 503, apply: true }],
-  ['is cut before it is done', { destroy: 'before' }],
-  ['is cut after it is done', { destroy: 'after' }],
+  ['is cut before it succeeds', { destroy: 'before' }],
+  ['is cut after it succeeds', { destroy: 'after' }],
   ['is answered 403', { status: 403 }, 'unexpected'],
 ];
 
@@ -50,7 +51,7 @@ const reads: Row<StorageFault>[] = [
   ['is answered 503', { status: 503 }],
   ['is answered 429', { status: 429 }],
   ['is cut before its answer', { destroy: 'before' }],
-  ['is cut on the way', { cutAfterBytes: 1_300_000 }],
+  ['is cut in the middle', { cutAfterBytes: 1_300_000 }],
   ['ends early', { endAfterBytes: 1_300_000 }],
   ['is answered 403', { status: 403 }, 'unexpected'],
 ];
@@ -70,12 +71,12 @@ const isLetter = ({ kind, object }: StorageRequest) => kind === 'upload' && obje
 
 /** Sets a fault up in a cloud, before the object of that name is uploaded. */
 type Prepare = (cloud: TestCloud, object: string) => void;
-/** Declares the test that whatever is given arrives although that fails. */
+/** Declares the test that all records arrive although this fails. */
 type Check = (stage: string, row: Row<unknown>, prepare: Prepare) => void;
 
 /** Objects of two blocks and a dozen batches, imported in a cloud of their own. */
-function importing(name: string, body: (check: Check) => void): void {
-  describe(`importObject, ${name}`, { concurrency: false }, () => {
+function importing(place: string, body: (check: Check) => void): void {
+  describe(`importObject, with a failure ${place}`, { concurrency: false }, () => {
     let cloud: TestCloud;
     let imports = 0;
     before(async () => {
@@ -86,7 +87,7 @@ function importing(name: string, body: (check: Check) => void): void {
     after(() => cloud?.close());
 
     body((stage, [what, , error], prepare) =>
-      test(`${stage} ${what}`, { timeout: 30_000 }, async () => {
+      test(`every record of an object arrives although ${stage} ${what}`, { timeout: 30_000 }, async () => {
         const object = `object-${++imports}`;
         const given = givenLines(object, 400, 5_000);
         prepare(cloud, object);
@@ -104,10 +105,10 @@ function importing(name: string, body: (check: Check) => void): void {
 
 /** Messages, drained in a cloud of their own. */
 function draining(
-  name: string,
+  place: string,
   body: (check: Check, cloud: () => TestCloud, drainAll: () => Promise<number[]>) => void,
 ) {
-  describe(`drainSubscription, ${name}`, { concurrency: false }, () => {
+  describe(`drainSubscription, with a failure ${place}`, { concurrency: false }, () => {
     let cloud: TestCloud;
     let drains = 0;
     before(async () => {
@@ -117,7 +118,7 @@ function draining(
     beforeEach(() => cloud.reset());
     after(() => cloud?.close());
 
-    /** Drains until nothing waits any more; returns the statuses of the answers. */
+    /** Drains until the subscription is empty; returns the statuses of the answers. */
     async function drainAll(): Promise<number[]> {
       const statuses: number[] = [];
       do statuses.push((await cloud.drain()).status);
@@ -128,7 +129,7 @@ function draining(
     }
 
     const check: Check = (stage, [what, , error], prepare) =>
-      test(`${stage} ${what}`, { timeout: 30_000 }, async () => {
+      test(`every record of the messages arrives although ${stage} ${what}`, { timeout: 30_000 }, async () => {
         const given = givenLines(`messages-${++drains}`, 200, 10);
         prepare(cloud, '');
         await cloud.publish(...given.lines);
@@ -141,8 +142,8 @@ function draining(
   });
 }
 
-describe('whatever fails once', { concurrency: true }, () => {
-  importing('on the way from the bucket to Mixpanel', (check) => {
+describe('a failure that happens once', { concurrency: true }, () => {
+  importing('between the bucket and Mixpanel', (check) => {
     for (const row of [['gets no answer', { hang: true }] as Row<Fault>, ...batches]) {
       check('a batch', row, (cloud) => {
         cloud.mixpanel.fault = once(isSecond, row[1]);
@@ -165,7 +166,7 @@ describe('whatever fails once', { concurrency: true }, () => {
     }
     for (const nth of [1, 2]) {
       for (const row of checkpoints) {
-        check(`the checkpoint, write ${nth},`, row, (cloud, object) => {
+        check(`write ${nth} of the checkpoint`, row, (cloud, object) => {
           const prefix = `checkpoints/${NAMES.importBucket}/${object}/`;
           const isMeant = (request: StorageRequest) =>
             request.kind === 'upload' && request.object.startsWith(prefix) && request.sequence === nth;
@@ -176,13 +177,13 @@ describe('whatever fails once', { concurrency: true }, () => {
   });
 
   draining('at Mixpanel and the state bucket', (check, cloud, drainAll) => {
-    const some = ['is answered 503', 'is cut after it is taken', 'is refused for its credentials'];
+    const some = ['is answered 503', 'is cut after it is ingested', 'is refused for its credentials'];
     for (const row of batches.filter(([what]) => some.includes(what))) {
       check('a batch', row, (cloud) => {
         cloud.mixpanel.fault = once(isSecond, row[1]);
       });
     }
-    for (const row of deadLetters.filter(([what]) => /succeeds|403/.test(what))) {
+    for (const row of deadLetters.filter(([what]) => /^succeeds|403/.test(what))) {
       check('a dead letter', row, (cloud) => {
         cloud.storage.fault = once(isLetter, row[1]);
       });
@@ -191,7 +192,7 @@ describe('whatever fails once', { concurrency: true }, () => {
       cloud.mixpanel.fault = ({ sequence }) => (sequence < 25 ? { status: 429 } : undefined);
     });
 
-    test('one message among thousands on which Mixpanel refuses whole batches is found and put aside', async () => {
+    test('drainSubscription finds the one message among thousands that makes Mixpanel refuse batches, and makes a dead letter of it', async () => {
       const { mixpanel, publish } = cloud();
       const body = JSON.stringify({
         code: 400,
@@ -199,30 +200,30 @@ describe('whatever fails once', { concurrency: true }, () => {
         status: 'Bad Request',
       });
       mixpanel.fault = (request) => (request.body.includes('poison') ? { status: 400, body } : undefined);
-      const names = Array.from({ length: 3_000 }, (_, index) => `good-${index}`);
-      const lines = names.map((name) => eventJson(name));
-      const poison = eventJson('bad', { poison: true });
+      const ids = Array.from({ length: 3_000 }, (_, index) => `good-${index}`);
+      const lines = ids.map((id) => eventText(id));
+      const poison = eventText('bad', { poison: true });
       lines.splice(1_234, 0, poison);
       await publish(...lines);
       await drainAll();
-      await assertArrived(cloud(), { lines, ids: names.map((name) => `id-${name}`), bad: [poison] });
+      await assertArrived(cloud(), { lines, ids, bad: [poison] });
     });
   });
 
   draining('at Pub/Sub', (check, cloud, drainAll) => {
     const calls: Row<PubSubFault>[] = [
-      ['is unavailable', { code: UNAVAILABLE }],
-      ['is done, and says that it is unavailable', { applyThen: UNAVAILABLE }],
+      ['is answered UNAVAILABLE', { code: UNAVAILABLE }],
+      ['succeeds and is answered UNAVAILABLE', { applyThen: UNAVAILABLE }],
     ];
     for (const method of ['Pull', 'Acknowledge']) {
       for (const row of calls) {
-        check(`a call of ${method}`, row, (cloud) => {
+        check(`a ${method} call`, row, (cloud) => {
           cloud.pubsub.fault = once((call) => call.method === method, row[1]);
         });
       }
     }
 
-    test('an ack that is refused: the messages come again, and their events count once', async () => {
+    test('messages come again if their ack is refused, and their events count once', async () => {
       const given = givenLines('refused', 200, 10);
       cloud().pubsub.fault = once(({ method }) => method === 'Acknowledge', { code: PERMISSION_DENIED });
       await cloud().publish(...given.lines);
@@ -232,7 +233,7 @@ describe('whatever fails once', { concurrency: true }, () => {
       assert.ok(cloud().mixpanel.duplicates > 0);
     });
 
-    test('an ack deadline that expires: the messages come again, and their events count once', async () => {
+    test('messages come again if their ack deadline expires, and their events count once', async () => {
       const given = givenLines('expired', 200, 10);
       cloud().mixpanel.fault = ({ sequence }) => (sequence === 0 ? { delayMs: 5_000 } : undefined);
       await cloud().publish(...given.lines);
@@ -241,13 +242,13 @@ describe('whatever fails once', { concurrency: true }, () => {
       assert.ok(cloud().mixpanel.duplicates > 0);
     });
 
-    test('a message that is too large for a batch goes into several', async () => {
-      const names = Array.from({ length: 4 * BATCH + 1 }, (_, index) => `many-${index}`);
-      const lines = names.map((name) => eventJson(name));
+    test('drainSubscription sends a message that is too large for one batch in several', async () => {
+      const ids = Array.from({ length: 4 * BATCH + 1 }, (_, index) => `many-${index}`);
+      const lines = ids.map((id) => eventText(id));
       await cloud().publish(`[${lines.join(',')}]`);
       await drainAll();
       assert.ok(cloud().mixpanel.requests.length >= 5);
-      await assertArrived(cloud(), { lines, ids: names.map((name) => `id-${name}`), bad: [] });
+      await assertArrived(cloud(), { lines, ids, bad: [] });
     });
   });
 });

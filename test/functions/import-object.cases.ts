@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { NAMES } from '../../local-cloud/cloud.ts';
-import { assertNothingLeaked, type CloudUnderTest, eventJson, type LogLine, MARKER } from '../support/serving.ts';
-
-const lines = (...records: string[]) => records.map((record) => `${record}\n`).join('');
+import { eventLines, eventText, MARKER, ndjson } from '../support/event.ts';
+import { assertNothingLeaked, type CloudUnderTest, type LogLine } from '../support/serving.ts';
 
 const STRUCTURED = { 'content-type': 'application/cloudevents+json' };
 const ENVELOPE = {
@@ -37,13 +36,13 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     });
 
   const contents = {
-    'newline-delimited JSON': lines(eventJson(1), eventJson(2)),
-    'a JSON array, pretty-printed': `[\n${eventJson(1)},\n${JSON.stringify(JSON.parse(eventJson(2)), null, 2)}\n]\n`,
-    'gzip, whatever the name says': gzipSync(lines(eventJson(1), eventJson(2))),
-    'lines that end in CRLF, behind a byte order mark': `\ufeff${eventJson(1)}\r\n\r\n${eventJson(2)}`,
+    'newline-delimited JSON': ndjson([eventText('id-1'), eventText('id-2')]),
+    'a pretty-printed JSON array': `[\n${eventText('id-1')},\n${JSON.stringify(JSON.parse(eventText('id-2')), null, 2)}\n]\n`,
+    'gzip without an extension in the name': gzipSync(ndjson([eventText('id-1'), eventText('id-2')])),
+    'lines that end in CRLF, after a byte order mark': `\ufeff${eventText('id-1')}\r\n\r\n${eventText('id-2')}`,
   };
   for (const [name, content] of Object.entries(contents)) {
-    check(`imports ${name}`, async () => {
+    check(`importObject imports ${name}`, async () => {
       assert.equal(await cloud.upload('events/a.json', content), 204);
       assert.deepEqual([cloud.mixpanel.count('id-1'), cloud.mixpanel.count('id-2')], [1, 1]);
       const { severity, message, read, imported, bucket, object } = await summary();
@@ -61,20 +60,23 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     });
   }
 
-  check('imports an object with the content encoding gzip, as it is stored', async () => {
-    assert.equal(await cloud.upload('events/b', gzipSync(lines(eventJson(3))), { contentEncoding: 'gzip' }), 204);
+  check('importObject reads an object with the content encoding gzip as it is stored', async () => {
+    assert.equal(
+      await cloud.upload('events/b', gzipSync(ndjson([eventText('id-3')])), { contentEncoding: 'gzip' }),
+      204,
+    );
     assert.equal(cloud.mixpanel.count('id-3'), 1);
   });
 
-  check('makes a dead letter of each line that is no event and goes on', async () => {
-    const content = lines(
-      eventJson(1),
+  check('importObject makes a dead letter of each line that is not a valid event, and continues', async () => {
+    const content = ndjson([
+      eventText('id-1'),
       `{"broken": "${MARKER}`,
       '[1]',
       `{"event":"${MARKER}"}`,
-      eventJson(2, { time: 'x' }),
-      eventJson(3),
-    );
+      eventText('id-2', { time: 'x' }),
+      eventText('id-3'),
+    ]);
     assert.equal(await cloud.upload('events/c', content), 204);
     assert.deepEqual([cloud.mixpanel.count('id-1'), cloud.mixpanel.count('id-3')], [1, 1]);
     const letters = await cloud.deadLetters();
@@ -90,14 +92,14 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
         [2, 'record', `{"broken": "${MARKER}`],
         [3, 'record', '[1]'],
         [4, 'properties', `{"event":"${MARKER}"}`],
-        [5, 'properties.time', eventJson(2, { time: 'x' })],
+        [5, 'properties.time', eventText('id-2', { time: 'x' })],
       ],
     );
     const { read, imported, rejected, dropped } = await summary();
     assert.deepEqual({ read, imported, rejected, dropped }, { read: 6, imported: 2, rejected: 4, dropped: 0 });
   });
 
-  check('makes one dead letter of an object that holds no JSON objects at all', async () => {
+  check('importObject makes one dead letter of an object that does not contain any JSON objects', async () => {
     const image = Buffer.alloc(300_000, '\x89PNG\n\x00\xff');
     assert.equal(await cloud.upload('events/picture.png', image), 204);
     const letters = await cloud.deadLetters();
@@ -107,8 +109,8 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     assert.equal(cloud.mixpanel.received, 0);
   });
 
-  check('gives the same id to an event without one, however often it is uploaded', async () => {
-    const event = lines(JSON.stringify({ event: 'e', properties: { time: 1_767_225_600, distinct_id: MARKER } }));
+  check('importObject gives an event without an id the same id each time that it is uploaded', async () => {
+    const event = ndjson([eventText(undefined)]);
     await cloud.upload('events/d', event);
     await cloud.upload('events/e', event);
     assert.equal(cloud.mixpanel.events().length, 1);
@@ -116,11 +118,11 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     assert.match(String(cloud.mixpanel.events()[0]!.properties.$insert_id), /^[0-9a-f]{24}$/);
   });
 
-  check('reads the generation that was notified, or nothing', async () => {
+  check('importObject imports nothing if the generation that was notified does not exist any more', async () => {
     const file = cloud.storageClient.bucket(NAMES.importBucket).file('events/f');
-    await cloud.upload('events/f', lines(eventJson('old')));
+    await cloud.upload('events/f', ndjson([eventText('old')]));
     const generation = String(file.metadata.generation ?? (await file.getMetadata())[0].generation);
-    await cloud.upload('events/f', lines(eventJson('new')));
+    await cloud.upload('events/f', ndjson([eventText('new')]));
     await cloud.reset();
     const data = { bucket: NAMES.importBucket, name: 'events/f', generation };
     assert.equal(await cloud.post({ ...ENVELOPE, data }, STRUCTURED), 204);
@@ -129,30 +131,30 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     assert.deepEqual({ severity, message, state }, { severity: 'WARNING', message: 'object gone', state: 'gone' });
   });
 
-  check('takes binary and structured CloudEvents of a finalized object', async () => {
-    await cloud.upload('events/g', lines(eventJson('g')));
+  check('importObject accepts binary and structured CloudEvents of a finalized object', async () => {
+    await cloud.upload('events/g', ndjson([eventText('g')]));
     const [{ generation }] = await cloud.storageClient.bucket(NAMES.importBucket).file('events/g').getMetadata();
     const data = { bucket: NAMES.importBucket, name: 'events/g', generation: String(generation) };
     await cloud.reset();
     assert.equal(await cloud.post({ ...ENVELOPE, data }, STRUCTURED), 204);
-    assert.equal(cloud.mixpanel.count('id-g'), 1);
+    assert.equal(cloud.mixpanel.count('g'), 1);
     await cloud.reset();
     const headers = { 'ce-id': '1', 'ce-type': ENVELOPE.type, 'ce-source': 'x', 'ce-specversion': '1.0' };
     assert.equal(await cloud.post(data, headers), 204);
-    assert.equal(cloud.mixpanel.count('id-g'), 1);
+    assert.equal(cloud.mixpanel.count('g'), 1);
   });
 
-  check('skips objects outside OBJECT_PREFIX with a summary', async () => {
-    assert.equal(await cloud.upload('elsewhere/a', lines(eventJson(1))), 204);
+  check('importObject skips objects outside OBJECT_PREFIX, and logs a summary', async () => {
+    assert.equal(await cloud.upload('elsewhere/a', ndjson([eventText('id-1')])), 204);
     assert.equal(cloud.mixpanel.received, 0);
     const { message, reason, read, imported, rejected, dropped, batches } = await summary();
     assert.deepEqual([message, reason], ['object skipped', 'prefix']);
     assert.deepEqual([read, imported, rejected, dropped, batches], [0, 0, 0, 0, 0]);
   });
 
-  check('settles what Mixpanel counts wrong again and again, with a WARNING', async () => {
+  check('importObject settles a batch that Mixpanel counts wrong each time, with a WARNING', async () => {
     cloud.mixpanel.fault = () => ({ report: 1 });
-    assert.equal(await cloud.upload('events/a', lines(eventJson(1), eventJson(2))), 204);
+    assert.equal(await cloud.upload('events/a', ndjson([eventText('id-1'), eventText('id-2')])), 204);
     const logged = await cloud.loggedUntil('object imported');
     const told = logged.map(({ severity, kind, sent, imported, attempts }) => [
       severity,
@@ -167,26 +169,29 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     ]);
   });
 
-  check('refuses to import its own state bucket, with an ERROR, and acknowledges', async () => {
-    const data = { bucket: NAMES.stateBucket, name: 'events/x', generation: '1' };
-    assert.equal(await cloud.post({ ...ENVELOPE, data }, STRUCTURED), 204);
-    const errors = (await cloud.logged(1)).filter(({ severity }) => severity === 'ERROR');
-    assert.deepEqual(
-      errors.map(({ code }) => code),
-      ['state_bucket_watched'],
-    );
-  });
+  check(
+    'importObject refuses to import its own state bucket with an ERROR, and acknowledges the notification',
+    async () => {
+      const data = { bucket: NAMES.stateBucket, name: 'events/x', generation: '1' };
+      assert.equal(await cloud.post({ ...ENVELOPE, data }, STRUCTURED), 204);
+      const errors = (await cloud.logged(1)).filter(({ severity }) => severity === 'ERROR');
+      assert.deepEqual(
+        errors.map(({ code }) => code),
+        ['state_bucket_watched'],
+      );
+    },
+  );
 
   const foreign = {
     'a CloudEvent of another type': { ...ENVELOPE, type: 'google.cloud.audit.log.v1.written', data: {} },
     'an object without a bucket': { ...ENVELOPE, data: { name: 'x', generation: '1' } },
     'an object without a generation': { ...ENVELOPE, data: { bucket: 'b', name: 'x' } },
     'a message of another kind of event': push({ eventType: 'OBJECT_DELETE' }, '{}'),
-    'a message whose data are no JSON': push({ eventType: 'OBJECT_FINALIZE' }, MARKER),
+    'a message whose data are not JSON': push({ eventType: 'OBJECT_FINALIZE' }, MARKER),
     'a message without data': push({ eventType: 'OBJECT_FINALIZE' }, ''),
   };
   for (const [name, body] of Object.entries(foreign)) {
-    check(`acknowledges ${name} with one WARNING that names its id`, async () => {
+    check(`importObject acknowledges ${name} with one WARNING that names its id`, async () => {
       const isPush = 'message' in body;
       const path = isPush ? `/${NAMES.objectTopic}` : '';
       assert.equal(await cloud.post(body, isPush ? {} : STRUCTURED, path), 204);
@@ -198,42 +203,45 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     });
   }
 
-  check('waits out 429 and 503 and connections that break, and imports every event once or more', async () => {
+  check('importObject imports every event in spite of 429, 503 and broken connections', async () => {
     cloud.mixpanel.fault = ({ sequence }) =>
       [{ status: 429 }, { status: 503 }, { destroy: 'before' } as const, { destroy: 'after' } as const][sequence];
-    assert.equal(await cloud.upload('events/h', lines(eventJson(1), eventJson(2))), 204);
+    assert.equal(await cloud.upload('events/h', ndjson([eventText('id-1'), eventText('id-2')])), 204);
     assert.equal(cloud.mixpanel.events().length, 2);
     const { attempts, throttled, batches } = await summary();
     assert.deepEqual({ attempts, throttled, batches }, { attempts: 5, throttled: 1, batches: 1 });
   });
 
-  check('refuses the delivery with one ERROR when the credentials are wrong, and rejects nothing', async () => {
-    let refusals = 0;
-    cloud.mixpanel.fault = () => {
-      refusals++;
-      return { status: 401 };
-    };
-    assert.equal(await cloud.upload('events/i', lines(eventJson(1))), 500);
-    const [{ severity, message, code, error }] = (await cloud.logged(1)) as [LogLine];
-    assert.deepEqual(
-      { severity, message, code },
-      { severity: 'ERROR', message: 'object failed', code: 'credentials_refused' },
-    );
-    assert.match(String(error), /MIXPANEL_SERVICE_ACCOUNT_SECRET/);
-    assert.deepEqual(await cloud.deadLetters(), []);
-    // Where the back-off is not honoured, more deliveries than one have been refused by now.
-    cloud.mixpanel.fault = undefined;
-    const found = await cloud.loggedUntil('object imported');
-    assert.equal(cloud.mixpanel.count('id-1'), 1);
-    assert.deepEqual(
-      found.map(({ message }) => message),
-      [...Array(refusals).fill('object failed'), 'object imported'],
-    );
-  });
+  check(
+    'importObject refuses the delivery with one ERROR if the credentials are wrong, and rejects nothing',
+    async () => {
+      let refusals = 0;
+      cloud.mixpanel.fault = () => {
+        refusals++;
+        return { status: 401 };
+      };
+      assert.equal(await cloud.upload('events/i', ndjson([eventText('id-1')])), 500);
+      const [{ severity, message, code, error }] = (await cloud.logged(1)) as [LogLine];
+      assert.deepEqual(
+        { severity, message, code },
+        { severity: 'ERROR', message: 'object failed', code: 'credentials_refused' },
+      );
+      assert.match(String(error), /MIXPANEL_SERVICE_ACCOUNT_SECRET/);
+      assert.deepEqual(await cloud.deadLetters(), []);
+      // If the back-off is not honoured, more deliveries than one have been refused by now.
+      cloud.mixpanel.fault = undefined;
+      const found = await cloud.loggedUntil('object imported');
+      assert.equal(cloud.mixpanel.count('id-1'), 1);
+      assert.deepEqual(
+        found.map(({ message }) => message),
+        [...Array(refusals).fill('object failed'), 'object imported'],
+      );
+    },
+  );
 
-  check('imports an object of many megabytes in batches, each event once', async () => {
+  check('importObject imports an object of many megabytes in full batches, each event once', async () => {
     const events = 60_000;
-    const content = lines(...Array.from({ length: events }, (_, id) => eventJson(id, { text: 'x'.repeat(300) })));
+    const content = ndjson(eventLines(events, 'id', { text: 'x'.repeat(300) }));
     assert.equal(await cloud.upload('events/large', gzipSync(content, { level: 1 })), 204);
     assert.equal(cloud.mixpanel.events().length, events);
     assert.equal(cloud.mixpanel.received, events);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { serveFunction } from '../../local-cloud/served-function.ts';
-import { assertNothingLeaked, MARKER } from '../support/serving.ts';
+import { MARKER } from '../support/event.ts';
+import { assertNothingLeaked } from '../support/serving.ts';
 
 const VALID = {
   METADATA_SERVER_DETECTION: 'none',
@@ -11,7 +12,7 @@ const VALID = {
   EVENT_SUBSCRIPTION: 'projects/p/subscriptions/s',
 };
 
-describe('a function whose environment is wrong', () => {
+describe('the environment of a function', () => {
   const rows = [
     {
       target: 'importObject',
@@ -33,7 +34,7 @@ describe('a function whose environment is wrong', () => {
     },
   ] as const;
   for (const { target, env, names } of rows) {
-    test(`${target} does not start, and one line names every faulty variable and no value`, {
+    test(`${target} does not start if its environment is wrong, and one line names every faulty variable and no value`, {
       timeout: 20_000,
     }, async () => {
       const lines: string[] = [];
@@ -49,7 +50,7 @@ describe('a function whose environment is wrong', () => {
     });
   }
 
-  test('is not asked for what only the other function needs', { timeout: 20_000 }, async () => {
+  test('drainSubscription starts without the variables that only importObject needs', { timeout: 20_000 }, async () => {
     const { OBJECT_TOPIC: _, ...env } = VALID;
     const served = await serveFunction({ target: 'drainSubscription', env, onLine: () => {} });
     await served.stop();

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { NAMES } from '../../local-cloud/cloud.ts';
-import { assertNothingLeaked, eventJson, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { eventLines, ndjson } from '../support/event.ts';
+import { assertNothingLeaked, startTestCloud, type TestCloud } from '../support/serving.ts';
 
-/** Moments at which a function is killed: at the so-manieth operation that it asks of Mixpanel, Cloud Storage or Pub/Sub. */
+/** Moments at which a function is killed: at the operation of that number that it asks of Mixpanel, Cloud Storage or Pub/Sub. */
 const MOMENTS = [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 17, 19, 21, 23];
 const EVENTS = 200;
 const BATCH = 10;
@@ -20,14 +21,12 @@ describe('a function that is killed', () => {
   after(() => cloud.close());
 
   for (const moment of MOMENTS) {
-    test(`importObject at operation ${moment}: redelivery brings every event exactly once`, {
+    test(`every event of an object arrives exactly once if importObject is killed at operation ${moment}`, {
       timeout: 60_000,
     }, async () => {
       await cloud.reset();
       const name = `killed-at-${moment}`;
-      const content = [...Array.from({ length: EVENTS }, (_, id) => eventJson(`${moment}-${id}`)), 'no event', ''].join(
-        '\n',
-      );
+      const content = ndjson([...eventLines(EVENTS, `${moment}`), 'no event']);
       const killed = killAt('importObject', moment);
       await cloud.storageClient.bucket(NAMES.importBucket).file(name).save(content, { resumable: false });
       await killed;
@@ -35,12 +34,12 @@ describe('a function that is killed', () => {
       await assertArrived();
     });
 
-    test(`drainSubscription at operation ${moment}: redelivery brings every event exactly once`, {
+    test(`every event of the messages arrives exactly once if drainSubscription is killed at operation ${moment}`, {
       timeout: 60_000,
     }, async () => {
       await cloud.reset();
       const killed = killAt('drainSubscription', moment);
-      cloud.publish(...Array.from({ length: EVENTS }, (_, id) => eventJson(`${moment}-${id}`)), 'no event');
+      cloud.publish(...eventLines(EVENTS, `${moment}`), 'no event');
       await assert.rejects(cloud.drain(), TypeError);
       await killed;
       while (backlog(NAMES.eventSubscription) > 0) await cloud.drain();
@@ -57,7 +56,7 @@ describe('a function that is killed', () => {
     while (backlog(subscription) > 0) await once(cloud.pubsub, 'push');
   }
 
-  /** Kills a function and starts it again once it asks for its so-manieth operation, which is carried out all the same. */
+  /** Kills a function and starts it again when it asks for the operation of that number, which is carried out all the same. */
   function killAt(target: 'importObject' | 'drainSubscription', moment: number): Promise<void> {
     const restarted = Promise.withResolvers<void>();
     let operations = 0;

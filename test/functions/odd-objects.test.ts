@@ -12,7 +12,8 @@ import {
   givenLines,
   structured,
 } from '../support/arrivals.ts';
-import { assertNothingLeaked, eventJson, save, startTestCloud, type TestCloud } from '../support/serving.ts';
+import { eventText } from '../support/event.ts';
+import { assertNothingLeaked, save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
 describe('an object that is not as it should be', () => {
   let cloud: TestCloud;
@@ -22,7 +23,7 @@ describe('an object that is not as it should be', () => {
   beforeEach(() => cloud.reset());
   after(() => cloud?.close());
 
-  /** Uploads an object, and waits until it needs no delivery any more; what the deliveries were answered. */
+  /** Uploads an object, and waits until it needs no more deliveries; returns what the deliveries were answered. */
   async function deliver(object: string, content: string | Buffer): Promise<number[]> {
     const delivered = deliveredAll(cloud);
     await save(cloud.storageClient, object, content);
@@ -33,7 +34,7 @@ describe('an object that is not as it should be', () => {
     ['lines', false, 50_000],
     ['compressed lines', true, 4_000],
   ] as const) {
-    test(`a byte of ${what} that is wrong on the way: an ERROR, and the import from the beginning`, async () => {
+    test(`importObject logs an ERROR and starts from the beginning if a byte of ${what} changes in transit`, async () => {
       const object = `corrupt-${isGzip}`;
       const given = givenLines(object, 400, 5_000);
       const content = given.lines.join('\n');
@@ -67,7 +68,7 @@ describe('an object that is not as it should be', () => {
     ['before its first byte', undefined, 'WARNING'],
     ['after its first byte', { cutAfterBytes: 50 }, 'ERROR'],
   ] as const) {
-    test(`an object that vanishes ${when} is given up`, async () => {
+    test(`importObject abandons an object that vanishes ${when}, with severity ${severity}`, async () => {
       const object = `gone-${severity}`;
       const file = cloud.storageClient.bucket(NAMES.importBucket).file(object);
       let isRead = false;
@@ -78,7 +79,7 @@ describe('an object that is not as it should be', () => {
         return fault;
       };
       const delivered = deliveredAll(cloud);
-      await file.save(`${eventJson(1)}\n`, { resumable: false });
+      await file.save(`${eventText('id-1')}\n`, { resumable: false });
       assert.deepEqual(await delivered, [204]);
       cloud.storage.fault = undefined;
       const [line] = structured(cloud);
@@ -91,10 +92,10 @@ describe('an object that is not as it should be', () => {
     });
   }
 
-  test('lines by the hundred thousand that are no events are all put aside', async () => {
+  test('importObject makes a dead letter of each of 150,000 lines that are not events', async () => {
     const garbage = 150_000;
     const delivered = deliveredAll(cloud);
-    await save(cloud.storageClient, 'garbage', `${eventJson(1)}\n${'x\n'.repeat(garbage)}`);
+    await save(cloud.storageClient, 'garbage', `${eventText('id-1')}\n${'x\n'.repeat(garbage)}`);
     assert.deepEqual(await delivered, [204]);
     const counts = { read: garbage + 1, expanded: 0, imported: 1, rejected: garbage, dropped: 0 };
     assert.deepEqual((await checkpointOf(cloud, 'garbage')).counts, counts);
@@ -105,12 +106,12 @@ describe('an object that is not as it should be', () => {
     'is not JSON': 'x',
     'is of a later version': '{"version":3,"state":"done"}',
   })) {
-    test(`a checkpoint that ${name} refuses the delivery with an ERROR, and is left as it is`, async () => {
+    test(`importObject refuses the delivery with an ERROR if the checkpoint ${name}, and does not change the checkpoint`, async () => {
       const object = `unreadable-${name.length}`;
       cloud.storage.fault = ({ kind, object: name }) =>
         kind === 'read' && name === object ? { status: 403 } : undefined;
       const first = once(cloud.pubsub, 'push');
-      await save(cloud.storageClient, object, `${eventJson(1)}\n`);
+      await save(cloud.storageClient, object, `${eventText('id-1')}\n`);
       assert.equal((await first)[0].status, 500);
       cloud.storage.fault = undefined;
       const bucket = cloud.storageClient.bucket(NAMES.stateBucket);
@@ -131,7 +132,7 @@ describe('an object that is not as it should be', () => {
     '1,024 bytes': 'n'.repeat(1_024),
   };
   for (const [what, object] of Object.entries(names)) {
-    test(`an object whose name has ${what} is imported, and what is written stays where it belongs`, async () => {
+    test(`importObject imports an object whose name has ${what}, and writes only under its own prefixes`, async () => {
       const given = givenLines(String(what.length), 100, 10);
       const delivered = deliveredAll(cloud);
       await save(cloud.storageClient, object, given.lines.join('\n'));

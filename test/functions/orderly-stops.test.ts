@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { startRun } from '../../functions/core/run.ts';
 import { seededRandom } from '../../local-cloud/soak/random.ts';
+import { eventLines } from '../support/event.ts';
 import { startGenerations } from '../support/generations.ts';
 
 const EVENTS = 50_000;
@@ -33,7 +34,7 @@ describe('an import that is stopped in an orderly way', { timeout: 120_000 }, ()
       const { mixpanel, upload, checkpoint } = generations;
       const next = seededRandom(SEED);
       t.diagnostic(`STOPS_SEED=${SEED}`);
-      const object = await upload(name, contentOf(eventsOf(name)));
+      const object = await upload(name, contentOf(eventLines(EVENTS, `${name.length}`)));
       const before = mixpanel.received;
       let stops = 0;
       let moved = 0;
@@ -66,10 +67,3 @@ describe('an import that is stopped in an orderly way', { timeout: 120_000 }, ()
     };
   }
 });
-
-function eventsOf(name: string): string[] {
-  return Array.from({ length: EVENTS }, (_, index) => {
-    const $insert_id = `${name.length}-${index}`;
-    return JSON.stringify({ event: 'e', properties: { time: 1_700_000_000, distinct_id: 'u', $insert_id } });
-  });
-}

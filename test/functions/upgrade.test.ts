@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { crc32c } from '@node-rs/crc32';
+import { eventText } from '../support/event.ts';
 import { startGenerations } from '../support/generations.ts';
 
 const EVENTS = 100;
@@ -32,9 +33,7 @@ describe('an upgrade in the middle of an object', () => {
     test(`continues ${name} from the previous release's checkpoint, and sends the rest exactly once`, async () => {
       const { mixpanel, upload, saveCheckpoint, checkpoint } = generations;
       const ids = Array.from({ length: EVENTS }, (_, index) => `${name.replaceAll(' ', '-')}-${index}`);
-      const events = ids.map(
-        (id) => `{"event":"e","properties":{"time":1700000000,"distinct_id":"u","$insert_id":"${id}"}}`,
-      );
+      const events = ids.map((id) => eventText(id));
       const content = Buffer.from(`${around[0]}${events.join(separator)}${around[1]}`);
       const before = mixpanel.received;
       const object = await upload(name, gzip ? gzipSync(content) : content);

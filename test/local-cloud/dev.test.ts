@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-test('npm run dev prints the address of the view before anything else, serves it, and ends when told to', {
+test('npm run dev prints the address of the view first, serves it, and ends at SIGTERM', {
   timeout: 60_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mixpanel-dev-'));

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type Checkpoint, parseCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
-import { assertNothingLeaked, eventJson, type LogLine, type TestCloud } from './serving.ts';
+import { eventText } from './event.ts';
+import { assertNothingLeaked, type LogLine, type TestCloud } from './serving.ts';
 
-/** Lines in which all is valid but for one that is no event and one that Mixpanel refuses. */
+/** Lines in which all are valid except one that is not an event and one that Mixpanel refuses. */
 export interface Given {
   lines: string[];
   /** The `$insert_id`s of the valid events. */
@@ -22,12 +23,12 @@ export interface Given {
  */
 export function givenLines(prefix: string, events: number, bytes: number): Given {
   const text = 'x'.repeat(bytes);
-  const names = Array.from({ length: events }, (_, index) => `${prefix}-${index}`);
-  const lines = names.map((name) => eventJson(name, { text }));
-  const bad = [JSON.stringify({ 'no event': prefix }), eventJson(`${prefix}-refused`, { time: 'never' })];
+  const ids = Array.from({ length: events }, (_, index) => `${prefix}-${index}`);
+  const lines = ids.map((id) => eventText(id, { text }));
+  const bad = [JSON.stringify({ 'no event': prefix }), eventText(`${prefix}-refused`, { time: 'never' })];
   lines.splice(events >> 1, 0, bad[0]!);
   lines.splice((events >> 1) + 40, 0, bad[1]!);
-  return { lines, ids: names.map((name) => `id-${name}`), bad };
+  return { lines, ids, bad };
 }
 
 /** Fails unless every valid event arrived, once after deduplication, and the others are dead letters, once by their source. */

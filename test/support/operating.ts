@@ -10,11 +10,9 @@ import type { Bucket } from '@google-cloud/storage';
 import { createStorage } from '../../functions/storage/client.ts';
 import { type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { type StorageServer, startStorage } from '../../local-cloud/storage/server.ts';
+import { eventText, MARKER } from './event.ts';
 
 process.env.METADATA_SERVER_DETECTION = 'none';
-
-/** Is in every event and in every credential, and must not be in anything that is printed. */
-export const MARKER = 'quetzalcoatl';
 
 /** Where the commands are run. */
 export interface Site {
@@ -123,11 +121,8 @@ export function letterLine(letter: Record<string, unknown> & { record?: string }
 }
 
 /** A record without `$insert_id` that Mixpanel takes, unless `properties` say otherwise. */
-export function recordJson(number: number, properties: Record<string, unknown> = {}): string {
-  return JSON.stringify({
-    event: 'test',
-    properties: { time: 1_767_225_600, distinct_id: `${MARKER}-${number}`, ...properties },
-  });
+export function recordJson(number: number, properties: object = {}): string {
+  return eventText(undefined, { distinct_id: `${MARKER}-${number}`, ...properties });
 }
 
 /** `source` of the record on that line of gs://imports/a.ndjson. */

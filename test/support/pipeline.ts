@@ -22,21 +22,8 @@ import { createSender, type Sender, type SenderOptions } from '../../functions/c
 import { type Run, startRun } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import { type MixpanelOptions, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { ndjson } from './event.ts';
 import { contextOf, kept, objectSource } from './parsing.ts';
-
-/** The text of an event that Mixpanel takes. */
-export function eventText(id: string | undefined, properties: object = {}): string {
-  const $insert_id = id === undefined ? {} : { $insert_id: id };
-  return JSON.stringify({
-    event: 'e',
-    properties: { time: 1_700_000_000, distinct_id: 'u', ...$insert_id, ...properties },
-  });
-}
-
-/** Lines of so many events with the ids `PREFIX-0`, `PREFIX-1`, … */
-export function eventLines(count: number, prefix: string, properties?: object): string {
-  return Array.from({ length: count }, (_, index) => `${eventText(`${prefix}-${index}`, properties)}\n`).join('');
-}
 
 /** A source of bytes that knows how far it was read, and whether it was closed. */
 export interface Chunks extends AsyncIterable<Buffer> {
@@ -46,7 +33,7 @@ export interface Chunks extends AsyncIterable<Buffer> {
 
 /**
  * @param chunks what it yields, each overwritten when the next is pulled
- * @param failure what it throws behind them, where given
+ * @param failure what it throws after them, if given
  */
 export function chunksOf(chunks: Iterable<Buffer>, failure?: { error: unknown }): Chunks {
   async function* generate() {
@@ -78,13 +65,14 @@ export function sourceWith(transform?: Transform): Source {
   return transform === undefined ? objectSource : { ...objectSource, mapping: mappingOf(transform) };
 }
 
-/** The blocks of content that is not compressed, one array of them each time that the source is pulled. */
+/** The blocks of lines, or of content that is not compressed: one array of them each time that the source is pulled. */
 export function blocksOf(
-  content: string | Buffer,
+  content: string | Buffer | readonly string[],
   { blockBytes, transform }: { blockBytes?: number | undefined; transform?: Transform | undefined } = {},
 ): AsyncGenerator<Block[]> {
   const context = contextOf({ source: sourceWith(transform), ...(blockBytes === undefined ? {} : { blockBytes }) });
-  return readBlocks(chunksOf(pieces(Buffer.from(content), blockBytes ?? 65_536)), { context });
+  const bytes = Buffer.from(typeof content === 'string' || Buffer.isBuffer(content) ? content : ndjson(content));
+  return readBlocks(chunksOf(pieces(bytes, blockBytes ?? 65_536)), { context });
 }
 
 /** All blocks of a source, each with bytes of its own. */

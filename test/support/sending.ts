@@ -13,25 +13,13 @@ import type { Refusal } from '../../functions/core/mixpanel/response.ts';
 import { createSender, type SenderNotice, type SenderOptions } from '../../functions/core/mixpanel/sender.ts';
 import { type Clock, type Run, startRun } from '../../functions/core/run.ts';
 import { type MixpanelOptions, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { MARKER, ndjson } from './event.ts';
 import { columnsOf, parse } from './parsing.ts';
 
-/** Stands in every event and in no error. */
-const MARKER = 'swordfish-in-the-properties';
 export const USERNAME = 'account.a1b2c3';
 export const SECRET = 'hush-hush-open-sesame';
 
 const PROJECT_ID = '42';
-
-/** A valid event, as a line without its end. */
-export function eventLine(id: string, properties: Record<string, unknown> = {}): string {
-  const all = { time: 1_700_000_000, distinct_id: 'u', $insert_id: id, marker: MARKER, ...properties };
-  return JSON.stringify({ event: 'Signup', properties: all });
-}
-
-/** So many valid events, whose ids are the prefix and a number from 0. */
-export function eventLines(count: number, prefix = 'id-'): string[] {
-  return Array.from({ length: count }, (_, index) => eventLine(`${prefix}${index}`));
-}
 
 /** Limits that no batch of a test meets. */
 const NO_LIMITS: BatchLimits = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
@@ -47,7 +35,7 @@ export function addAllRecords(builder: BatchBuilder, block: Block, insertIdOf: I
 
 /** The one block that a parser makes of these lines. */
 export function blockOf(lines: readonly string[]): Block {
-  const { blocks } = parse(Buffer.from(`${lines.join('\n')}\n`));
+  const { blocks } = parse(Buffer.from(ndjson(lines)));
   assert.equal(blocks.length, 1);
   return blocks[0]!;
 }
@@ -83,7 +71,7 @@ export interface VirtualClock extends Clock {
 /**
  * A clock that begins at 0.
  *
- * @param isBusy whether something is under way besides sleep; time stands still as long. Without it, it moves by `advance` alone
+ * @param isBusy whether something is in progress besides sleep; time does not pass meanwhile. Without it, it passes by `advance` alone
  */
 export function virtualClock(isBusy?: () => boolean, random: () => number = () => 0.5): VirtualClock {
   let now = 0;

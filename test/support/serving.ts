@@ -8,9 +8,7 @@ import { join } from 'node:path';
 import type { Storage } from '@google-cloud/storage';
 import { type LocalCloud, type LocalCloudOptions, NAMES, startCloud } from '../../local-cloud/cloud.ts';
 import type { MixpanelServer } from '../../local-cloud/mixpanel/server.ts';
-
-/** Stands in every event and in every credential of these tests, and must stand in no line that is logged. */
-export const MARKER = 'quetzalcoatl';
+import { MARKER } from './event.ts';
 
 /** The credentials that Mixpanel takes in these tests. */
 export const SERVICE_ACCOUNT = { projectId: '7', username: `user-${MARKER}`, secret: `secret-${MARKER}` };
@@ -109,7 +107,7 @@ export class PrintedLines extends EventEmitter<{ line: [] }> {
     this.emit('line');
   }
 
-  /** Fails where an event's content or a credential was printed at any time. */
+  /** Fails if an event's content or a credential was printed at any time. */
   assertNothingLeaked(): void {
     assert.deepEqual(this.#leaked, []);
   }
@@ -202,15 +200,7 @@ function isLeak(line: string): boolean {
   return line.includes(MARKER) || line.includes(CREDENTIALS);
 }
 
-/** Fails where an event's content or a credential was printed. */
+/** Fails if an event's content or a credential was printed. */
 export function assertNothingLeaked(printed: readonly string[]): void {
   assert.deepEqual(printed.filter(isLeak), []);
-}
-
-/** An event's JSON, with the marker in its properties; `id` makes it one of its own. */
-export function eventJson(id: string | number, properties: Record<string, unknown> = {}): string {
-  return JSON.stringify({
-    event: 'test',
-    properties: { time: 1_767_225_600, distinct_id: `${MARKER}-${id}`, $insert_id: `id-${id}`, ...properties },
-  });
 }

@@ -8,7 +8,7 @@ const root = new URL('../../', import.meta.url);
 const readme = await read('terraform/README.md');
 
 for (const kind of ['variable', 'output']) {
-  test(`terraform/README.md has a row for each ${kind} of the module, and none for another`, async () => {
+  test(`terraform/README.md has a row for each ${kind} of the module, and no other rows`, async () => {
     const names = [...(await read(`terraform/${kind}s.tf`)).matchAll(new RegExp(`^${kind} "(\\w+)"`, 'gm'))];
     assert.ok(names.length > 5, `${kind}s were found`);
     assert.deepEqual(
@@ -18,7 +18,7 @@ for (const kind of ['variable', 'output']) {
   });
 }
 
-test('variables and outputs stand in their own files', async () => {
+test('variables and outputs are in files of their own', async () => {
   for (const file of await readdir(new URL('terraform/', root))) {
     if (!file.endsWith('.tf')) continue;
     const found = (await read(`terraform/${file}`)).match(/^(variable|output) "/gm) ?? [];
@@ -26,7 +26,7 @@ test('variables and outputs stand in their own files', async () => {
   }
 });
 
-test('settings that are numbers have the ranges of docs/configuration.md', async () => {
+test('numeric settings of the module have the ranges of docs/configuration.md', async () => {
   const table = /setting_ranges = \{\n(.*?)\n {2}\}/s.exec(await read('terraform/variables.tf'))?.[1] ?? '';
   const taken = [...table.matchAll(/(\w+) += \[(\d+), (\d+)\]/g)].map(
     ([, name, from, to]) => `${name} ${from} to ${to}`,
@@ -35,7 +35,7 @@ test('settings that are numbers have the ranges of docs/configuration.md', async
   assert.deepEqual(taken.sort(), [...rows].map(([, name, from, to]) => `${name} ${from} to ${to}`).sort());
 });
 
-test('metrics count fields that docs/logs.md has', async () => {
+test('the metrics of the module sum fields that are documented in docs/logs.md', async () => {
   const fields = /summed_fields = \[(.*)\]/.exec(await read('terraform/monitoring.tf'))?.[1] ?? '';
   const logs = await read('docs/logs.md');
   const names = [...fields.matchAll(/"(\w+)"/g)].map(([, name]) => name);
@@ -47,7 +47,7 @@ async function read(path: string): Promise<string> {
   return readFile(new URL(path, root), 'utf8');
 }
 
-/** What stands under a heading of the second level. */
+/** The text under a heading of the second level. */
 function sectionOf(text: string, heading: string): string {
   return text.split(/^## /m).find((section) => section.startsWith(`${heading}\n`)) ?? '';
 }

@@ -38,7 +38,7 @@ const SECRETS = {
 await assertTerraform();
 
 before(async () => {
-  // What somebody keeps in these folders, such as their values or a state, is none of the module's.
+  // What somebody keeps in these folders, such as their values or a state, does not belong to the module.
   const own = /(^|\/)(\.terraform(\.lock\.hcl)?|[^/]*\.(tfvars|tfstate|tfstate\.backup|tfplan))$/;
   for (const name of ['functions', 'package.json', 'package-lock.json', 'tsconfig.json', 'terraform']) {
     await cp(join(root, name), join(copy, name), { recursive: true, filter: (path) => !own.test(path) });
@@ -58,7 +58,7 @@ test('the module passes its tests', { timeout }, async (context) => {
 });
 
 for (const name of await readdir(join(root, 'terraform/examples'))) {
-  test(`the example ${name} is valid, and plans as it stands once its values are copied`, { timeout }, async () => {
+  test(`the example ${name} is valid, and can be planned after its values are copied`, { timeout }, async () => {
     const folder = join(module, 'examples', name);
     await rename(join(folder, 'terraform.tfvars.example'), join(folder, 'terraform.tfvars'));
     for (const [file, content] of Object.entries(PLAN)) await writeFile(join(folder, file), content);

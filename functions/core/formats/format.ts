@@ -14,7 +14,7 @@ export interface ParseContext {
   checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
   /**
    * The source as it was stored, if nothing else keeps it (a message): rejected records are then held whole, and one
-   * rejection of all of it holds these bytes.
+   * rejection of all of it holds these bytes. Chunks must then be pieces of one buffer that nobody overwrites.
    */
   stored?: Buffer | undefined;
   /** Bytes that make a block. */

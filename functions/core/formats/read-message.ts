@@ -8,6 +8,8 @@ import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
 
 /** The most that a message may decompress to. */
 const MAX_MESSAGE_BYTES = 100_000_000;
+/** Layers of compression that are decoded. */
+const MAX_LAYERS = 2;
 /** Bytes that are parsed at a time. */
 const SLICE_BYTES = 1_048_576;
 
@@ -65,11 +67,14 @@ export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, in
   };
 }
 
-/** The decompressed data, or why they cannot be decompressed. */
+/** The decompressed data, or why they cannot be decompressed. Twice compressed data are read too, as in objects. */
 function decompress(stored: Buffer): Buffer | Reason {
-  if (stored[0] !== 0x1f || stored[1] !== 0x8b) return stored;
+  let data = stored;
   try {
-    return gunzipSync(stored, { maxOutputLength: MAX_MESSAGE_BYTES });
+    for (let layer = 0; layer < MAX_LAYERS && data[0] === 0x1f && data[1] === 0x8b; layer++) {
+      data = gunzipSync(data, { maxOutputLength: MAX_MESSAGE_BYTES });
+    }
+    return data;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const isTooLarge = code === 'ERR_BUFFER_TOO_LARGE';

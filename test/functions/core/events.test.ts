@@ -11,7 +11,7 @@ import { insertIdByContent, insertIdByPosition } from '../../../functions/core/i
 import { type MappedRecords, mappingOf } from '../../../functions/core/mappings/mapping.ts';
 import { BatchBuilder } from '../../../functions/core/mixpanel/batch.ts';
 import { originalOf } from '../../../functions/core/mixpanel/original.ts';
-import { eventText as anyEventText, columnsOf, mappedSource, objectSource, parse } from '../../support/parsing.ts';
+import { anyEventText, columnsOf, mappedSource, objectSource, parse } from '../../support/parsing.ts';
 import { blocksOf, startPipeline } from '../../support/pipeline.ts';
 import { addAllRecords } from '../../support/sending.ts';
 

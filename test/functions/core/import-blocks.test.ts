@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { type Block, type Location, noCounts, type Position, START } from '../../../functions/core/block.ts';
@@ -11,20 +11,13 @@ import { readBlocks } from '../../../functions/core/formats/read-blocks.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
 import { startRun } from '../../../functions/core/run.ts';
 import type { Fault } from '../../../local-cloud/mixpanel/server.ts';
+import { eventLines, eventText, ndjson } from '../../support/event.ts';
 import { contextOf } from '../../support/parsing.ts';
-import {
-  blocksOf,
-  chunksOf,
-  eventLines,
-  eventText,
-  type Pipeline,
-  pieces,
-  sourceWith,
-  startPipeline,
-} from '../../support/pipeline.ts';
+import { blocksOf, chunksOf, type Pipeline, pieces, sourceWith, startPipeline } from '../../support/pipeline.ts';
+import { virtualClock } from '../../support/sending.ts';
 
 /** Every so many bytes a block, of one to three events. */
-const SMALL = 200;
+const SMALL = 250;
 
 /** A source that gives out what it is told to, and knows whether it was closed. */
 function controlled() {
@@ -63,7 +56,7 @@ function controlled() {
   return source;
 }
 
-async function blocksIn(content: string, transform?: Transform): Promise<Block[]> {
+async function blocksIn(content: string | readonly string[], transform?: Transform): Promise<Block[]> {
   return (await Array.fromAsync(blocksOf(content, { transform }))).flat();
 }
 
@@ -80,8 +73,8 @@ function sorted(texts: string[]): string[] {
 }
 
 describe('importBlocks', { timeout: 40_000 }, () => {
-  describe('accounts for every record', { timeout: 8_000 }, () => {
-    test('that is valid, no event, or refused by Mixpanel', async (t) => {
+  describe('the accounts', { timeout: 8_000 }, () => {
+    test('an import accounts for records that are valid, invalid, or refused by Mixpanel', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
       const content = [
         eventText('a'),
@@ -115,7 +108,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       }
     });
 
-    test('that is refused while others of its block still wait, and is overwritten by those of the next', async (t) => {
+    test('a refused record keeps its bytes although the next blocks are read while others of its block wait', async (t) => {
       const pipeline = await startPipeline(t, {
         sender: { maxEvents: 2, maxBytes: 10_000_000 },
         import: { maxConcurrency: 1 },
@@ -129,7 +122,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       }
     });
 
-    test('that a transform gets and Mixpanel refuses once the next blocks were read', async (t) => {
+    test('a refused record of a transform keeps its bytes although the next blocks have been read', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 1_000, maxBytes: 10_000_000 } });
       const lines = Array.from({ length: 60 }, (_, index) => textOf(index % 3 === 0 ? 'refused' : 'good', index));
       const transform = ({ event, properties }: MixpanelEvent) => ({ event, properties });
@@ -141,7 +134,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       }
     });
 
-    test('of which a transform makes none, one, several, or rubbish', async (t) => {
+    test('an import accounts for records of which a transform makes none, one or several events, or throws', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const transform = async ({ event, properties }: MixpanelEvent) => {
         const { kind, $insert_id, ...rest } = properties;
@@ -156,9 +149,9 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         throw new Error(`no such kind`);
       };
       const kinds = ['none', 'one', 'three', 'half bad', 'other', 'none', 'three'];
-      const content = kinds.map((kind, index) => `${eventText(`id-${index}`, { kind })}\n`).join('');
+      const lines = kinds.map((kind, index) => eventText(`id-${index}`, { kind }));
       const run = startRun();
-      const blocks = blocksOf(`no event\n${content}`, { transform });
+      const blocks = blocksOf(['no event', ...lines], { transform });
       assert.equal(await pipeline.import(blocks, run), true);
       assert.deepEqual(pipeline.counts, { read: 8, expanded: 5, imported: 8, rejected: 3, dropped: 2 });
       assert.deepEqual(sorted(pipeline.server.events().map(({ event }) => event)), [
@@ -175,10 +168,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(run.stats.accepted, 8);
       const refused = pipeline.rejections.find(({ reason }) => reason.field === 'properties.time');
       assert.equal(refused?.location.event, 1);
-      assert.equal(refused?.record.toString(), content.split('\n')[3]);
+      assert.equal(refused?.record.toString(), lines[3]);
     });
 
-    test('of an empty source, and of one without records', async (t) => {
+    test('an import without records counts nothing and sends nothing', async (t) => {
       const pipeline = await startPipeline(t);
       assert.equal(await pipeline.import(blocksOf('')), true);
       assert.equal(await pipeline.import(blocksOf('\n \n')), true);
@@ -186,16 +179,16 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.deepEqual(pipeline.server.requests, []);
     });
 
-    test('also where Mixpanel takes smaller requests than it was thought to', async (t) => {
+    test('an import sends every event if the limits of Mixpanel are smaller than configured', async (t) => {
       const pipeline = await startPipeline(t, { server: { maxEvents: 7, maxBytes: 2_000 } });
-      assert.equal(await pipeline.import(blocksOf(eventLines(100, 'id'))), true);
+      assert.equal(await pipeline.import(blocksOf(eventLines(100))), true);
       assert.deepEqual(pipeline.counts, { ...noCounts(), read: 100, imported: 100 });
       assert.deepEqual(sorted(idsAt(pipeline)), sorted(ids(100, 'id')));
     });
 
-    test('and fails loudly where they do not balance', async (t) => {
+    test('an import fails if the accounts of a block do not balance', async (t) => {
       const pipeline = await startPipeline(t);
-      const blocks = await blocksIn(eventLines(3, 'id'));
+      const blocks = await blocksIn(eventLines(3));
       blocks[0]!.counts.read++;
       const source = controlled();
       source.give(blocks);
@@ -208,7 +201,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
   });
 
-  test('loses and doubles nothing, whatever is answered, in whatever order, and wherever it is stopped and resumed', async (t) => {
+  test('an import counts each record exactly once, whatever is answered in whatever order, and wherever it is stopped and resumed', async (t) => {
     const tooLarge: Fault = { status: 413 };
     const answer: fc.Arbitrary<Fault | undefined> = fc.oneof(
       { weight: 4, arbitrary: fc.constant(undefined) },
@@ -309,8 +302,8 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     );
   });
 
-  describe('settles', { timeout: 8_000 }, () => {
-    test('blocks as their answers come, while the watermark waits for the first', async (t) => {
+  describe('settling', { timeout: 8_000 }, () => {
+    test('blocks settle in the order of their answers, while the watermark waits for the first block', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 4, maxBytes: 10_000_000 } });
       const { server, ledger, settled } = pipeline;
       const others = Promise.withResolvers<void>();
@@ -320,7 +313,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
           : { delayMs: 5, next: { status: sequence % 3 === 0 ? 503 : 200, ingest: true } };
       server.on('request', () => server.received >= 16 && others.resolve());
       const run = startRun();
-      const content = eventLines(20, 'id');
+      const content = ndjson(eventLines(20));
       const result = pipeline.import(blocksOf(content, { blockBytes: SMALL }), run);
       await others.promise;
       const before = ledger.position.offset;
@@ -338,7 +331,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const { server, settled, ledger } = pipeline;
       server.fault = ({ sequence }) => (sequence === 2 ? { delayMs: 60 } : undefined);
-      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id'))), true);
+      assert.equal(await pipeline.import(blocksOf(eventLines(10))), true);
       assert.equal(server.requests.length, 5);
       assert.deepEqual(
         settled.map(({ counts }) => counts),
@@ -347,14 +340,14 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.deepEqual(ledger.counts, { ...noCounts(), read: 10, imported: 10 });
     });
 
-    test('a message, which can only settle as a whole, settles once all of its batches are answered', async (t) => {
+    test('a block of a message settles as a whole when all of its batches are answered', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const { server, settled } = pipeline;
       server.fault = ({ sequence }) => (sequence === 2 ? { delayMs: 60 } : undefined);
       server.on('request', ({ sequence }) => {
         if (sequence !== 2) assert.equal(settled.length, 0);
       });
-      const [block] = await blocksIn(eventLines(10, 'id'));
+      const [block] = await blocksIn(eventLines(10));
       const { positionAt: _, ...message } = block!;
       const source = controlled();
       source.give([message]);
@@ -364,11 +357,11 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(settled.length, 1);
     });
 
-    test('a record whose events fill several batches is never cut apart', async (t) => {
+    test('a block is not cut within a record whose events fill several batches', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const transform: Transform = ({ event, properties: { $insert_id, ...properties } }) =>
         $insert_id === 'id-1' ? Array(5).fill({ event, properties }) : { event, properties };
-      assert.equal(await pipeline.import(blocksOf(eventLines(4, 'id'), { transform })), true);
+      assert.equal(await pipeline.import(blocksOf(eventLines(4), { transform })), true);
       assert.deepEqual(pipeline.ledger.counts, { read: 4, expanded: 4, imported: 8, rejected: 0, dropped: 0 });
       assert.equal(new Set(idsAt(pipeline)).size, 8);
       assert.equal(
@@ -377,7 +370,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       );
     });
 
-    test('and awaits what settling takes, after it has told that nothing more comes', async (t) => {
+    test('an import flushes the settlement at its end, and then waits for it', async (t) => {
       const pipeline = await startPipeline(t);
       const steps: string[] = [];
       const written = Promise.withResolvers<void>();
@@ -389,7 +382,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
           settle: () => written.promise.then(() => void steps.push('settled')),
           flush: () => {
             steps.push('flush');
-            setTimeout(written.resolve, 20);
+            setImmediate(written.resolve);
           },
         },
       );
@@ -398,34 +391,34 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
   });
 
-  describe('keeps under way', { timeout: 8_000 }, () => {
-    test('no more batches than it may, and as many', async (t) => {
+  describe('what is in flight', { timeout: 8_000 }, () => {
+    test('an import has as many batches in flight as allowed, and not more', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 10 });
       assert.equal(
-        await pipeline.import(blocksOf(eventLines(60, 'id'), { blockBytes: SMALL }), startRun(), { maxConcurrency: 3 }),
+        await pipeline.import(blocksOf(eventLines(60), { blockBytes: SMALL }), startRun(), { maxConcurrency: 3 }),
         true,
       );
       assert.equal(pipeline.server.maxInFlight, 3);
       assert.equal(pipeline.server.received, 60);
     });
 
-    test('no more bytes than it may, and as many', async (t) => {
+    test('an import has as many bytes in flight as allowed, and not more', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 10 });
-      const content = eventLines(40, 'id', { padding: 'x'.repeat(1_000) });
+      const lines = eventLines(40, 'id', { padding: 'x'.repeat(1_000) });
       assert.equal(
-        await pipeline.import(blocksOf(content, { blockBytes: 2_000 }), startRun(), { maxBytesInFlight: 5_000 }),
+        await pipeline.import(blocksOf(lines, { blockBytes: 2_000 }), startRun(), { maxBytesInFlight: 5_000 }),
         true,
       );
       assert.equal(pipeline.server.maxInFlight, 2);
       assert.equal(pipeline.server.received, 40);
     });
 
-    test('one batch alone, however large it is', async (t) => {
+    test('an import sends a batch alone if it is larger than the bytes that may be in flight', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 40, maxEvents: 2, maxBytes: 10_000_000 } });
       assert.equal(
-        await pipeline.import(blocksOf(eventLines(20, 'id'), { blockBytes: SMALL }), startRun(), {
+        await pipeline.import(blocksOf(eventLines(20), { blockBytes: SMALL }), startRun(), {
           maxBytesInFlight: 1,
         }),
         true,
@@ -436,7 +429,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
   });
 
   describe('a batch that is not full', { timeout: 8_000 }, () => {
-    test('is sent after the linger while the source waits, once for what has come', async (t) => {
+    test('a batch that is not full is sent after the linger while the source waits', async (t) => {
       const pipeline = await startPipeline(t);
       const source = controlled();
       const run = startRun();
@@ -451,7 +444,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(run.stats.batches, 3);
     });
 
-    test('waits for the whole linger for company, also after another one', async (t) => {
+    test('each batch that is not full waits for a whole linger of its own', async (t) => {
       const pipeline = await startPipeline(t);
       const source = controlled();
       let lingers = 0;
@@ -482,7 +475,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await result, true);
     });
 
-    test('is not sent by the linger of one that was filled before it', async (t) => {
+    test('a batch is not sent by the linger of an earlier batch that became full', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 2, maxBytes: 10_000_000 } });
       const source = controlled();
       const wakers: (() => void)[] = [];
@@ -496,26 +489,35 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       await full;
       while (wakers.length < 2) await sleep(1);
       wakers[0]!();
-      await sleep(20);
-      assert.equal(pipeline.server.requests.length, 1);
+      await turn();
+      source.give(await blocksIn(eventLines(1, 'c')));
       source.end();
       assert.equal(await result, true);
-      assert.equal(pipeline.server.received, 3);
+      assert.deepEqual(
+        pipeline.server.requests.map(({ events }) => events),
+        [2, 2],
+      );
     });
 
-    test('waits for the end of the source without a linger', async (t) => {
+    test('a batch that is not full waits for the end of the source if there is no linger', async (t) => {
       const pipeline = await startPipeline(t);
       const source = controlled();
-      const result = pipeline.import(source);
+      const clock = virtualClock();
+      const result = pipeline.import(source, startRun(undefined, clock));
       source.give(await blocksIn(eventLines(3, 'a')));
-      await sleep(30);
-      assert.equal(pipeline.server.inFlight + pipeline.server.requests.length, 0);
+      while (source.pulled < 2) await sleep(1);
+      clock.advance(1_000_000);
+      await turn();
+      source.give(await blocksIn(eventLines(2, 'b')));
       source.end();
       assert.equal(await result, true);
-      assert.equal(pipeline.server.received, 3);
+      assert.deepEqual(
+        pipeline.server.requests.map(({ events }) => events),
+        [5],
+      );
     });
 
-    test('is sent while an asynchronous transform takes its time', async (t) => {
+    test('a batch that is not full is sent after the linger while an asynchronous transform is in progress', async (t) => {
       const pipeline = await startPipeline(t);
       const source = controlled();
       const later = Promise.withResolvers<MixpanelEvent>();
@@ -532,30 +534,27 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
   });
 
-  describe('reads no further ahead than it may', { timeout: 8_000 }, () => {
-    const content = eventLines(200, 'id', { padding: 'x'.repeat(100) });
+  describe('reading ahead', { timeout: 8_000 }, () => {
+    const content = ndjson(eventLines(200, 'id', { padding: 'x'.repeat(100) }));
     const chunks = pieces(Buffer.from(content), 1_000);
     const open = (read: ReturnType<typeof chunksOf>, transform?: Transform) =>
       readBlocks(read, { context: contextOf({ source: sourceWith(transform), blockBytes: 1_000 }) });
 
-    test('while nothing is answered', async (t) => {
+    test('an import reads only as far ahead as allowed while nothing is answered', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 5, maxBytes: 10_000_000 } });
-      const released = Promise.withResolvers<void>();
-      let isHeld = true;
-      pipeline.server.fault = () => (isHeld ? { delayMs: 60 } : undefined);
+      let isAnswered = false;
+      pipeline.server.fault = () => (isAnswered ? undefined : { delayMs: 60 });
       const read = chunksOf(chunks);
       const result = pipeline.import(open(read), startRun(), { maxUnsettledBytes: 5_000 });
-      pipeline.server.once('request', () => released.resolve());
-      await sleep(40);
+      await once(pipeline.server, 'request');
       assert.ok(read.pulled <= 7, `${read.pulled} chunks`);
-      isHeld = false;
-      await released.promise;
+      isAnswered = true;
       assert.equal(await result, true);
       assert.equal(pipeline.server.received, 200);
     });
 
     for (const maxUnsettledBytes of [0, 1_000, 5_000]) {
-      test(`with ${maxUnsettledBytes} bytes and a transform that leaves nearly everything out`, async (t) => {
+      test(`an import with a limit of ${maxUnsettledBytes} bytes ends although a transform leaves out nearly every record`, async (t) => {
         const pipeline = await startPipeline(t);
         const transform: Transform = (event) => (/7$/.test(String(event.properties.$insert_id)) ? event : null);
         const blocks = open(chunksOf(chunks), transform);
@@ -563,7 +562,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         assert.deepEqual(pipeline.counts, { read: 200, expanded: 0, imported: 20, rejected: 0, dropped: 180 });
       });
 
-      test(`with ${maxUnsettledBytes} bytes and rejections that are slow to settle`, async (t) => {
+      test(`an import with a limit of ${maxUnsettledBytes} bytes is at most three blocks beyond it if rejections are slow to settle`, async (t) => {
         const pipeline = await startPipeline(t);
         const mixed = content.replaceAll(/"event":"e"(?=.*"id-\d*[1-9]")/g, '"no":"e"');
         const read = chunksOf(pieces(Buffer.from(mixed), 1_000));
@@ -590,14 +589,14 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       });
     }
 
-    test('but reads on where nothing is under way that could change it', async (t) => {
+    test('an import continues to read if nothing is in progress that can settle', async (t) => {
       const pipeline = await startPipeline(t);
       const settlement = { unsettledBytes: Number.POSITIVE_INFINITY };
       assert.equal(await pipeline.import(open(chunksOf(chunks)), startRun(), {}, settlement), true);
       assert.equal(pipeline.server.received, 200);
     });
 
-    test('with a transform that leaves out everything', async (t) => {
+    test('an import with a limit of 0 bytes ends although a transform leaves out every record', async (t) => {
       const pipeline = await startPipeline(t);
       const blocks = open(chunksOf(chunks), () => null);
       assert.equal(await pipeline.import(blocks, startRun(), { maxUnsettledBytes: 0 }), true);
@@ -606,15 +605,16 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
   });
 
-  describe('when the run stops', { timeout: 8_000 }, () => {
-    test('at its deadline, takes the answers in flight, settles nothing else, and tells that more is left', async (t) => {
+  describe('a run that stops', { timeout: 8_000 }, () => {
+    test('an import waits for the answers in flight at its deadline, and settles nothing else', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 4, maxEvents: 2, maxBytes: 10_000_000 } });
-      const run = startRun(60);
+      const clock = virtualClock();
+      const run = startRun(60, clock);
       pipeline.server.fault = () => ({ delayMs: 150 });
-      assert.equal(
-        await pipeline.import(blocksOf(eventLines(40, 'id'), { blockBytes: SMALL }), run, { maxConcurrency: 4 }),
-        false,
-      );
+      const result = pipeline.import(blocksOf(eventLines(40), { blockBytes: SMALL }), run, { maxConcurrency: 4 });
+      while (pipeline.server.inFlight < 2) await sleep(1);
+      clock.advance(60);
+      assert.equal(await result, false);
       assert.equal(run.stopReason, 'deadline');
       const { server, counts } = pipeline;
       assert.equal(server.received, run.stats.accepted);
@@ -625,17 +625,20 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(server.inFlight, 0);
     });
 
-    test('while an attempt waits to be made again, leaves its events unsettled', async (t) => {
+    test('an import that stops while an attempt waits to be repeated leaves its events unsettled', async (t) => {
       const pipeline = await startPipeline(t, { sender: { retryMinDelayMs: 5_000, retryMaxDelayMs: 5_000 } });
       pipeline.server.fault = () => ({ status: 503 });
-      const run = startRun();
-      pipeline.server.once('request', () => setTimeout(() => run.stop('shutdown'), 10));
-      assert.equal(await pipeline.import(blocksOf(eventLines(10, 'id')), run), false);
+      const clock = virtualClock();
+      const run = startRun(undefined, clock);
+      const result = pipeline.import(blocksOf(eventLines(10)), run);
+      while (clock.sleepers === 0) await sleep(1);
+      run.stop('shutdown');
+      assert.equal(await result, false);
       assert.deepEqual(pipeline.settled, []);
       assert.equal(run.stats.attempts, 1);
     });
 
-    test('while the source waits, does not wait for it, and closes it', async (t) => {
+    test('an import that stops does not wait for the source, and closes it', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
       const source = controlled();
       source.give(await blocksIn(eventLines(3, 'a')));
@@ -651,7 +654,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.ok(source.isClosed);
     });
 
-    test('and the source neither gives nor closes, ends all the same', async (t) => {
+    test('an import that stops ends although the source does not answer and does not close', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun(20);
       const source = {
@@ -663,15 +666,15 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await pipeline.import(source, run), false);
     });
 
-    test('and the transform never comes to an end, ends all the same', async (t) => {
+    test('an import that stops ends although a transform never ends', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun(20);
       const transform = () => new Promise<never>(() => {});
-      assert.equal(await pipeline.import(blocksOf(eventLines(2, 'id'), { transform }), run), false);
+      assert.equal(await pipeline.import(blocksOf(eventLines(2), { transform }), run), false);
       assert.deepEqual(pipeline.settled, []);
     });
 
-    test('before it begins, reads nothing', async (t) => {
+    test('an import that is stopped before it begins reads nothing', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun();
       run.stop('shutdown');
@@ -681,7 +684,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.ok(source.isClosed);
     });
 
-    test('once everything is settled, tells that nothing is left', async (t) => {
+    test('an import that stops after the end of the source is complete if everything in flight settles', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun();
       const source = controlled();
@@ -694,7 +697,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(await result, true);
     });
 
-    test('and is aborted, gives up what is in flight, of a source that never ends', async (t) => {
+    test('an import that is aborted abandons what is in flight, and ends although the source does not', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
       let isClosed = false;
       async function* endless() {
@@ -718,28 +721,30 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.ok(isClosed);
     });
 
-    test('closes the slow work of settling before it returns', async (t) => {
+    test('an import that stops waits until slow settling is done', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun();
       let isSettled = false;
       const source = controlled();
       source.give(await blocksIn('no event\n'));
       const begun = Promise.withResolvers<void>();
+      const written = Promise.withResolvers<void>();
       const settle = async () => {
         begun.resolve();
-        await sleep(30);
+        await written.promise;
         isSettled = true;
       };
       const result = pipeline.import(source, run, {}, { settle });
       await begun.promise;
       run.stop('deadline');
+      setImmediate(written.resolve);
       assert.equal(await result, false);
       assert.ok(isSettled);
     });
   });
 
-  describe('throws', { timeout: 8_000 }, () => {
-    test('what the source throws, after all that was read before has been sent and settled', async (t) => {
+  describe('an error', { timeout: 8_000 }, () => {
+    test('an import throws the error of the source after everything read before is sent and settled', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 30 });
       const source = controlled();
@@ -761,13 +766,13 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       ['throws', true],
       ['is rejected with', false],
     ] as const) {
-      test(`what settling ${name}, be it for a block in a batch or for one without events`, async (t) => {
+      test(`an import throws what settling ${name}, for a block in a batch and for a block without events`, async (t) => {
         const error = new Error('no bucket');
         const settle = () => {
           if (isSync) throw error;
           return Promise.reject(error);
         };
-        for (const content of [eventLines(3, 'id'), 'no event\n']) {
+        for (const content of [eventLines(3), 'no event\n']) {
           const pipeline = await startPipeline(t);
           await assert.rejects(
             pipeline.import(blocksOf(content), startRun(), {}, { settle }),
@@ -777,25 +782,25 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       });
     }
 
-    test('what settling throws although the source goes on and on', async (t) => {
+    test('an import throws the error of settling although the source has not ended', async (t) => {
       const pipeline = await startPipeline(t);
       const error = new Error('no bucket');
       const source = controlled();
       source.give(await blocksIn('no event\n'));
       await assert.rejects(
-        pipeline.import(source, startRun(), {}, { settle: () => sleep(5).then(() => Promise.reject(error)) }),
+        pipeline.import(source, startRun(), {}, { settle: () => turn().then(() => Promise.reject(error)) }),
         (thrown) => thrown === error,
       );
       assert.ok(source.isClosed);
     });
 
-    test('an ImportError where Mixpanel refuses the credentials, with nothing settled and no further attempt', async (t) => {
+    test('an import throws an ImportError if Mixpanel refuses the credentials, settles nothing and makes no further attempt', async (t) => {
       const pipeline = await startPipeline(t, {
         server: { serviceAccount: { username: 'user', secret: 'other', projectId: '1' } },
         sender: { maxEvents: 2, maxBytes: 10_000_000 },
       });
       const source = controlled();
-      source.give(await blocksIn(eventLines(30, 'id')));
+      source.give(await blocksIn(eventLines(30)));
       const run = startRun();
       await assert.rejects(pipeline.import(source, run, { maxConcurrency: 3 }), (error) => {
         assert.ok(error instanceof ImportError);
@@ -808,7 +813,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.ok(source.isClosed);
     });
 
-    test('the first of several errors', async (t) => {
+    test('an import throws the first of several errors', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxEvents: 3, maxBytes: 10_000_000 } });
       pipeline.server.fault = () => ({ delayMs: 30 });
       const errors = [new Error('first'), new Error('second')];
@@ -826,7 +831,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.deepEqual(errors, [], 'both have been thrown');
     });
 
-    test("nothing for the source's own report that the run has stopped", async (t) => {
+    test('an import does not throw if the source itself reports that the run has stopped', async (t) => {
       const pipeline = await startPipeline(t);
       const run = startRun(20);
       async function* source(): AsyncGenerator<Block[]> {
@@ -837,7 +842,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
     });
   });
 
-  test('closes the source at its end, too', async (t) => {
+  test('an import closes the source at its end', async (t) => {
     const pipeline = await startPipeline(t);
     const source = controlled();
     source.give(await blocksIn(eventLines(2, 'a')));

@@ -3,12 +3,12 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { addCounts, type Block, noCounts, START } from '../../../functions/core/block.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
+import { eventLines, ndjson } from '../../support/event.ts';
 import { parse } from '../../support/parsing.ts';
-import { eventLines } from '../../support/pipeline.ts';
 
 /** Blocks of one record each. */
 function blocksOfLines(count: number): Block[] {
-  const content = Buffer.from(eventLines(count, 'id'));
+  const content = Buffer.from(ndjson(eventLines(count)));
   const { blocks } = parse(content, { blockBytes: 1, cuts: ends(content) });
   assert.equal(blocks.length, count);
   for (const { counts } of blocks) counts.imported = counts.read;

@@ -10,8 +10,8 @@ import { mappingOf } from '../../../functions/core/mappings/mapping.ts';
 import { type Batch, BatchBuilder } from '../../../functions/core/mixpanel/batch.ts';
 import type { Refusal } from '../../../functions/core/mixpanel/response.ts';
 import { OutcomeRecorder, type SettledEvents } from '../../../functions/core/outcomes.ts';
+import { eventText } from '../../support/event.ts';
 import { columnsOf, parse } from '../../support/parsing.ts';
-import { eventText } from '../../support/pipeline.ts';
 import { addAllRecords } from '../../support/sending.ts';
 
 function blocksOf(...contents: string[]): Block[] {

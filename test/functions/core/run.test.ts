@@ -6,7 +6,7 @@ import { type StopReason, startRun, systemClock } from '../../../functions/core/
 import { virtualClock } from '../../support/sending.ts';
 
 describe('a run', () => {
-  test('begins with empty accounts and no reason to stop', () => {
+  test('a run begins with empty accounts and without a reason to stop', () => {
     const clock = virtualClock();
     clock.advance(1_000);
     const run = startRun(5_000, clock);
@@ -19,7 +19,7 @@ describe('a run', () => {
     run.end();
   });
 
-  test('winds down at its deadline, without cutting off what is in flight', async () => {
+  test('a run stops at its deadline, and does not abort what is in flight', async () => {
     const clock = virtualClock();
     const run = startRun(5_000, clock);
     clock.advance(4_999);
@@ -32,7 +32,7 @@ describe('a run', () => {
     assert.ok(!run.aborted.aborted);
   });
 
-  test('waits for no deadline where none is given', () => {
+  test('a run without a deadline does not sleep', () => {
     const clock = virtualClock();
     const run = startRun(undefined, clock);
     assert.equal(clock.sleepers, 0);
@@ -40,7 +40,7 @@ describe('a run', () => {
   });
 
   for (const reason of ['retry-after', 'shutdown', 'lease-lost', 'failure'] satisfies StopReason[]) {
-    test(`stopped because of ${reason} says so in an ImportError, and waits for its deadline no longer`, () => {
+    test(`a run that stops because of ${reason} says so in an ImportError, and does not wait for its deadline any more`, () => {
       const clock = virtualClock();
       const run = startRun(5_000, clock);
       run.stop(reason);
@@ -53,7 +53,7 @@ describe('a run', () => {
     });
   }
 
-  test('keeps the first of several reasons', async () => {
+  test('a run keeps the first of several reasons to stop', async () => {
     const clock = virtualClock();
     const run = startRun(5_000, clock);
     run.stop('lease-lost');
@@ -68,7 +68,7 @@ describe('a run', () => {
     assert.equal(run.aborted.reason, error);
   });
 
-  test('aborted without having been stopped ends as at a shutdown', () => {
+  test('a run that is aborted before it is stopped ends as at a shutdown', () => {
     const run = startRun(undefined, virtualClock());
     run.abort();
     assert.equal(run.stopReason, 'shutdown');
@@ -76,7 +76,7 @@ describe('a run', () => {
     assert.equal(run.aborted.reason, run.stopping.reason);
   });
 
-  test('ended holds no timer', () => {
+  test('a run that has ended does not hold a timer', () => {
     const clock = virtualClock();
     const run = startRun(5_000, clock);
     assert.equal(clock.sleepers, 1);
@@ -84,7 +84,7 @@ describe('a run', () => {
     assert.equal(clock.sleepers, 0);
   });
 
-  test('may be listened to by any number of attempts without a warning', async () => {
+  test('a run can have any number of listeners without a warning', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
@@ -99,8 +99,8 @@ describe('a run', () => {
   });
 });
 
-describe("the process's clock", () => {
-  test('sleeps for as long as it is asked to, and leaves no listener', async () => {
+describe('the system clock', () => {
+  test('the system clock sleeps as long as it is asked to, and leaves no listener', async () => {
     const { signal } = new AbortController();
     const start = systemClock.now();
     await systemClock.sleep(20, signal);
@@ -109,7 +109,7 @@ describe("the process's clock", () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
-  test('wakes with the reason of the signal, and leaves no timer', async () => {
+  test('the system clock wakes with the reason of the signal, and leaves no timer', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const timers = timersOf();
@@ -120,13 +120,13 @@ describe("the process's clock", () => {
     assert.equal(timersOf(), timers);
   });
 
-  test('does not fall asleep on a signal that is aborted already', async () => {
+  test('the system clock does not sleep if the signal is already aborted', async () => {
     const reason = new Error('enough');
     await assert.rejects(systemClock.sleep(60_000, AbortSignal.abort(reason)), reason);
   });
 
   for (const ms of [2 ** 31, 90 * 86_400_000, Number.POSITIVE_INFINITY]) {
-    test(`sleeps on where ${ms} ms are more than a timer can carry`, async () => {
+    test(`the system clock sleeps ${ms} ms although a timer cannot be that long`, async () => {
       const controller = new AbortController();
       const sleep = systemClock.sleep(ms, controller.signal).then(
         () => 'woke',

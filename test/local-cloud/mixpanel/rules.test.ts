@@ -23,13 +23,13 @@ const placeholders = [
   ...['<nil>', '0', '-1', 'true', 'false', '[]', '{}'],
 ];
 
-/** `expected` is the field of the failure, or undefined for an event that is taken. */
+/** `expected` is the field of the failure, or undefined for an event that is accepted. */
 const rows: { name: string; input: unknown; expected: string | undefined }[] = [
-  { name: 'an event with the three properties it needs', input: withProperties({}), expected: undefined },
+  { name: 'the three properties that it needs', input: withProperties({}), expected: undefined },
 
-  { name: 'null', input: null, expected: 'event' },
-  { name: 'a number', input: 5, expected: 'event' },
-  { name: 'an array', input: [], expected: 'event' },
+  { name: 'null in its place', input: null, expected: 'event' },
+  { name: 'a number in its place', input: 5, expected: 'event' },
+  { name: 'an array in its place', input: [], expected: 'event' },
   { name: 'a missing name', input: { properties: good }, expected: 'event' },
   { name: 'an empty name', input: { event: '', properties: good }, expected: 'event' },
   { name: 'a name that is a number', input: { event: 1, properties: good }, expected: 'event' },
@@ -42,20 +42,44 @@ const rows: { name: string; input: unknown; expected: string | undefined }[] = [
 
   { name: 'a missing time', input: without('time'), expected: 'properties.time' },
   { name: 'a time that is a string', input: withProperties({ time: '1700000000' }), expected: 'properties.time' },
-  { name: 'a time that is no number', input: withProperties({ time: Number.NaN }), expected: 'properties.time' },
-  { name: 'seconds', input: withProperties({ time: now / 1000 }), expected: undefined },
-  { name: 'seconds with a fraction', input: withProperties({ time: 1_700_000_000.25 }), expected: undefined },
-  { name: 'the first second of 1971', input: withProperties({ time: 31_536_000 }), expected: undefined },
-  { name: 'the second before 1971', input: withProperties({ time: 31_535_999 }), expected: 'properties.time' },
-  { name: 'the first millisecond of 1971', input: withProperties({ time: 31_536_000_000 }), expected: undefined },
-  { name: 'the millisecond before 1971', input: withProperties({ time: 31_535_999_999 }), expected: 'properties.time' },
+  { name: 'a time that is not a number', input: withProperties({ time: Number.NaN }), expected: 'properties.time' },
+  { name: 'a time in seconds', input: withProperties({ time: now / 1000 }), expected: undefined },
+  { name: 'a time in seconds with a fraction', input: withProperties({ time: 1_700_000_000.25 }), expected: undefined },
+  { name: 'a time in the first second of 1971', input: withProperties({ time: 31_536_000 }), expected: undefined },
+  {
+    name: 'a time in the second before 1971',
+    input: withProperties({ time: 31_535_999 }),
+    expected: 'properties.time',
+  },
+  {
+    name: 'a time in the first millisecond of 1971',
+    input: withProperties({ time: 31_536_000_000 }),
+    expected: undefined,
+  },
+  {
+    name: 'a time in the millisecond before 1971',
+    input: withProperties({ time: 31_535_999_999 }),
+    expected: 'properties.time',
+  },
   { name: 'a negative time', input: withProperties({ time: -1 }), expected: 'properties.time' },
   { name: 'a time of zero', input: withProperties({ time: 0 }), expected: 'properties.time' },
-  { name: 'one hour ahead in seconds', input: withProperties({ time: now / 1000 + 3600 }), expected: undefined },
-  { name: 'a second more', input: withProperties({ time: now / 1000 + 3601 }), expected: 'properties.time' },
-  { name: 'one hour ahead in milliseconds', input: withProperties({ time: now + 3_600_000 }), expected: undefined },
-  { name: 'a millisecond more', input: withProperties({ time: now + 3_600_001 }), expected: 'properties.time' },
-  { name: 'microseconds', input: withProperties({ time: now * 1000 }), expected: 'properties.time' },
+  { name: 'a time one hour ahead in seconds', input: withProperties({ time: now / 1000 + 3600 }), expected: undefined },
+  {
+    name: 'a time one hour and a second ahead',
+    input: withProperties({ time: now / 1000 + 3601 }),
+    expected: 'properties.time',
+  },
+  {
+    name: 'a time one hour ahead in milliseconds',
+    input: withProperties({ time: now + 3_600_000 }),
+    expected: undefined,
+  },
+  {
+    name: 'a time one hour and a millisecond ahead',
+    input: withProperties({ time: now + 3_600_001 }),
+    expected: 'properties.time',
+  },
+  { name: 'a time in microseconds', input: withProperties({ time: now * 1000 }), expected: 'properties.time' },
   { name: 'an infinite time', input: withProperties({ time: JSON.parse('1e999') }), expected: 'properties.time' },
 
   { name: 'a missing distinct_id', input: without('distinct_id'), expected: 'properties.distinct_id' },
@@ -133,9 +157,9 @@ const rows: { name: string; input: unknown; expected: string | undefined }[] = [
   },
 ];
 
-describe('an event with', () => {
+describe('the rules for events', () => {
   for (const { name, input, expected } of rows) {
-    test(`${name} is ${expected ? `refused for ${expected}` : 'taken'}`, () => {
+    test(`an event with ${name} is ${expected ? `refused for ${expected}` : 'accepted'}`, () => {
       assert.equal(validateEvent(input, now)?.field, expected);
     });
   }

@@ -68,10 +68,10 @@ describe('credentials', () => {
   const token = 'abcdef';
   const ofProject = '?strict=1&project_id=42';
   const rows: { name: string; options: MixpanelOptions; query?: string; authorization?: string; expected: number }[] = [
-    { name: 'any user, where none is asked for', options: {}, authorization: basic('a', ''), expected: 200 },
+    { name: 'any user, if the server has no credentials', options: {}, authorization: basic('a', ''), expected: 200 },
     { name: 'an empty user name', options: {}, authorization: basic('', 'a'), expected: 401 },
-    { name: 'no header', options: {}, expected: 401 },
-    { name: 'another scheme', options: {}, authorization: 'Bearer abc', expected: 401 },
+    { name: 'no authorization header', options: {}, expected: 401 },
+    { name: 'another authorization scheme', options: {}, authorization: 'Bearer abc', expected: 401 },
     {
       name: 'the service account with its project',
       options: { serviceAccount },
@@ -98,7 +98,12 @@ describe('credentials', () => {
       authorization: basic('account', 'loud'),
       expected: 401,
     },
-    { name: 'another account', options: { serviceAccount }, authorization: basic('other', 'hush'), expected: 401 },
+    {
+      name: 'another service account',
+      options: { serviceAccount },
+      authorization: basic('other', 'hush'),
+      expected: 401,
+    },
     {
       name: 'the token without a project',
       options: { token },
@@ -109,14 +114,14 @@ describe('credentials', () => {
     { name: 'the token with a password', options: { token }, authorization: basic(token, 'a'), expected: 401 },
     { name: 'another token', options: { token }, authorization: basic('other', ''), expected: 401 },
     {
-      name: 'the token where an account is allowed too',
+      name: 'the token, if the server has a service account too',
       options: { token, serviceAccount },
       authorization: basic(token, ''),
       expected: 200,
     },
   ];
   for (const { name, options, query = ofProject, authorization = '', expected } of rows) {
-    test(`${name}: ${expected}`, async () => {
+    test(`a request with ${name} is answered ${expected}`, async () => {
       await restart(options);
       const answer = await read(post(lines(event('a')), { query, headers: { authorization } }));
       assert.equal(answer.code, expected);
@@ -143,7 +148,7 @@ describe('bodies', () => {
     },
   ];
   for (const { name, body, headers = {} } of rows) {
-    test(`${name} is ingested`, async () => {
+    test(`a body of ${name} is ingested`, async () => {
       assert.deepEqual(await read(post(body, { headers })), { code: 200, num_records_imported: 2, status: 'OK' });
       const events = server.events();
       assert.deepEqual(
@@ -167,10 +172,10 @@ describe('bodies', () => {
     { name: 'one line that is no JSON', body: `${good}{"event":\n${lines(event('b'))}` },
     { name: 'an array that breaks off', body: `[${good}`, headers: json },
     { name: 'an object instead of an array', body: good, headers: json },
-    { name: 'no event', body: '\n' },
+    { name: 'no events', body: '\n' },
     { name: 'an empty array', body: '[]', headers: json },
     { name: 'invalid UTF-8', body: new Uint8Array(Buffer.from(good.replace('Signup', '\xff'), 'latin1')) },
-    { name: 'what is no gzip', body: good, headers: { 'content-encoding': 'gzip' } },
+    { name: 'a body that is not gzip', body: good, headers: { 'content-encoding': 'gzip' } },
     {
       name: 'gzip that is cut short',
       body: new Uint8Array(gzipSync(good).subarray(0, -4)),
@@ -180,7 +185,7 @@ describe('bodies', () => {
     { name: 'another content type', body: good, headers: { 'content-type': 'text/plain' } },
   ];
   for (const { name, body, headers = {} } of malformed) {
-    test(`${name} refuses the whole request`, async () => {
+    test(`a request with ${name} is refused as a whole`, async () => {
       const answer = await read(post(body, { headers }));
       assert.deepEqual(Object.keys(answer), ['code', 'error', 'status']);
       assert.equal(answer.code, 400);
@@ -189,7 +194,7 @@ describe('bodies', () => {
     });
   }
 
-  test('other paths and methods are not found', async () => {
+  test('a request for another path or method is answered 404', async () => {
     for (const answer of [
       fetch(server.url),
       fetch(`${server.url}/import`),
@@ -206,7 +211,7 @@ describe('bodies', () => {
 });
 
 describe('limits', () => {
-  test('a request of 2,000 events is taken and one of 2,001 is too large', async () => {
+  test('a request of 2,000 events is accepted, and one of 2,001 is too large', async () => {
     const events = Array.from({ length: 2001 }, (_, index) => event(`id-${index}`));
     assert.equal((await read(post(lines(...events.slice(1))))).num_records_imported, 2000);
     assert.deepEqual(await read(post(lines(...events))), {
@@ -217,7 +222,7 @@ describe('limits', () => {
     assert.equal(server.received, 2000);
   });
 
-  test('the uncompressed bytes count, whether they come as gzip or not', async () => {
+  test('a request is limited by its uncompressed bytes, with gzip or without', async () => {
     const body = lines(event('a', { text: 'x'.repeat(200) }));
     await restart({ maxBytes: body.length });
     assert.equal((await read(post(body))).code, 200);
@@ -232,12 +237,12 @@ describe('limits', () => {
     assert.deepEqual(await read(post(compressed, { headers: { 'content-encoding': 'gzip' } })), tooLarge);
   });
 
-  test('gzip that unpacks to more than is ever read is too large', async () => {
+  test('a request whose gzip decompresses to more than 100 MB is too large', async () => {
     const bomb = new Uint8Array(gzipSync(Buffer.alloc(100_000_001)));
     assert.equal((await read(post(bomb, { headers: { 'content-encoding': 'gzip' } }))).code, 413);
   });
 
-  test('an event of 1 MB is taken and one byte more is a failed record', async () => {
+  test('an event of 1 MB is accepted, and an event of one byte more is a failed record', async () => {
     const padding = 1_000_000 - JSON.stringify(event('a', { text: '' })).length;
     const fits = event('a', { text: 'x'.repeat(padding) });
     // A character of two bytes: the bytes count, not the characters.
@@ -254,7 +259,7 @@ describe('limits', () => {
     ]);
   });
 
-  test('events and bytes of a rolling minute are limited, and refused requests count, but not those over the limit', async () => {
+  test('the events and bytes of a rolling minute are limited, and requests over the limit do not count', async () => {
     let now = Date.UTC(2026, 0, 1);
     await restart({ rateLimit: { eventsPerMinute: 3 }, now: () => now });
     const one = async () => (await read(post(lines(event('a'))))).code;
@@ -281,7 +286,7 @@ describe('limits', () => {
 });
 
 describe('validation', () => {
-  test('in strict mode valid events are ingested and the others are named by their index', async () => {
+  test('a request in strict mode ingests the valid events, and names the others by their index', async () => {
     const answer = await read(post(lines(event('a', { time: 'now' }), event('b'), event('none'), 5)));
     const messages = (answer.failed_records as { message: string }[]).map(({ message, ...rest }) => rest);
     assert.deepEqual(
@@ -304,7 +309,7 @@ describe('validation', () => {
     );
   });
 
-  test('without strict mode all that have a name and properties are ingested', async () => {
+  test('a request without strict mode ingests all events that have a name and properties', async () => {
     const answer = await read(
       post(lines(event('none'), { event: 'a', properties: {} }, { event: 'b' }, 5), { query: '' }),
     );
@@ -314,7 +319,7 @@ describe('validation', () => {
 });
 
 describe('duplicates', () => {
-  test('are the events whose name, time, distinct_id and $insert_id are equal, and the last of them is shown', async () => {
+  test('events are duplicates if their name, time, distinct_id and $insert_id are equal, and the last of them is kept', async () => {
     await post(
       lines(
         event('a', { n: 1 }),
@@ -333,13 +338,13 @@ describe('duplicates', () => {
     assert.equal(server.events()[0]?.properties.n, 3);
   });
 
-  test('are never found among events without an $insert_id', async () => {
+  test('events without an $insert_id are never duplicates', async () => {
     const bare = { event: 'a', properties: { time } };
     await post(lines(bare, bare), { query: '' });
     assert.deepEqual([server.received, server.duplicates, server.events().length], [2, 0, 2]);
   });
 
-  test('are counted by $insert_id alone, without keeping events, where only ids are kept', async () => {
+  test('duplicates are counted by $insert_id alone if the server keeps only ids', async () => {
     await restart({ keep: 'ids' });
     await post(lines(event('a'), event('b'), event('a', { time: time + 1 })));
     assert.deepEqual([server.received, server.duplicates, server.count('a')], [3, 1, 2]);
@@ -348,7 +353,7 @@ describe('duplicates', () => {
 });
 
 describe('faults', () => {
-  test('the hook sees number, size, ids and body of each request', async () => {
+  test('the fault hook sees the number, the size, the ids and the body of each request', async () => {
     const seen: unknown[] = [];
     server.fault = ({ sequence, events, bytes, ids, body }) => {
       seen.push({ sequence, events, bytes, ids, body });
@@ -365,7 +370,7 @@ describe('faults', () => {
     assert.equal(server.received, 2);
   });
 
-  test('a status is answered instead of ingesting, with its documented body or a given one', async () => {
+  test('a fault answers a status instead of ingesting, with its documented body or another', async () => {
     server.fault = () => ({ status: 503, headers: { 'retry-after': '7' } });
     const response = await post(lines(event('a')));
     assert.equal(response.headers.get('retry-after'), '7');
@@ -377,13 +382,13 @@ describe('faults', () => {
     assert.equal(server.received, 0);
   });
 
-  test('a status is answered after ingesting, like a 200 that is lost', async () => {
+  test('a fault answers a status after ingesting, as if the answer 200 were lost', async () => {
     server.fault = () => ({ status: 500, ingest: true });
     assert.equal((await read(post(lines(event('a'), event('none'))))).code, 500);
     assert.deepEqual([server.received, server.count('a')], [1, 1]);
   });
 
-  test('the connection is cut before or after ingesting', async () => {
+  test('a fault cuts the connection before or after ingesting', async () => {
     server.fault = ({ sequence }) => ({ destroy: sequence === 0 ? 'before' : 'after' });
     await assert.rejects(post(lines(event('a'))), TypeError);
     assert.equal(server.received, 0);
@@ -396,7 +401,7 @@ describe('faults', () => {
     assert.equal(server.inFlight, 0);
   });
 
-  test('a delay passes and then the request goes on, or the next fault applies', async () => {
+  test('a fault delays a request, and then the request continues or the next fault applies', async () => {
     const started = performance.now();
     server.fault = ({ sequence }) => ({
       delayMs: 30,
@@ -409,7 +414,7 @@ describe('faults', () => {
   });
 
   for (const fault of [{ delayMs: 20_000 }, { hang: true } as const]) {
-    test(`${Object.keys(fault)[0]} ends when the client goes away, and nothing is ingested`, async () => {
+    test(`a fault with ${Object.keys(fault)[0]} ends when the client disconnects, and nothing is ingested`, async () => {
       const client = new AbortController();
       server.fault = () => {
         setImmediate(() => client.abort());
@@ -422,7 +427,7 @@ describe('faults', () => {
       assert.equal(server.received, 0);
     });
 
-    test(`${Object.keys(fault)[0]} ends when the server closes`, async () => {
+    test(`a fault with ${Object.keys(fault)[0]} ends when the server closes`, async () => {
       server.fault = () => {
         setImmediate(() => server.close());
         return fault;
@@ -433,14 +438,14 @@ describe('faults', () => {
     });
   }
 
-  test('a wrong count is reported although the events are ingested', async () => {
+  test('a fault reports a wrong count although the events are ingested', async () => {
     server.fault = () => ({ report: 1 });
     const answer = await read(post(lines(event('a'), event('b'))));
     assert.deepEqual(answer, { code: 200, num_records_imported: 1, status: 'OK' });
     assert.equal(server.received, 2);
   });
 
-  test('an exception in the hook is an error of the server and cuts the connection', async () => {
+  test('an exception in the fault hook is an error of the server, and cuts the connection', async () => {
     const failed = once(server, 'error');
     server.fault = () => {
       throw new Error('a mistake in a test');
@@ -451,7 +456,7 @@ describe('faults', () => {
 });
 
 describe('observing', () => {
-  test('requests are listed with their status, and counted while they are in flight', async () => {
+  test('requests are listed with their status, and are counted while they are in flight', async () => {
     const client = new AbortController();
     const arrived = Promise.withResolvers<void>();
     server.fault = ({ sequence }) => {
@@ -481,7 +486,7 @@ describe('observing', () => {
     assert.deepEqual([server.inFlight, server.maxInFlight], [0, 2]);
   });
 
-  test('an event and a request are announced', async () => {
+  test('the server emits an event for each Mixpanel event and each request', async () => {
     const events: unknown[] = [];
     server.on('event', ({ event, properties, receivedAt }, duplicate) => {
       assert.ok(receivedAt <= Date.now());
@@ -494,7 +499,7 @@ describe('observing', () => {
     assert.equal((await announced)[0], server.requests[0]);
   });
 
-  test('reset forgets everything', async () => {
+  test('a server that is reset forgets everything', async () => {
     await restart({ rateLimit: { eventsPerMinute: 1 } });
     await post(lines(event('a')));
     server.fault = () => ({ status: 500 });
@@ -507,7 +512,7 @@ describe('observing', () => {
     assert.equal(server.requests[0]?.sequence, 0);
   });
 
-  test('connections are kept alive, and ended when the server closes', async () => {
+  test('connections are kept alive until the server closes', async () => {
     const response = await post(lines(event('a')));
     assert.equal(response.headers.get('connection'), 'keep-alive');
     await response.body?.cancel();

@@ -70,8 +70,8 @@ async function statuses(count: number): Promise<number[]> {
   return seen;
 }
 
-describe('push', { timeout: 15_000 }, () => {
-  it('posts the message as the real service does, and takes 204 for an ack', async () => {
+describe('a push subscription', { timeout: 15_000 }, () => {
+  it('a push posts the message as the real service does, and 204 is an ack', async () => {
     answer = respond(204);
     await createPushSubscription();
     const settled = statuses(1);
@@ -91,7 +91,7 @@ describe('push', { timeout: 15_000 }, () => {
   });
 
   for (const status of [200, 201, 202, 204]) {
-    it(`takes ${status} for an ack`, async () => {
+    it(`the answer ${status} to a push is an ack`, async () => {
       answer = respond(status);
       await createPushSubscription();
       const settled = statuses(1);
@@ -101,7 +101,7 @@ describe('push', { timeout: 15_000 }, () => {
     });
   }
 
-  it('takes the interim answer 102 for an ack', async () => {
+  it('the interim answer 102 to a push is an ack', async () => {
     answer = ({ response }) => response.writeProcessing();
     await createPushSubscription();
     const settled = statuses(1);
@@ -111,7 +111,7 @@ describe('push', { timeout: 15_000 }, () => {
   });
 
   for (const status of [203, 301, 400, 429, 500, 503]) {
-    it(`takes ${status} for a nack and pushes again`, async () => {
+    it(`the answer ${status} to a push is a nack, and the message is pushed again`, async () => {
       answer = respond(status, 204);
       await createPushSubscription();
       const settled = statuses(2);
@@ -125,7 +125,7 @@ describe('push', { timeout: 15_000 }, () => {
     });
   }
 
-  it('backs off from 100 ms, doubling, without a retry policy', async () => {
+  it('a push backs off from 100 ms and doubles it if there is no retry policy', async () => {
     answer = respond(500, 500, 204);
     await createPushSubscription();
     const settled = statuses(3);
@@ -136,7 +136,7 @@ describe('push', { timeout: 15_000 }, () => {
     assert.ok(third.at - second.at >= 195, `${third.at - second.at} ms`);
   });
 
-  it('backs off as the retry policy says', async () => {
+  it('a push backs off as the retry policy says', async () => {
     answer = respond(500, 204);
     await createPushSubscription({ retryPolicy: { minimumBackoff: { nanos: 400e6 }, maximumBackoff: { seconds: 1 } } });
     const settled = statuses(2);
@@ -145,7 +145,7 @@ describe('push', { timeout: 15_000 }, () => {
     assert.ok(pushes[1]!.at - pushes[0]!.at >= 390, `${pushes[1]!.at - pushes[0]!.at} ms`);
   });
 
-  it('gives up on an answer at the ack deadline, and on a connection that breaks at once', async () => {
+  it('a push is repeated at the ack deadline, and at once if its connection breaks', async () => {
     answer = (push, number) => {
       if (number === 0) push.response.destroy();
       if (number === 2) respond()(push, number);
@@ -158,7 +158,7 @@ describe('push', { timeout: 15_000 }, () => {
     assert.ok(pushes[2]!.at - pushes[1]!.at >= 1000);
   });
 
-  it('has no more under way at once than it may', async () => {
+  it('a push subscription has at most maxOutstandingPushes messages outstanding', async () => {
     answer = () => {};
     await createPushSubscription();
     for (let i = 0; i < 5; i++) server.publish(topic, { data: `${i}` });
@@ -176,7 +176,7 @@ describe('push', { timeout: 15_000 }, () => {
     assert.equal(server.backlog(subscription).acked, 5);
   });
 
-  it('tells the attempt where the subscription has a dead-letter policy', async () => {
+  it('a push tells the delivery attempt if the subscription has a dead-letter policy', async () => {
     answer = respond(500, 204);
     await createPushSubscription({ deadLetterPolicy: { deadLetterTopic: topic, maxDeliveryAttempts: 5 } });
     const settled = statuses(2);
@@ -188,7 +188,7 @@ describe('push', { timeout: 15_000 }, () => {
     );
   });
 
-  it('turns into pull, and back, with the push configuration', async () => {
+  it('a push subscription becomes a pull subscription, and a push subscription again, with its push configuration', async () => {
     answer = () => {};
     await createPushSubscription({ retryPolicy: { minimumBackoff: {}, maximumBackoff: {} } });
     const arrived = once(arrivals, 'push');

@@ -120,12 +120,12 @@ const refusals: { name: string; call: () => Promise<unknown>; code: number; mess
     code: status.FAILED_PRECONDITION,
   },
   {
-    name: 'a pull of no message',
+    name: 'a pull of 0 messages',
     call: () => subscriber.pull({ subscription, maxMessages: 0 }),
     code: status.INVALID_ARGUMENT,
   },
   {
-    name: 'no message',
+    name: 'a publish without messages',
     call: () => publisher.publish({ topic, messages: [] }),
     code: status.INVALID_ARGUMENT,
   },
@@ -135,13 +135,13 @@ const refusals: { name: string; call: () => Promise<unknown>; code: number; mess
     code: status.INVALID_ARGUMENT,
   },
   {
-    name: '1,001 messages',
+    name: 'a publish of 1,001 messages',
     call: () => publisher.publish({ topic, messages: Array(1001).fill({ data: Buffer.from('x') }) }),
     code: status.INVALID_ARGUMENT,
     message: /message_count is too large. You passed 1001/,
   },
   {
-    name: 'more than 10 MB',
+    name: 'a publish of more than 10 MB',
     call: () => publisher.publish({ topic, messages: [{ data: Buffer.alloc(10_000_001) }] }),
     code: status.INVALID_ARGUMENT,
     message: /request_size is too large/,
@@ -158,12 +158,12 @@ const refusals: { name: string; call: () => Promise<unknown>; code: number; mess
     code: status.INVALID_ARGUMENT,
   })),
   {
-    name: 'no ack id',
+    name: 'an acknowledgement without ack ids',
     call: () => subscriber.acknowledge({ subscription, ackIds: [] }),
     code: status.INVALID_ARGUMENT,
   },
   {
-    name: 'more than 512 KiB of ack ids',
+    name: 'an acknowledgement with more than 512 KiB of ack ids',
     call: () => subscriber.acknowledge({ subscription, ackIds: Array(3000).fill('x'.repeat(180)) }),
     code: status.INVALID_ARGUMENT,
     message: /524288 bytes/,
@@ -172,7 +172,7 @@ const refusals: { name: string; call: () => Promise<unknown>; code: number; mess
 
 describe('refusals', () => {
   for (const { name, call, code, message = /./ } of refusals) {
-    it(`refuses ${name}`, async () => {
+    it(`the server refuses ${name}`, async () => {
       await assert.rejects(call(), (error: Error & { code: number }) => {
         assert.equal(error.code, code, error.message);
         assert.match(error.message, message);
@@ -183,21 +183,21 @@ describe('refusals', () => {
 });
 
 describe('limits', () => {
-  it('takes 1,000 messages and 10 MB, with ids that increase as text', async () => {
+  it('the server accepts 1,000 messages and 10 MB, and gives the messages ids that increase as text', async () => {
     const messages = Array.from({ length: 1000 }, () => ({ data: Buffer.alloc(10_000) }));
     const [{ messageIds }] = await publisher.publish({ topic, messages });
     assert.equal(new Set(messageIds).size, 1000);
     assert.deepEqual(messageIds?.toSorted(), messageIds);
   });
 
-  it('takes names of 3 and of 255 characters', async () => {
+  it('the server accepts names of 3 and of 255 characters', async () => {
     for (const id of ['abc', `a${'-_.~+%'.repeat(42)}bc`])
       await publisher.createTopic({ name: `${project}/topics/${id}` });
   });
 });
 
 describe('topics and subscriptions', () => {
-  it('are listed by project, page by page', async () => {
+  it('topics and subscriptions are listed by project, page by page', async () => {
     for (const id of ['one', 'two', 'six']) {
       await publisher.createTopic({ name: `${project}/topics/${id}` });
       await subscriber.createSubscription({ name: `${project}/subscriptions/${id}`, topic });
@@ -213,7 +213,7 @@ describe('topics and subscriptions', () => {
     assert.equal(ofTopic.length, 4);
   });
 
-  it('have the default ack deadline of 10 s, and keep what they are created and updated with', async () => {
+  it('a subscription has an ack deadline of 10 s by default, and keeps what it is created and updated with', async () => {
     const [created] = await subscriber.getSubscription({ subscription });
     assert.equal(created.ackDeadlineSeconds, 10);
     await subscriber.updateSubscription({
@@ -231,7 +231,7 @@ describe('topics and subscriptions', () => {
     assert.deepEqual(updated.labels, {});
   });
 
-  it('a subscription gets what is published after its creation, and outlives its topic', async () => {
+  it('a subscription receives what is published after its creation, and outlives its topic', async () => {
     server.publish(topic, { data: 'before' });
     await subscriber.createSubscription({ name: `${subscription}-2`, topic });
     server.publish(topic, { data: 'after' });
@@ -242,7 +242,7 @@ describe('topics and subscriptions', () => {
     assert.equal(server.backlog(subscription).waiting, 2);
   });
 
-  it('a pull that waits ends in NOT_FOUND when its subscription is deleted', async () => {
+  it('a pull that waits ends in NOT_FOUND if its subscription is deleted', async () => {
     const arrived = new Promise<void>((resolve) => {
       server.fault = ({ method }) => {
         if (method === 'Pull') resolve();

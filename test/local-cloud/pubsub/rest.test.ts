@@ -37,8 +37,8 @@ async function post(path: string, body: unknown) {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-describe('a message is published by REST', () => {
-  test('on the port of the gRPC service, whose clients receive it', async () => {
+describe('a message that is published by REST', () => {
+  test('a message that is published by REST on the port of the gRPC service reaches clients of gRPC', async () => {
     const subscription = pubsub.subscription(NAMES.eventSubscription);
     const received = new Promise<[id: string, data: string, attributes: unknown]>((resolve) => {
       subscription.once('message', (message) => {
@@ -54,30 +54,30 @@ describe('a message is published by REST', () => {
   });
 
   const refusals: [what: string, path: string, body: unknown, status: number][] = [
-    ['to a topic that is not there', `${TOPIC}-2:publish`, { messages: [MESSAGE] }, 404],
-    ['without a message', `${TOPIC}:publish`, { messages: [] }, 400],
-    ['as something other than JSON', `${TOPIC}:publish`, '{', 400],
-    ['where something else is', `${TOPIC}:pull`, {}, 404],
-    ['at no address', '%', {}, 404],
+    ['names a topic that does not exist', `${TOPIC}-2:publish`, { messages: [MESSAGE] }, 404],
+    ['has no message', `${TOPIC}:publish`, { messages: [] }, 400],
+    ['is not JSON', `${TOPIC}:publish`, '{', 400],
+    ['calls another method', `${TOPIC}:pull`, {}, 404],
+    ['has an invalid address', '%', {}, 404],
   ];
   for (const [what, path, body, expected] of refusals) {
-    test(`not ${what}`, async () => {
+    test(`a request by REST is answered ${expected} if it ${what}`, async () => {
       const { status, body: answer } = await post(path, body);
       assert.deepEqual([status, (answer.error as { code: number }).code], [expected, expected]);
     });
   }
 
-  test('with the faults that the gRPC method has', async () => {
+  test('a request by REST has the faults of the gRPC method', async () => {
     server.fault = ({ method }) => (method === 'Publish' ? { code: status.UNAVAILABLE } : undefined);
     assert.equal((await post(`${TOPIC}:publish`, { messages: [MESSAGE] })).status, 503);
   });
 
-  test('to a topic whose name has a meaning in URLs', async () => {
+  test('a request by REST can name a topic with a name that is escaped in URLs', async () => {
     await pubsub.createTopic(`${TOPIC}%41`);
     assert.equal((await post(`${TOPIC}%2541:publish`, { messages: [MESSAGE] })).status, 200);
   });
 
-  test('until the server closes, whatever connections are open', async () => {
+  test('the server closes although connections of REST clients are open', async () => {
     const other = await startPubSub();
     const sockets = ['', 'P', 'POST /', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'].map((beginning) => {
       const socket = connect(other.port, '127.0.0.1');
@@ -92,7 +92,7 @@ describe('a message is published by REST', () => {
     await Promise.all(closed);
   });
 
-  test('also where the connection brings one byte after the other', async () => {
+  test('a request by REST is read although its bytes arrive one by one', async () => {
     const socket = connect(server.port, '127.0.0.1');
     const answer = text(socket);
     const body = JSON.stringify({ messages: [MESSAGE] });

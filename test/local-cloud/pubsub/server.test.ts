@@ -66,7 +66,7 @@ function rejectsWith(promise: Promise<unknown>, code: number, message = /./) {
 }
 
 describe('pull', () => {
-  it('gives what was published, in order, and no more once it is acked', async () => {
+  it('a pull returns what was published in order, and nothing after it is acked', async () => {
     await pubsub.createSubscription(topic, subscription);
     const before = Date.now();
     const published: string[] = [];
@@ -90,7 +90,7 @@ describe('pull', () => {
     assert.deepEqual(server.backlog(subscription), { waiting: 0, outstanding: 0, acked: 2 });
   });
 
-  it('waits for a message to come', async () => {
+  it('a pull waits until a message is published', async () => {
     await pubsub.createSubscription(topic, subscription);
     const received = texts();
     await sleep(50);
@@ -98,7 +98,7 @@ describe('pull', () => {
     assert.deepEqual(await received, ['late']);
   });
 
-  it('ends in DEADLINE_EXCEEDED at the client deadline when nothing comes, and loses nothing to the one who left', async () => {
+  it('a pull ends in DEADLINE_EXCEEDED at the deadline of the client, and no message is lost to it', async () => {
     await pubsub.createSubscription(topic, subscription);
     const started = Date.now();
     await rejectsWith(pull(10, 300), status.DEADLINE_EXCEEDED);
@@ -110,7 +110,7 @@ describe('pull', () => {
     assert.deepEqual(await texts(), ['after']);
   });
 
-  it('comes back empty with returnImmediately', async () => {
+  it('a pull with returnImmediately returns nothing if there are no messages', async () => {
     await pubsub.createSubscription(topic, subscription);
     const [empty] = await subscriber.pull({ subscription, maxMessages: 10, returnImmediately: true });
     assert.deepEqual(empty.receivedMessages, []);
@@ -119,7 +119,7 @@ describe('pull', () => {
     assert.equal(full.receivedMessages?.length, 1);
   });
 
-  it('gives at most maxMessages, 1,000 messages and 10 MB', async () => {
+  it('a pull returns at most maxMessages, 1,000 messages and 10 MB', async () => {
     await pubsub.createSubscription(topic, subscription);
     for (let i = 0; i < 1001; i++) server.publish(topic, { data: 'x' });
     assert.equal((await pull(7)).length, 7);
@@ -131,7 +131,7 @@ describe('pull', () => {
     assert.equal((await pull(5000)).length, 1000);
   });
 
-  it('shares the messages out: none to two at once, all to each subscription', async () => {
+  it('each subscription delivers each message to one pull', async () => {
     await pubsub.createSubscription(topic, subscription);
     const other = `${subscription}-other`;
     await pubsub.createSubscription(topic, other);
@@ -144,7 +144,7 @@ describe('pull', () => {
 });
 
 describe('redelivery', () => {
-  it('comes at once after a nack, with a new ackId and the same message id', async () => {
+  it('a message is redelivered at once after a nack, with a new ackId and the same message id', async () => {
     await pubsub.createSubscription(topic, subscription);
     server.publish(topic, { data: 'again' });
     const [first] = await pull();
@@ -155,7 +155,7 @@ describe('redelivery', () => {
     assert.notEqual(second!.ackId, first!.ackId);
   });
 
-  it('comes when the ack deadline has passed, and a late ack is ignored', async () => {
+  it('a message is redelivered after its ack deadline, and a late ack is ignored', async () => {
     await pubsub.createSubscription(topic, subscription, { ackDeadlineSeconds: 1 });
     server.publish(topic, { data: 'slow' });
     const [first] = await pull();
@@ -168,7 +168,7 @@ describe('redelivery', () => {
     assert.equal(server.backlog(subscription).acked, 1);
   });
 
-  it('waits for the back-off of the retry policy', async () => {
+  it('a message is redelivered after the back-off of the retry policy', async () => {
     await pubsub.createSubscription(topic, subscription, {
       retryPolicy: { minimumBackoff: { nanos: 200e6 }, maximumBackoff: { seconds: 10 } },
     });
@@ -182,7 +182,7 @@ describe('redelivery', () => {
     }
   });
 
-  it('tells the attempt where the subscription has a dead-letter policy, as the real service does', async () => {
+  it('a pull tells the delivery attempt if the subscription has a dead-letter policy, as the real service does', async () => {
     await pubsub.createSubscription(topic, subscription, {
       deadLetterPolicy: { deadLetterTopic: topic, maxDeliveryAttempts: 5 },
     });
@@ -196,7 +196,7 @@ describe('redelivery', () => {
 });
 
 describe('streaming pull', () => {
-  it('serves an ordinary client: deliver, ack, nack', async (t) => {
+  it('a streaming pull delivers messages to the client library, and takes its acks and nacks', async (t) => {
     await pubsub.createSubscription(topic, subscription);
     const client = pubsub.subscription(subscription);
     t.after(() => client.close());
@@ -213,7 +213,7 @@ describe('streaming pull', () => {
     assert.deepEqual(received, ['streamed', 'streamed']);
   });
 
-  it('keeps to maxOutstandingMessages', async (t) => {
+  it('a streaming pull has at most maxOutstandingMessages outstanding', async (t) => {
     await pubsub.createSubscription(topic, subscription);
     for (let i = 0; i < 5; i++) server.publish(topic, { data: `${i}` });
     const client = pubsub.subscription(subscription, {
@@ -240,7 +240,7 @@ describe('streaming pull', () => {
     );
   });
 
-  it('ends in NOT_FOUND when the subscription is deleted', async (t) => {
+  it('a streaming pull ends in NOT_FOUND if the subscription is deleted', async (t) => {
     await pubsub.createSubscription(topic, subscription);
     const client = pubsub.subscription(subscription);
     t.after(() => client.close());
@@ -258,7 +258,7 @@ describe('streaming pull', () => {
 describe('faults', () => {
   beforeEach(() => pubsub.createSubscription(topic, subscription));
 
-  it('refuses a call with the status asked for, and counts the calls of each method', async () => {
+  it('a fault refuses a call with its status, and the calls of each method are counted', async () => {
     const calls: string[] = [];
     server.fault = ({ method, sequence }) => {
       calls.push(`${method} ${sequence}`);
@@ -277,7 +277,7 @@ describe('faults', () => {
     assert.equal(server.backlog(subscription).outstanding, 0);
   });
 
-  it('holds a call up; a pull whose caller has left meanwhile takes nothing', async () => {
+  it('a fault delays a call, and a pull whose client has left meanwhile takes no message', async () => {
     server.publish(topic, { data: 'x' });
     server.fault = () => ({ delayMs: 200 });
     const started = Date.now();
@@ -287,7 +287,7 @@ describe('faults', () => {
     assert.equal(server.backlog(subscription).outstanding, 1);
   });
 
-  it('does a call and answers as if it were not done', async () => {
+  it('a fault executes a call and answers with an error', async () => {
     server.publish(topic, { data: 'x' });
     const [received] = await pull();
     server.fault = ({ method }) => (method === 'Acknowledge' ? { applyThen: status.UNAVAILABLE } : undefined);
@@ -298,7 +298,7 @@ describe('faults', () => {
 });
 
 describe('events', () => {
-  it('tell of publish, deliver and ack', async () => {
+  it('the server emits events for publish, deliver and ack', async () => {
     await pubsub.createSubscription(topic, subscription);
     const seen: unknown[] = [];
     server.on('publish', (event) => seen.push(['publish', event]));
@@ -319,7 +319,7 @@ describe('events', () => {
 });
 
 describe('close', () => {
-  it('ends what waits, and the port is free again', async () => {
+  it('a server that closes ends waiting pulls and frees its port', async () => {
     const other = await startPubSub();
     const { PubSub, v1 } = await import('@google-cloud/pubsub');
     process.env.PUBSUB_EMULATOR_HOST = other.host;

@@ -78,7 +78,7 @@ const messages = (...texts: string[]): Message[] =>
   }));
 
 describe('SubscriptionQueue', () => {
-  it('delivers again when the ack deadline has passed, not before, and not what was acked', () => {
+  it('a queue delivers a message again after its ack deadline, unless it was acked', () => {
     const { queue, clock } = createQueue();
     const receiver = createReceiver();
     queue.attach(receiver);
@@ -93,7 +93,7 @@ describe('SubscriptionQueue', () => {
     );
   });
 
-  it('lets an ack deadline be extended and cut short', () => {
+  it('an ack deadline can be made longer and shorter', () => {
     const { queue, clock } = createQueue();
     const receiver = createReceiver();
     queue.attach(receiver);
@@ -116,7 +116,7 @@ describe('SubscriptionQueue', () => {
     );
   });
 
-  it('passes over an ack and a modification of a delivery that has expired', () => {
+  it('a queue ignores an ack and a modification of a delivery that has expired', () => {
     const { queue, clock, acked } = createQueue();
     const receiver = createReceiver();
     queue.attach(receiver);
@@ -129,7 +129,7 @@ describe('SubscriptionQueue', () => {
     assert.equal(receiver.got.length, 2);
   });
 
-  it('doubles the back-off from the minimum to the maximum, after nacks and expired deadlines alike', () => {
+  it('a queue doubles the back-off from the minimum to the maximum, after nacks and after expired deadlines', () => {
     const { queue, clock } = createQueue({ minBackoffMs: 100, maxBackoffMs: 350 });
     const receiver = createReceiver();
     queue.attach(receiver);
@@ -146,7 +146,7 @@ describe('SubscriptionQueue', () => {
     }
   });
 
-  it('goes on giving a message back without back-off however often it was tried', () => {
+  it('a queue without a back-off redelivers a message at once, however often it was tried', () => {
     const { queue } = createQueue();
     const receiver = createReceiver();
     queue.attach(receiver);
@@ -155,7 +155,7 @@ describe('SubscriptionQueue', () => {
     assert.equal(receiver.got.length, 2001);
   });
 
-  it('keeps one timer, however many messages are out', () => {
+  it('a queue has one timer, however many messages are outstanding', () => {
     const { queue, clock } = createQueue();
     queue.attach(createReceiver());
     for (let i = 0; i < 100; i++) {
@@ -167,7 +167,7 @@ describe('SubscriptionQueue', () => {
     assert.equal(clock.timers.size, 0);
   });
 
-  it('gives to receivers in turn, and to none without room', () => {
+  it('a queue delivers to its receivers in turn, and not to a receiver without room', () => {
     const { queue } = createQueue();
     const [one, two] = [createReceiver(1), createReceiver(2)];
     queue.attach(one);
@@ -181,7 +181,7 @@ describe('SubscriptionQueue', () => {
     );
   });
 
-  it('gives a message that is larger than the room for bytes alone, and else keeps to it', () => {
+  it('a queue delivers a message alone if it is larger than the room for bytes, and otherwise fills the room', () => {
     const { queue } = createQueue();
     const batches: number[][] = [];
     queue.add(messages('aaaa', 'bb', 'b', 'cccc'));
@@ -193,7 +193,7 @@ describe('SubscriptionQueue', () => {
     assert.deepEqual(batches, [[4], [2, 1], [4]]);
   });
 
-  it('loses and doubles nothing, whatever happens to the messages', () => {
+  it('a queue neither loses nor duplicates a message, whatever happens to it', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('add' as const), count: fc.nat(5) }),
       fc.record({ kind: fc.constantFrom('ack' as const, 'nack' as const, 'extend' as const), index: fc.nat(20) }),

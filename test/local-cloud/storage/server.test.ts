@@ -76,13 +76,13 @@ afterEach(async () => {
 });
 
 describe('buckets', () => {
-  it('are made once and found again', async () => {
+  it('a bucket can be created once, and is found again', async () => {
     await client().createBucket('made-by-the-client');
     assert.deepEqual(await client().bucket('made-by-the-client').exists(), [true]);
     await assert.rejects(client().createBucket('made-by-the-client'), status(409));
   });
 
-  it('answer 404 in the form of Google when there is none', async () => {
+  it('a request for a bucket that does not exist is answered 404 in the form of Google', async () => {
     const response = await fetch(`${server.url}/storage/v1/b/nowhere/o`);
     const { error } = (await response.json()) as { error: Record<string, unknown> };
     assert.equal(response.status, 404);
@@ -95,14 +95,14 @@ describe('buckets', () => {
     await assert.rejects(client().bucket('nowhere').file('a').save('x', { resumable: true }));
   });
 
-  it('cannot be named out of the folder', async () => {
+  it('a bucket cannot have a name that leads out of the folder', async () => {
     await assert.rejects(client().createBucket('../elsewhere'), status(400));
     await assert.rejects(client().createBucket('..'), status(400));
   });
 });
 
 describe('uploads', () => {
-  it('give an object resource with checksums, and one that is described the same later', async () => {
+  it('an upload returns an object resource with checksums, and the metadata are the same later', async () => {
     const file = bucket.file('dir/a.txt');
     await file.save('123456789', {
       resumable: false,
@@ -127,11 +127,11 @@ describe('uploads', () => {
   });
 
   for (const [kind, options] of [
-    ['in one request', { resumable: false }],
-    ['resumable', { resumable: true }],
-    ['resumable in chunks', { resumable: true, chunkSize: 1024 * 1024 }],
+    ['an upload in one request', { resumable: false }],
+    ['a resumable upload', { resumable: true }],
+    ['a resumable upload in chunks', { resumable: true, chunkSize: 1024 * 1024 }],
   ] as const) {
-    it(`of several MiB arrive whole: ${kind}`, async () => {
+    it(`${kind} of several MiB arrives whole`, async () => {
       const content = randomBytes(3 * 1024 * 1024 + 17);
       await bucket.file('large').save(content, { ...options, validation: 'crc32c' });
       const [downloaded] = await bucket.file('large').download();
@@ -139,13 +139,13 @@ describe('uploads', () => {
       assert.equal((await bucket.file('large').getMetadata())[0].size, String(content.length));
     });
 
-    it(`of nothing make an empty object: ${kind}`, async () => {
+    it(`${kind} of nothing makes an empty object`, async () => {
       await bucket.file('empty').save('', options);
       const [downloaded] = await bucket.file('empty').download();
       assert.equal(downloaded.length, 0);
     });
 
-    it(`hold to ifGenerationMatch: ${kind}`, async () => {
+    it(`${kind} is refused unless ifGenerationMatch holds`, async () => {
       const file = bucket.file('state.json');
       const save = (content: string, ifGenerationMatch: number | string) =>
         file.save(content, { ...options, preconditionOpts: { ifGenerationMatch: ifGenerationMatch as number } });
@@ -160,7 +160,7 @@ describe('uploads', () => {
     });
   }
 
-  it('answer 412 in the form of Google', async () => {
+  it('an upload whose precondition fails is answered 412 in the form of Google', async () => {
     await bucket.file('a').save('x', { resumable: false });
     const error = await bucket
       .file('a')
@@ -173,7 +173,7 @@ describe('uploads', () => {
     assert.equal(error.errors?.[0]?.reason, 'conditionNotMet');
   });
 
-  it('let exactly one of many compare-and-swaps at once through', async () => {
+  it('exactly one of many concurrent compare-and-swap uploads succeeds', async () => {
     const saved = await Promise.allSettled(
       Array.from({ length: 10 }, (_, index) =>
         bucket.file('contended').save(String(index), { resumable: false, preconditionOpts: { ifGenerationMatch: 0 } }),
@@ -182,7 +182,7 @@ describe('uploads', () => {
     assert.equal(saved.filter((result) => result.status === 'fulfilled').length, 1);
   });
 
-  it('take media as curl sends it', async () => {
+  it('an upload can be one request of media, as curl sends it', async () => {
     const response = await fetch(uploadUrl('uploadType=media&name=a%2Fb.ndjson&contentEncoding=gzip'), {
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson' },
@@ -195,7 +195,7 @@ describe('uploads', () => {
     assert.equal((await bucket.file('a/b.ndjson').download())[0].toString(), '{}\n');
   });
 
-  it('go on where a resumable one broke off, and repeat the answer that was lost', async () => {
+  it('a resumable upload continues after a break, and a lost answer is repeated', async () => {
     const started = await fetch(uploadUrl('uploadType=resumable&name=resumed'), { method: 'POST' });
     const session = started.headers.get('location')!;
     const put = (range: string, body?: string) =>
@@ -213,7 +213,7 @@ describe('uploads', () => {
     assert.equal((await fetch(`${session}x`, { method: 'PUT' })).status, 404);
   });
 
-  it('are refused when the checksum announced is another', async () => {
+  it('an upload is refused if its content does not have the announced checksum', async () => {
     const response = await fetch(uploadUrl('uploadType=media&name=a'), {
       method: 'POST',
       headers: { 'x-goog-hash': 'crc32c=AAAAAA==' },
@@ -223,7 +223,7 @@ describe('uploads', () => {
     assert.deepEqual(await bucket.file('a').exists(), [false]);
   });
 
-  it('read multipart bodies however they are cut', async () => {
+  it('a multipart body is read however it is cut into chunks', async () => {
     const media = '\r\n--lines that\r\n--lim begin like a delimiter\r\n--';
     const body = Buffer.from(
       `--limit\r\nContent-Type: application/json\r\n\r\n{"name":"a"}\r\n--limit\r\ncontent-type: text/plain\r\n\r\n${media}\r\n--limit--\r\n`,
@@ -243,7 +243,7 @@ describe('uploads', () => {
     );
   });
 
-  it('refuse multipart bodies that are not whole', async () => {
+  it('an upload is refused if its multipart body is not whole', async () => {
     const response = await fetch(uploadUrl('uploadType=multipart&name=a'), {
       method: 'POST',
       headers: { 'content-type': 'multipart/related; boundary=limit' },
@@ -253,7 +253,7 @@ describe('uploads', () => {
     assert.equal(readdirSync(join(folder, 'staging')).length, 0);
   });
 
-  it('tell of each object written once, and of nothing else', async () => {
+  it('the server tells of each object that is written once, and of nothing else', async () => {
     const told: string[] = [];
     await server.close();
     await start((object) => void told.push(`${object.name} ${object.generation}`));
@@ -288,7 +288,7 @@ describe('names', () => {
     '\u20ac'.repeat(341),
   ];
   for (const name of names) {
-    it(`of any kind are kept apart, inside the folder: ${JSON.stringify(name.slice(0, 40))}`, async () => {
+    it(`an object called ${JSON.stringify(name.slice(0, 40))} is stored inside the folder, and deleted again`, async () => {
       const others = readdirSync(join(folder, '..')).filter((entry) => !entry.startsWith('storage-test-'));
       await bucket.file(name).save(name, { resumable: false });
       assert.equal((await bucket.file(name).download())[0].toString(), name);
@@ -307,7 +307,7 @@ describe('names', () => {
     });
   }
 
-  it('that Cloud Storage does not allow are refused', async () => {
+  it('an upload is refused if Cloud Storage does not allow the name', async () => {
     for (const name of ['', '..', '.', 'x'.repeat(1025), 'a\nb']) {
       const query = `uploadType=media&name=${encodeURIComponent(name)}`;
       assert.equal((await fetch(uploadUrl(query), { method: 'POST', body: 'x' })).status, 400, name.slice(0, 9));
@@ -316,7 +316,7 @@ describe('names', () => {
 });
 
 describe('reads', () => {
-  it('serve ranges', async () => {
+  it('a read returns the range that it asks for', async () => {
     await bucket.file('digits').save('0123456789', { resumable: false });
     const get = (range: string) => fetch(objectUrl('digits', '?alt=media'), { headers: { range } });
     for (const [range, body, contentRange] of [
@@ -339,7 +339,7 @@ describe('reads', () => {
     assert.equal(bytes.toString(), '2345');
   });
 
-  it('of a pinned generation are served while it lives, and are 404 once it is overwritten', async () => {
+  it('a read of a generation succeeds while it is live, and is answered 404 after it is overwritten', async () => {
     await bucket.file('a').save('old', { resumable: false });
     const generation = String((await bucket.file('a').getMetadata())[0].generation);
     const pinned = bucket.file('a', { generation });
@@ -352,7 +352,7 @@ describe('reads', () => {
     assert.equal((await bucket.file('a').download())[0].toString(), 'new');
   });
 
-  it('that are under way when the object is overwritten or deleted get the content they began with', async () => {
+  it('a read in progress gets the content that it began with although the object is overwritten or deleted', async () => {
     const content = randomBytes(4 * 1024 * 1024);
     await bucket.file('a').save(content, { resumable: false });
     const stream = bucket.file('a').createReadStream({ validation: false });
@@ -363,7 +363,7 @@ describe('reads', () => {
     assert.ok((await collect(stream)).bytes.equals(content));
   });
 
-  it('hand gzip content out as stored to those who take it, ranges included', async () => {
+  it('a read that accepts gzip gets gzip content as it is stored, also in ranges', async () => {
     const text = 'event\n'.repeat(1000);
     await bucket.file('a.gz').save(text, { resumable: false, gzip: true, validation: 'crc32c' });
     const stored = (await collect(bucket.file('a.gz').createReadStream({ decompress: false }))).bytes;
@@ -374,7 +374,7 @@ describe('reads', () => {
     assert.deepEqual(part.bytes, stored.subarray(5, 10));
   });
 
-  it('hand gzip content out unpacked and whole to those who do not take it', async () => {
+  it('a read that does not accept gzip gets gzip content decompressed and whole', async () => {
     const text = 'event\n'.repeat(1000);
     await bucket.file('a.gz').save(text, { resumable: true, gzip: true });
     const headers = { 'accept-encoding': 'gzip;q=0, identity', range: 'bytes=1-2' };
@@ -386,7 +386,7 @@ describe('reads', () => {
     assert.equal(await response.text(), text);
   });
 
-  it('carry what a client needs to check them', async () => {
+  it('a read has the headers that a client needs to check it', async () => {
     await bucket.file('a').save('123456789', { resumable: false });
     const [{ md5Hash, generation }] = await bucket.file('a').getMetadata();
     const response = await fetch(`${server.url}/download/storage/v1/b/events/o/a?alt=media`);
@@ -399,7 +399,7 @@ describe('reads', () => {
 });
 
 describe('metadata', () => {
-  it('is merged by a patch that keeps the generation and raises the metageneration', async () => {
+  it('a patch merges metadata, keeps the generation and raises the metageneration', async () => {
     const file = bucket.file('a');
     await file.save('x', { resumable: false, metadata: { contentType: 'text/plain', metadata: { a: '1', b: '2' } } });
     const { generation } = file.metadata;
@@ -414,7 +414,7 @@ describe('metadata', () => {
     await assert.rejects(bucket.file('none').setMetadata({ metadata: {} }), status(404));
   });
 
-  it('is gone with a delete, whose preconditions hold', async () => {
+  it('a delete removes an object with its metadata if its preconditions hold', async () => {
     const file = bucket.file('a');
     await file.save('x', { resumable: false });
     await assert.rejects(file.delete({ ifGenerationMatch: 1 }), status(412));
@@ -431,7 +431,7 @@ describe('lists', () => {
   });
   const listed = async (query: object) => (await bucket.getFiles(query))[0].map((file) => file.name);
 
-  it('are in the order of UTF-8 bytes, whatever the size of a page', async () => {
+  it('a list is in the order of UTF-8 bytes, whatever the size of a page', async () => {
     assert.deepEqual(await listed({}), names);
     for (let maxResults = 1; maxResults <= names.length + 1; maxResults++) {
       const [first, next] = await bucket.getFiles({ maxResults, autoPaginate: false });
@@ -446,13 +446,13 @@ describe('lists', () => {
     }
   });
 
-  it('take a prefix and a start', async () => {
+  it('a list can have a prefix, a start and an end', async () => {
     assert.deepEqual(await listed({ prefix: 'a/' }), ['a/1', 'a/2', 'a/sub/3']);
     assert.deepEqual(await listed({ startOffset: 'a/2', endOffset: 'z' }), ['a/2', 'a/sub/3', 'b']);
     assert.deepEqual(await listed({ prefix: 'none' }), []);
   });
 
-  it('gather what lies behind a delimiter, over pages too', async () => {
+  it('a list collects the names after a delimiter as prefixes, across pages', async () => {
     const found: string[] = [];
     let pageToken: string | undefined = '';
     while (pageToken !== undefined) {
@@ -470,8 +470,8 @@ describe('lists', () => {
   });
 });
 
-describe('a restart over the same folder', () => {
-  it('finds everything again, and goes on with later generations', async () => {
+describe('a restart', () => {
+  it('a server that restarts over the same folder finds everything again, and continues with later generations', async () => {
     const file = bucket.file('dir/a');
     await file.save('kept', { resumable: false, metadata: { metadata: { a: 'b' } } });
     await bucket.file('gone').save('x', { resumable: false });
@@ -497,7 +497,7 @@ describe('faults', () => {
   const content = randomBytes(300_000);
   beforeEach(() => bucket.file('a').save(content, { resumable: false }));
 
-  it('are asked for once per request, with what it is', async () => {
+  it('the server asks for a fault once per request, and describes the request', async () => {
     const asked: StorageRequest[] = [];
     const emitted: StorageRequest[] = [];
     server.fault = (request) => void asked.push(request);
@@ -525,7 +525,7 @@ describe('faults', () => {
     assert.deepEqual(emitted, asked);
   });
 
-  it('answer a status with headers instead of doing it', async () => {
+  it('a fault answers a status with headers instead of executing the request', async () => {
     server.fault = onlyFor('upload', { status: 503, headers: { 'retry-after': '7' } });
     await assert.rejects(bucket.file('b').save(randomBytes(2_000_000), { resumable: false }), status(503));
     const refused = await fetch(uploadUrl('uploadType=media&name=b'), { method: 'POST', body: 'x' });
@@ -533,13 +533,13 @@ describe('faults', () => {
     assert.deepEqual(await bucket.file('b').exists(), [false]);
   });
 
-  it('do it and answer a status all the same', async () => {
+  it('a fault executes the request and answers a status', async () => {
     server.fault = onlyFor('upload', { status: 503, apply: true });
     await assert.rejects(bucket.file('b').save('lost success', { resumable: false }), status(503));
     assert.equal((await bucket.file('b').download())[0].toString(), 'lost success');
   });
 
-  it('cut the connection before or after doing it', async () => {
+  it('a fault cuts the connection before or after the request is executed', async () => {
     for (const [destroy, isDone] of [
       ['before', false],
       ['after', true],
@@ -550,7 +550,7 @@ describe('faults', () => {
     }
   });
 
-  it('cut a read after so many bytes', async () => {
+  it('a fault cuts a read after a number of bytes', async () => {
     for (const cutAfterBytes of [0, 1, 200_000]) {
       server.fault = onlyFor('read', { cutAfterBytes });
       const { bytes, error } = await collect(bucket.file('a').createReadStream({ validation: false }));
@@ -560,7 +560,7 @@ describe('faults', () => {
     }
   });
 
-  it('end a read early as if it were whole', async () => {
+  it('a fault ends a read early as if it were whole', async () => {
     server.fault = onlyFor('read', { endAfterBytes: 100_000 });
     const { bytes, error } = await collect(bucket.file('a').createReadStream({ validation: false }));
     assert.equal(error, undefined);
@@ -571,7 +571,7 @@ describe('faults', () => {
     );
   });
 
-  it('stall a read until the client goes away', async () => {
+  it('a fault stalls a read until the client disconnects', async () => {
     server.fault = onlyFor('read', { stallAfterBytes: 100_000 });
     const response = await fetch(objectUrl('a', '?alt=media'));
     let received = 0;
@@ -584,7 +584,7 @@ describe('faults', () => {
     await fetch(objectUrl('a', '?alt=media'));
   });
 
-  it('flip a byte of the object, which the checksum shows', async () => {
+  it('a fault changes a byte of the object, and the checksum shows it', async () => {
     server.fault = onlyFor('read', { corruptByte: 200_001 });
     await assert.rejects(
       bucket.file('a').download({ validation: 'crc32c' }),
@@ -596,7 +596,7 @@ describe('faults', () => {
     assert.ok((await bucket.file('a').download({ validation: 'crc32c' }))[0].equals(content));
   });
 
-  it('delay a request', async () => {
+  it('a fault delays a request', async () => {
     server.fault = onlyFor('metadata', { delayMs: 50 });
     const startedAt = performance.now();
     await bucket.file('a').getMetadata();

@@ -12,6 +12,7 @@ import {
   type Position,
   type Reason,
   type Rejection,
+  START,
   throughOf,
 } from '../../block.ts';
 import type { ParseContext } from '../format.ts';
@@ -80,7 +81,8 @@ export class BlockBuilder {
       (scanner.lineBreak ? LINE_BREAK : 0) |
       (scanner.longNumber ? LONG_NUMBER : 0) |
       (isInArray ? IN_ARRAY : 0);
-    this.#columns.push(from, to, ordinal, flags, scanner.spliceAt - from);
+    const splice = scanner.properties === 'object' ? scanner.spliceAt - from : 0;
+    this.#columns.push(from, to, ordinal, flags, splice);
     this.records++;
   }
 
@@ -121,9 +123,10 @@ export class BlockBuilder {
     this.#end = { offset: this.offset + at, line, checksum: 0 };
   }
 
-  /** The block begins where the content does, whatever was found so far. */
+  /** The block begins where the content does, whatever was found so far, and nothing settles before it ends. */
   beginAtStart(): void {
     this.#start = 0;
+    this.#end = { ...START };
   }
 
   /** Ends the block at the last {@link mark}. The next one begins at `bytes[consumed]`. */

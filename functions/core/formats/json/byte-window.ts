@@ -13,19 +13,19 @@ export class ByteWindow {
   #buffer: Buffer = EMPTY;
   readonly #borrows: boolean;
 
-  /** @param borrows whether chunks outlive the window, so that a single one need not be copied */
+  /** @param borrows whether all chunks are pieces of one buffer, in order, which nobody overwrites; nothing is copied then */
   constructor(borrows: boolean) {
     this.#borrows = borrows;
   }
 
   /** Adds a chunk. Copied: chunks held until their block is complete would be promoted to V8's old generation, which is collected rarely. */
   append(chunk: Buffer): void {
-    if (this.#borrows && this.length === 0) {
-      this.bytes = chunk;
-      this.length = chunk.length;
+    const { bytes, length } = this;
+    if (this.#borrows) {
+      this.bytes = length === 0 ? chunk : Buffer.from(bytes.buffer, bytes.byteOffset, length + chunk.length);
+      this.length = this.bytes.length;
       return;
     }
-    const { bytes, length } = this;
     const total = length + chunk.length;
     const isInPlace = bytes.buffer === this.#buffer.buffer && bytes.byteOffset === this.#buffer.byteOffset;
     const hasRoom = total < this.#buffer.length;

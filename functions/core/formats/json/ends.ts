@@ -15,6 +15,8 @@ const CLOSE_ARRAY = 0x5d;
 export interface RejectionEnd {
   /** @returns the index of the first byte after the rejection, or -1 if it continues after `to` */
   find(bytes: Buffer, from: number, to: number): number;
+  /** Whether it looks at each byte by itself, rather than searching natively. */
+  readonly isByteByByte: boolean;
 }
 
 /**
@@ -22,6 +24,7 @@ export interface RejectionEnd {
  * that begins with `{` or `[` and is indented no more than the container's own.
  */
 export class BracketEnd implements RejectionEnd {
+  readonly isByteByByte = true;
   #depth: number;
   readonly #maxIndent: number;
   /** Blanks at the beginning of the line, while nothing else was on it; else -1. */
@@ -88,14 +91,42 @@ export class TextEnd implements RejectionEnd {
     this.#takesLine = takesLine;
   }
 
+  get isByteByByte(): boolean {
+    return !this.#takesLine;
+  }
+
+  find(bytes: Buffer, from: number, to: number): number {
+    if (this.#takesLine) return this.#findLineEnd(bytes, from, to);
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at]!;
+      if (byte === NEWLINE) return at;
+      if (byte === QUOTE) return this.#findLineEnd(bytes, at, to);
+      if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return at;
+      else if (this.#isInArray && (byte === COMMA || byte === CLOSE_ARRAY)) return at;
+    }
+    return -1;
+  }
+
+  #findLineEnd(bytes: Buffer, from: number, to: number): number {
+    this.#takesLine = true;
+    return bytes.subarray(0, to).indexOf(NEWLINE, from);
+  }
+}
+
+/** The end of a string that is too large to be scanned: after its closing quote, or at the end of its line. */
+export class StringEnd implements RejectionEnd {
+  readonly isByteByByte = true;
+  #hasBegun = false;
+  #isEscaped = false;
+
   find(bytes: Buffer, from: number, to: number): number {
     for (let at = from; at < to; at++) {
       const byte = bytes[at]!;
       if (byte === NEWLINE) return at;
-      if (this.#takesLine) continue;
-      if (byte === QUOTE) this.#takesLine = true;
-      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return at;
-      else if (this.#isInArray && (byte === COMMA || byte === CLOSE_ARRAY)) return at;
+      if (this.#isEscaped) this.#isEscaped = false;
+      else if (byte === BACKSLASH) this.#isEscaped = true;
+      else if (byte === QUOTE && this.#hasBegun) return at + 1;
+      this.#hasBegun = true;
     }
     return -1;
   }

@@ -28,7 +28,10 @@ function normalized(number: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
   const digits = `${whole}${fraction}`.replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
-  if (significant === '') return '0';
-  return `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
+  // Not a regular expression: searching for zeros at the end would start anew at every zero.
+  let length = digits.length;
+  while (length > 0 && digits[length - 1] === '0') length--;
+  if (length === 0) return '0';
+  const exponentOfLast = Number(exponent) - fraction.length + digits.length - length;
+  return `${sign}${digits.slice(0, length)}e${exponentOfLast}`;
 }

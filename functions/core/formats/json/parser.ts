@@ -6,7 +6,7 @@ import type { ParseContext, StreamParser } from '../format.ts';
 import { BlockBuilder, newlinesIn } from './block-builder.ts';
 import { ByteWindow } from './byte-window.ts';
 import { Columns } from './columns.ts';
-import { BracketEnd, TextEnd } from './ends.ts';
+import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
 import { ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
@@ -60,6 +60,8 @@ interface FailedContainer {
   rereadTo: number;
   /** Values that begin at or after this index are scanned anew. */
   knownTo: number;
+  /** Whether both were looked up. */
+  isLimited: boolean;
 }
 
 /** Parses one object, file or message; `docs/formats.md` has the rules. */
@@ -227,6 +229,7 @@ export class JsonParser implements StreamParser {
       openedAt: scanner.openedAt.slice(1, scanner.depth + 1),
       rereadTo: end,
       knownTo: end,
+      isLimited: !isTooLarge && status !== 'too-deep',
     });
   }
 
@@ -257,7 +260,7 @@ export class JsonParser implements StreamParser {
     this.#builder.reject(start, end, this.#ordinal(), isValidUtf8 ? notJson(end - start, end - start) : NOT_UTF8);
     this.#line += newlinesIn(bytes, start, next);
     this.#failed = failed;
-    if (failed.kind === 'too-large' || failed.kind === 'too-deep') this.#limitReread(next, failed, width);
+    if (!failed.isLimited) this.#limitReread(next, failed, width);
     return next;
   }
 
@@ -274,9 +277,11 @@ export class JsonParser implements StreamParser {
 
   /** A container inside one that is too large or too deep may be neither: the last one that begins a line is scanned anew. */
   #limitReread(next: number, failed: FailedContainer, width: number): void {
+    let last = -1;
     for (let at = next; at !== -1; at = this.#nextLineWithBracket(at, failed.rereadTo, width)) {
-      if (failed.openedAt.includes(at)) this.#failed = { ...failed, rereadTo: at + 1, knownTo: at };
+      if (failed.openedAt.includes(at)) last = at;
     }
+    this.#failed = { ...failed, isLimited: true, ...(last === -1 ? {} : { rereadTo: last + 1, knownTo: last }) };
   }
 
   /** Index of the first `{` or `[` after `from` and before `to` that begins a line, indented by `width` at most; else -1. */
@@ -331,18 +336,24 @@ export class JsonParser implements StreamParser {
     const status = scanner.scan(bytes, start, to);
     const { end } = scanner;
     const isTooLarge = end - start > MAX_RECORD_BYTES;
-    // A number ends only where something else begins.
-    const isUnfinished = status === 'incomplete' || (status === 'value' && end === length && bytes[start] !== QUOTE);
+    // What follows tells whether it is a scalar, and where a number ends.
+    const isUnfinished = status === 'incomplete' || (status === 'value' && end === length);
     if (isUnfinished && !isLast && !isTooLarge) return this.#wait(2 * (length - start));
+    if (isTooLarge && bytes[start] === QUOTE) {
+      this.#skip(start, { reason: TOO_LARGE, failedAt: end - start, end: new StringEnd() });
+      return start;
+    }
     const isDelimited = end === length || IS_SEPARATOR[bytes[end]!] === 1 || bytes[end] === CLOSE_ARRAY;
-    if (status !== 'value' || !isDelimited || isTooLarge) return this.#beginText(start, false);
+    if (status !== 'value' || !isDelimited || isTooLarge) {
+      return this.#beginText(start, false, isTooLarge ? undefined : end - start);
+    }
     const isValidUtf8 = isUtf8(bytes.subarray(start, end));
     this.#builder.reject(start, end, this.#ordinal(), isValidUtf8 ? NOT_AN_OBJECT : NOT_UTF8);
     return end;
   }
 
-  #beginText(start: number, takesLine: boolean): number {
-    this.#skip(start, { end: new TextEnd(this.#isInArray, takesLine) });
+  #beginText(start: number, takesLine: boolean, failedAt?: number): number {
+    this.#skip(start, { failedAt, end: new TextEnd(this.#isInArray, takesLine) });
     return start;
   }
 
@@ -361,7 +372,7 @@ export class JsonParser implements StreamParser {
     const skipped = this.#skipped!;
     const end = skipped.options.end?.find(bytes, at, length) ?? -1;
     const to = end === -1 ? length : end;
-    this.#scanner.bytesScanned += to - at;
+    if (skipped.options.end?.isByteByByte) this.#scanner.bytesScanned += to - at;
     skipped.take(bytes, at, to);
     if (end === -1 && !isLast) return to;
     this.#hasEnded = end === -1;

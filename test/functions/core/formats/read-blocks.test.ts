@@ -3,11 +3,12 @@ import { describe, test } from 'node:test';
 import { crc32, gzipSync } from 'node:zlib';
 import type { Block, Position } from '../../../../functions/core/block.ts';
 import { type ReadOptions, type Resumption, readBlocks } from '../../../../functions/core/formats/read-blocks.ts';
+import { eventLines, ndjson } from '../../../support/event.ts';
 import { contentsOf, contextOf, kept } from '../../../support/parsing.ts';
-import { chunksOf, eventLines, gather, pieces } from '../../../support/pipeline.ts';
+import { chunksOf, gather, pieces } from '../../../support/pipeline.ts';
 
 /** More than one chunk when it is decompressed. */
-const text = Buffer.from(eventLines(120, 'id', { padding: 'x'.repeat(1_500) }));
+const text = Buffer.from(ndjson(eventLines(120, 'id', { padding: 'x'.repeat(1_500) })));
 const lines = text.toString().trimEnd().split('\n');
 const context = contextOf({ blockBytes: 4_096 });
 

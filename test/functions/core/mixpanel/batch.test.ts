@@ -5,11 +5,12 @@ import { type Block, type JsonRecords, lengthOf } from '../../../../functions/co
 import { addRecords } from '../../../../functions/core/events.ts';
 import { insertIdByContent } from '../../../../functions/core/insert-id.ts';
 import { type Batch, BatchBuilder } from '../../../../functions/core/mixpanel/batch.ts';
+import { eventLines, eventText } from '../../../support/event.ts';
 import { columnsOf, parse } from '../../../support/parsing.ts';
-import { addAllRecords, blockOf, eventLine, eventLines } from '../../../support/sending.ts';
+import { addAllRecords, blockOf } from '../../../support/sending.ts';
 
 const limits = { maxEvents: 3, maxBytes: 100 };
-const block = blockOf([eventLine('a')]);
+const block = blockOf([eventText('a')]);
 const unchanged = { lineBreaks: false };
 
 function textOf(batch: Batch): string {

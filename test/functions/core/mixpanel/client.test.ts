@@ -10,9 +10,10 @@ import {
   createMixpanelClient,
   type MixpanelOptions,
 } from '../../../../functions/core/mixpanel/client.ts';
-import { assertDiscreet, eventLine, SECRET, USERNAME } from '../../../support/sending.ts';
+import { eventText } from '../../../support/event.ts';
+import { assertDiscreet, SECRET, USERNAME } from '../../../support/sending.ts';
 
-const body = gzipSync(`${eventLine('a')}\n`);
+const body = gzipSync(`${eventText('a')}\n`);
 const never = new AbortController().signal;
 const ok = '{"code":200,"num_records_imported":1,"status":"OK"}';
 
@@ -62,7 +63,7 @@ async function assertConnectionError(attempt: Promise<unknown>, message: RegExp)
 }
 
 describe('an attempt', () => {
-  test('is a POST of the body as it is, with what /import asks for', async (t) => {
+  test('an attempt is a POST of the unchanged body, with the query and the headers of /import', async (t) => {
     const seen: { request: IncomingMessage; content: Buffer }[] = [];
     const { client } = await startHttp(t, async (request, response) => {
       seen.push({ request, content: await contentOf(request) });
@@ -79,7 +80,7 @@ describe('an attempt', () => {
     assert.deepEqual(content, body);
   });
 
-  test('as a project token names no project', async (t) => {
+  test('an attempt with a project token does not name a project', async (t) => {
     const urls: (string | undefined)[] = [];
     const listener: RequestListener = (request, response) => {
       urls.push(request.url);
@@ -96,7 +97,7 @@ describe('an attempt', () => {
     ['/proxy', '/proxy/import'],
     ['/proxy//', '/proxy/import'],
   ] as const) {
-    test(`at a base URL that ends with ${JSON.stringify(path)} goes to ${expected}`, async (t) => {
+    test(`an attempt goes to ${expected} if the base URL ends with ${JSON.stringify(path)}`, async (t) => {
       const paths: (string | undefined)[] = [];
       const server = createServer((request, response) => {
         paths.push(request.url?.split('?')[0]);
@@ -112,7 +113,7 @@ describe('an attempt', () => {
   }
 
   for (const status of [200, 204, 301, 304, 307, 400, 401, 404, 413, 429, 500, 503]) {
-    test(`gives the answer back that is ${status}, and follows nothing`, async (t) => {
+    test(`an attempt returns an answer with the status ${status}, and does not follow a redirect`, async (t) => {
       const urls: (string | undefined)[] = [];
       const hasBody = status !== 204 && status !== 304;
       const { client } = await startHttp(t, (request, response) => {
@@ -126,12 +127,12 @@ describe('an attempt', () => {
     });
   }
 
-  test('gives no Retry-After back where there is none', async (t) => {
+  test('an attempt returns no Retry-After if the answer has none', async (t) => {
     const { client } = await startHttp(t, (_request, response) => response.end(ok));
     assert.deepEqual(await client.post(body, never), { status: 200, retryAfter: undefined, body: ok });
   });
 
-  test('gets its answer from a server that does not wait for the end of the body', async (t) => {
+  test('an attempt returns an answer that came before the end of the body was sent', async (t) => {
     const { client } = await startRaw(t, (socket) => {
       socket.pause();
       socket.end('HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}');
@@ -140,7 +141,7 @@ describe('an attempt', () => {
     assert.deepEqual(answer, { status: 413, retryAfter: undefined, body: '{}' });
   });
 
-  test('reads an answer that is compressed, and one of many records', async (t) => {
+  test('an attempt reads a long answer that is compressed', async (t) => {
     const many = JSON.stringify({ failed_records: Array.from({ length: 20_000 }, (_, index) => ({ index })) });
     const { client } = await startHttp(t, (_request, response) => {
       response.setHeader('content-encoding', 'gzip');
@@ -151,7 +152,7 @@ describe('an attempt', () => {
 });
 
 describe('a connection', () => {
-  test('stays open between attempts, until the client is closed', { timeout: 5_000 }, async (t) => {
+  test('a connection stays open between attempts until the client is closed', { timeout: 5_000 }, async (t) => {
     const server = createServer((_request, response) => response.end(ok));
     server.keepAliveTimeout = 0;
     const { client, sockets } = await start(t, server);
@@ -163,7 +164,7 @@ describe('a connection', () => {
     await closed;
   });
 
-  test('that nobody takes is a ConnectionError', async (t) => {
+  test('a connection that is refused is a ConnectionError', async (t) => {
     const server = createTcpServer();
     const { client } = await start(t, server);
     server.close();
@@ -187,7 +188,7 @@ describe('a connection', () => {
     { name: 'that answers in another protocol', onRequest: (socket) => socket.end('220 smtp.example ready\r\n') },
   ];
   for (const { name, onRequest } of breaks) {
-    test(`${name} is a ConnectionError`, async (t) => {
+    test(`a connection ${name} is a ConnectionError`, async (t) => {
       const { client } = await startRaw(t, onRequest);
       await assertConnectionError(client.post(body, never), /^the connection failed/);
     });
@@ -203,7 +204,7 @@ describe('time', () => {
     },
   ];
   for (const { name, onRequest } of stalls) {
-    test(`that runs out ${name} is a ConnectionError, and closes the connection`, async (t) => {
+    test(`a time-out ${name} is a ConnectionError, and closes the connection`, async (t) => {
       const { client, sockets } = await startRaw(t, onRequest, { requestTimeoutMs: 40 });
       await assertConnectionError(client.post(body, never), /^no answer within 40 ms$/);
       for (const socket of sockets) await once(socket, 'close');
@@ -212,13 +213,13 @@ describe('time', () => {
 });
 
 describe('a signal', () => {
-  test('that is aborted already makes no attempt', async (t) => {
+  test('the client does not open a connection if the signal is already aborted', async (t) => {
     const { client, sockets } = await startRaw(t, () => {});
     await assertConnectionError(client.post(body, AbortSignal.abort()), /^the connection failed/);
     assert.equal(sockets.size, 0);
   });
 
-  test('cuts off an attempt that has only just begun', async (t) => {
+  test('a signal aborts an attempt that has just begun', async (t) => {
     const { client } = await startRaw(t, () => {});
     for (const microtasks of [0, 1, 2, 3, 5, 8, 13]) {
       const controller = new AbortController();
@@ -229,14 +230,14 @@ describe('a signal', () => {
     }
   });
 
-  test('cuts off an attempt that waits for its answer', async (t) => {
+  test('a signal aborts an attempt that waits for its answer', async (t) => {
     const controller = new AbortController();
     const { client, sockets } = await startRaw(t, () => controller.abort(new Error('enough')));
     await assertConnectionError(client.post(body, controller.signal), /^the connection failed/);
     for (const socket of sockets) await once(socket, 'close');
   });
 
-  test('cuts off an attempt in the middle of its answer', async (t) => {
+  test('a signal aborts an attempt in the middle of its answer', async (t) => {
     const controller = new AbortController();
     const { client } = await startRaw(t, (socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{');
@@ -245,7 +246,7 @@ describe('a signal', () => {
     await assertConnectionError(client.post(body, controller.signal), /^the connection failed/);
   });
 
-  test('cuts off an attempt whose body nobody reads', async (t) => {
+  test('a signal aborts an attempt whose body is not read', async (t) => {
     const controller = new AbortController();
     const { client } = await startRaw(t, (socket) => {
       socket.pause();
@@ -255,7 +256,7 @@ describe('a signal', () => {
     await assertConnectionError(client.post(large, controller.signal), /^the connection failed/);
   });
 
-  test('leaves the other attempts of the client alone', async (t) => {
+  test('a signal does not affect other attempts of the client', async (t) => {
     const controller = new AbortController();
     let requests = 0;
     const { client } = await startHttp(t, async (request, response) => {

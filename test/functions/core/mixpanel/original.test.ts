@@ -7,8 +7,9 @@ import { insertIdByContent } from '../../../../functions/core/insert-id.ts';
 import { mappingOf } from '../../../../functions/core/mappings/mapping.ts';
 import { type Batch, BatchBuilder } from '../../../../functions/core/mixpanel/batch.ts';
 import { originalOf } from '../../../../functions/core/mixpanel/original.ts';
+import { eventText } from '../../../support/event.ts';
 import { columnsOf, mappedSource, objectSource, parse } from '../../../support/parsing.ts';
-import { eventText, startPipeline } from '../../../support/pipeline.ts';
+import { startPipeline } from '../../../support/pipeline.ts';
 import { addAllRecords } from '../../../support/sending.ts';
 
 /** The events of a batch, as slices of its body. */

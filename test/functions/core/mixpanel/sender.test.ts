@@ -8,7 +8,8 @@ import type { Batch } from '../../../../functions/core/mixpanel/batch.ts';
 import type { SettledPart } from '../../../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../../../functions/core/run.ts';
 import type { Fault, FaultHook } from '../../../../local-cloud/mixpanel/server.ts';
-import { batchOf, eventLine, eventLines, SECRET, startSending } from '../../../support/sending.ts';
+import { eventLines, eventText } from '../../../support/event.ts';
+import { batchOf, SECRET, startSending } from '../../../support/sending.ts';
 
 type Sending = Awaited<ReturnType<typeof startSending>>;
 
@@ -59,7 +60,7 @@ async function assertRefused(promise: Promise<unknown>, expected: Partial<Import
 
 /** The lines of so many batches, with so many events each. */
 function batches(count: number, events: number): string[][] {
-  return Array.from({ length: count }, (_, index) => eventLines(events, `${index}-`));
+  return Array.from({ length: count }, (_, index) => eventLines(events, `${index}`));
 }
 
 /** Resolves when the server has a request before it that matches. */
@@ -113,8 +114,8 @@ describe('an answer 400 with failed_records', () => {
     const sending = await startSending(t);
     const run = sending.startRun();
     const lines = eventLines(5);
-    lines[1] = eventLine('late', { time: 'yesterday' });
-    lines[3] = eventLine('nobody', { distinct_id: 'null' });
+    lines[1] = eventText('late', { time: 'yesterday' });
+    lines[3] = eventText('nobody', { distinct_id: 'null' });
     const refusals = await sending.send(lines, run);
     assert.deepEqual(
       refusals.map(({ index, field }) => ({ index, field })),
@@ -131,7 +132,7 @@ describe('an answer 400 with failed_records', () => {
 
   test('an answer 400 with failed_records is about the data even if every event failed', async (t) => {
     const sending = await startSending(t);
-    const refusals = await sending.send([eventLine('a', { time: 0 }), eventLine('b', { time: 0 })]);
+    const refusals = await sending.send([eventText('a', { time: 0 }), eventText('b', { time: 0 })]);
     assert.deepEqual(
       refusals.map(({ index }) => index),
       [0, 1],
@@ -151,7 +152,7 @@ describe('an answer 400 without failed_records', () => {
     sending.server.fault = refusePoison;
     const run = sending.startRun();
     const lines = eventLines(16);
-    lines[5] = eventLine('poison');
+    lines[5] = eventText('poison');
     const refusals = await sending.send(lines, run);
     assert.deepEqual(refusals, [{ index: 5, field: 'event', message: 'request body is malformed' }]);
     assert.equal(sending.server.received, 15);
@@ -181,7 +182,7 @@ describe('an answer 400 without failed_records', () => {
     sending.server.fault = refusePoison;
     const run = sending.startRun();
     await sending.send(eventLines(1), run);
-    const refusals = await sending.send(eventLines(3, 'poison-'), run);
+    const refusals = await sending.send(eventLines(3, 'poison'), run);
     assert.deepEqual(
       refusals.map(({ index }) => index),
       [0, 1, 2],
@@ -192,7 +193,7 @@ describe('an answer 400 without failed_records', () => {
   test('an answer 400 to one event is about the data if another event is found invalid', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = refusePoison;
-    const refusals = await sending.send([eventLine('poison'), eventLine('late', { time: 0 })]);
+    const refusals = await sending.send([eventText('poison'), eventText('late', { time: 0 })]);
     assert.deepEqual(
       refusals.map(({ index, field }) => ({ index, field })),
       [
@@ -211,8 +212,8 @@ describe('an answer 400 without failed_records', () => {
         sending.server.fault = refusePoison;
         const ids = batch.map((kind, index) => `${kind}-${index}`);
         const lines = ids.map((id) => {
-          if (id.startsWith('invalid')) return eventLine(id, { time: 0 });
-          return eventLine(id, id.startsWith('large') ? { text: 'x'.repeat(3_000) } : {});
+          if (id.startsWith('invalid')) return eventText(id, { time: 0 });
+          return eventText(id, id.startsWith('large') ? { text: 'x'.repeat(3_000) } : {});
         });
         const send = sending.send(lines);
         if (batch.includes('poison') && batch.every((kind) => kind === 'poison' || kind === 'large')) {
@@ -277,12 +278,12 @@ describe('an answer 413', () => {
 
   test('an event that is too large by itself is refused, and does not make the limit smaller', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxBytes: 1_000 } });
-    const large = eventLine('large', { text: 'x'.repeat(1_000) });
+    const large = eventText('large', { text: 'x'.repeat(1_000) });
     assert.deepEqual(await sending.send([large]), [
       { index: 0, field: 'event', message: `larger than Mixpanel takes: ${large.length + 1} bytes` },
     ]);
     assert.equal(sending.sender.limits.maxBytes, 10_000_000);
-    const refusals = await sending.send([eventLine('a'), large, eventLine('b')]);
+    const refusals = await sending.send([eventText('a'), large, eventText('b')]);
     assert.deepEqual(
       refusals.map(({ index }) => index),
       [1],
@@ -295,7 +296,7 @@ describe('the parts of a batch that settle', () => {
   test('a batch that is not split settles as one part', async (t) => {
     const sending = await startSending(t);
     const lines = eventLines(3);
-    lines[2] = eventLine('late', { time: 0 });
+    lines[2] = eventText('late', { time: 0 });
     const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
     assert.equal(error, undefined);
     assert.deepEqual(
@@ -307,7 +308,7 @@ describe('the parts of a batch that settle', () => {
   test('each half of a batch settles as a part, with refusals by their index in the batch', async (t) => {
     const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
     const lines = eventLines(5);
-    for (const index of [1, 2, 4]) lines[index] = eventLine(`late-${index}`, { time: 0 });
+    for (const index of [1, 2, 4]) lines[index] = eventText(`late-${index}`, { time: 0 });
     const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
     assert.equal(error, undefined);
     assert.deepEqual(
@@ -349,7 +350,7 @@ describe('the parts of a batch that settle', () => {
     const sending = await startSending(t, { mixpanel: { maxEvents: 2 } });
     const run = sending.startRun();
     const lines = eventLines(4);
-    lines[1] = eventLine('late', { time: 0 });
+    lines[1] = eventText('late', { time: 0 });
     const { parts, error } = await partsOf(sending, await batchOf(lines), run, () => run.stop('lease-lost'));
     assertIsStop(error, run);
     assert.deepEqual(
@@ -385,7 +386,7 @@ describe('the parts of a batch that settle', () => {
   test('an event that is refused as a whole is reported only after all others of its batch', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = ({ ids }) => (ids.includes('poison') ? { status: 400 } : undefined);
-    const lines = [eventLine('poison'), ...eventLines(3)];
+    const lines = [eventText('poison'), ...eventLines(3)];
     const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
     assert.equal(error, undefined);
     assert.deepEqual(
@@ -402,7 +403,7 @@ describe('the parts of a batch that settle', () => {
     const sending = await startSending(t);
     sending.server.fault = ({ ids }) => (ids.includes('poison') ? { status: 400 } : undefined);
     const run = sending.startRun();
-    const lines = [eventLine('poison'), ...eventLines(3)];
+    const lines = [eventText('poison'), ...eventLines(3)];
     const { parts, error } = await partsOf(sending, await batchOf(lines), run, () => run.stop('shutdown'));
     assertIsStop(error, run);
     assert.deepEqual(parts, [{ first: 1, events: 1, refusals: [] }]);
@@ -426,8 +427,8 @@ describe('the parts of a batch that settle', () => {
         sending.server.fault = ({ ids }) => (ids.some((id) => id.startsWith('poison')) ? { status: 400 } : undefined);
         const batch = ['good', ...others];
         const lines = batch.map((kind, index) => {
-          if (kind === 'invalid') return eventLine(`${kind}-${index}`, { time: 0 });
-          return eventLine(`${kind}-${index}`, kind === 'large' ? { text: 'x'.repeat(3_000) } : {});
+          if (kind === 'invalid') return eventText(`${kind}-${index}`, { time: 0 });
+          return eventText(`${kind}-${index}`, kind === 'large' ? { text: 'x'.repeat(3_000) } : {});
         });
         const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
         assert.equal(error, undefined);
@@ -615,7 +616,7 @@ describe('an answer 429', () => {
     let late: Promise<unknown> | undefined;
     const sleep = sending.clock.sleep;
     sending.clock.sleep = (ms, signal) => {
-      late ??= sending.send(eventLines(1, 'late-'));
+      late ??= sending.send(eventLines(1, 'late'));
       return sleep(ms, signal);
     };
     sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '30' } });

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { MAX_DEPTH, Scanner, type ScanStatus } from '../../../../../functions/core/formats/json/scanner.ts';
-import { edit, edits, eventText, jsonText } from '../../../../support/parsing.ts';
+import { anyEventText, edit, edits, jsonText } from '../../../../support/parsing.ts';
 
 /** What a scan found, as a value that compares; indexes count from `from`. */
 function scanRange(bytes: Buffer, from: number, to: number, scanner = new Scanner()) {
@@ -80,7 +80,7 @@ describe('the syntax of JSON', () => {
 
   test('A scan accepts a damaged text if and only if JSON.parse accepts it', () => {
     fc.assert(
-      fc.property(fc.oneof(jsonText, eventText), edits, (text, changes) => {
+      fc.property(fc.oneof(jsonText, anyEventText), edits, (text, changes) => {
         const bytes = edit(Buffer.from(text), changes);
         fc.pre(isUtf8(bytes));
         assert.equal(isValue(bytes), isJson(bytes.toString()), bytes.toString());
@@ -91,7 +91,7 @@ describe('the syntax of JSON', () => {
 
   test('A scan of an object is incomplete at every index before its end', () => {
     fc.assert(
-      fc.property(eventText, (text) => {
+      fc.property(anyEventText, (text) => {
         const bytes = Buffer.from(text);
         const { status, end } = scanBytes(bytes);
         assert.equal(status, 'value');
@@ -164,7 +164,7 @@ describe('the syntax of JSON', () => {
       .array(fc.constantFrom(...'"\\ \n\r\t\0{}[],:1eau'), { maxLength: 6 })
       .map((bytes) => bytes.join(''));
     fc.assert(
-      fc.property(fc.oneof(jsonText, eventText), edits, around, around, (text, changes, before, after) => {
+      fc.property(fc.oneof(jsonText, anyEventText), edits, around, around, (text, changes, before, after) => {
         const alone = edit(Buffer.from(text), changes);
         const bytes = Buffer.concat([Buffer.from(before), alone, Buffer.from(after)]);
         const found = scanRange(bytes, before.length, before.length + alone.length);
@@ -202,7 +202,7 @@ describe('the depth of a value', () => {
 describe('the event in an object', () => {
   test('A scan finds the members that JSON.parse finds, even if names are escaped or occur twice', () => {
     fc.assert(
-      fc.property(eventText, (text) => {
+      fc.property(anyEventText, (text) => {
         const { isObject, hasEvent, properties, insertId } = scanText(text);
         assert.deepEqual({ isObject, hasEvent, properties, insertId }, expectedOf(JSON.parse(text)));
       }),
@@ -213,7 +213,7 @@ describe('the event in an object', () => {
   test('An id can be spliced in at the index that a scan returns, and changes nothing else', () => {
     let spliced = 0;
     fc.assert(
-      fc.property(eventText, (text) => {
+      fc.property(anyEventText, (text) => {
         const bytes = Buffer.from(text);
         const { properties, insertId, spliceAt, propertiesEmpty } = scanBytes(bytes);
         if (properties !== 'object' || insertId !== 'absent') return;
@@ -232,7 +232,7 @@ describe('the event in an object', () => {
   });
 
   test('A scanner that is used again finds what a new one finds', () => {
-    const text = fc.tuple(fc.oneof(jsonText, eventText), fc.option(edits, { nil: [] }));
+    const text = fc.tuple(fc.oneof(jsonText, anyEventText), fc.option(edits, { nil: [] }));
     fc.assert(
       fc.property(fc.array(text, { minLength: 2, maxLength: 4 }), (texts) => {
         const scanner = new Scanner();
