@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, offsetOf, type Rejection, START } from './core/block.ts';
+import { addCounts, type Block, noCounts, START } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
@@ -159,7 +159,7 @@ class ImportTask {
     this.#metadata = begin.metadata;
     this.#deadLetters = new DeadLetterWriter(
       async () => context.writing.bucket(context.config.stateBucket),
-      (rejections) => objectDeadLetterName(object, firstOffset(rejections), holder),
+      (firstOffset) => objectDeadLetterName(object, firstOffset, holder),
       context.run,
     );
   }
@@ -235,10 +235,4 @@ class ImportTask {
       flush: () => deadLetters.flush(),
     };
   }
-}
-
-function firstOffset(rejections: readonly Rejection[]): number {
-  let first = Number.POSITIVE_INFINITY;
-  for (const { location } of rejections) first = Math.min(first, offsetOf(location));
-  return first;
 }

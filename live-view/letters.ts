@@ -7,8 +7,8 @@ import { type Letter, placeOf, readLines, sourceKey } from '../cli/operate/lette
 import { findUnprovided, type Replayed, replayLetters } from '../cli/operate/replay-letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { addCounts } from '../functions/core/block.ts';
-import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import type { Transform } from '../functions/core/event.ts';
+import { mappingOf } from '../functions/core/mappings/mapping.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';

@@ -8,11 +8,11 @@ import { passThrough, type Transform } from '../../functions/core/event.ts';
 import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
-import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
-import type { Settlement } from '../../functions/core/settlement.ts';
-import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { mappingOf } from '../../functions/core/mappings/mapping.ts';
+import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
+import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { startRun } from '../../functions/core/run.ts';
+import type { Settlement } from '../../functions/core/settlement.ts';
 
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });

@@ -74,7 +74,10 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
   }
 
   function check(record: number, mapped: string | MappedRecord): void {
-    if (typeof mapped === 'string') return checkEvent(record, mapped);
+    if (typeof mapped === 'string') {
+      checkEvent(record, mapped);
+      return;
+    }
     if (mapped.expanded === -1) counts.dropped++;
     else counts.expanded += mapped.expanded;
     counts.rejected += mapped.rejections.length;

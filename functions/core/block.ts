@@ -81,6 +81,8 @@ export const LINE_BREAK = 8;
 export const LONG_NUMBER = 16;
 /** Flag: the record is an element of an array. */
 export const IN_ARRAY = 32;
+/** Flag: the array is broken, because a value in it before the record is not JSON. */
+export const IN_BROKEN_ARRAY = 64;
 /** Any of these means that the record cannot be sent verbatim. */
 export const NOT_VERBATIM = NEEDS_ID | EMPTY_ID | LINE_BREAK;
 
@@ -143,7 +145,10 @@ export interface Block {
   end: Position;
   /** Bytes of memory that the block takes until it settles; for objects and files the bytes that it covers. */
   weight: number;
+  /** Those found while reading, in the order of the source, and after them those found later. */
   rejections: Rejection[];
+  /** Rejections found while reading. */
+  foundRejections: number;
   readonly counts: Counts;
   /** Events still waiting for an outcome, plus one while the block is being added to batches. Zero means settled. */
   pending: number;
@@ -199,7 +204,8 @@ export function cutBlock(block: Block, record: number): Block {
   const cutAway = block.cutAway + record;
   const end = block.positionAt!(cutAway);
   const read = lengthOf(records) - record;
-  const later = rejections.filter(({ location }) => offsetOf(location) >= end.offset);
+  const kept = firstAt(rejections, block.foundRejections, end.offset);
+  const later = rejections.slice(kept, block.foundRejections);
   const restWeight = block.end.offset - end.offset;
   const rest: Block = {
     source: block.source,
@@ -207,6 +213,7 @@ export function cutBlock(block: Block, record: number): Block {
     end: block.end,
     weight: restWeight,
     rejections: later,
+    foundRejections: later.length,
     counts: { ...noCounts(), read: read + later.length, rejected: later.length },
     pending: 1,
     cutAway,
@@ -215,10 +222,23 @@ export function cutBlock(block: Block, record: number): Block {
   block.records = recordsFrom(records, 0, record);
   block.end = end;
   block.weight = weight - restWeight;
-  if (later.length > 0) block.rejections = rejections.filter(({ location }) => offsetOf(location) < end.offset);
+  if (later.length > 0) block.rejections = [...rejections.slice(0, kept), ...rejections.slice(block.foundRejections)];
+  block.foundRejections = kept;
   counts.read -= read + later.length;
   counts.rejected -= later.length;
   return rest;
+}
+
+/** Index of the first of the `found` rejections, which are in order, that is at or after `offset`. */
+function firstAt(rejections: readonly Rejection[], found: number, offset: number): number {
+  let from = 0;
+  let to = found;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (offsetOf(rejections[middle]!.location) < offset) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** Offset of a location in its object or file; of a message, the index of the record. */

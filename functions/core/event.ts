@@ -51,7 +51,9 @@ export function serialize(event: unknown, makeId: () => string): string {
   // What a toJSON makes of an event need not be one.
   const text: string | undefined = isEvent(event) ? JSON.stringify(withId(event, makeId)) : undefined;
   if (!text?.startsWith('{')) {
-    throw new TypeError('the transform returned something other than events with `event` and an object as `properties`');
+    throw new TypeError(
+      'the transform returned something other than events with `event` and an object as `properties`',
+    );
   }
   return text;
 }

@@ -7,41 +7,44 @@ import { formatDeadLetter } from '../core/dead-letter.ts';
 import type { Run } from '../core/run.ts';
 import { encodeChecksum, statusOf, withTimeout } from './requests.ts';
 
-/** How long rejections wait for company, in milliseconds. */
+/** How long rejections are batched, in milliseconds. */
 const LINGER_MS = 1_000;
-/** Bytes of dead letters with which they wait no longer. */
-const MAX_WAITING_BYTES = 4_194_304;
-/** What a dead letter is longer than its record, about. */
-const OVERHEAD_BYTES = 400;
+/** Characters of dead letters that are written together. */
+const MAX_GROUP_LENGTH = 4_194_304;
+/** Characters of dead letters that wait to be written until a caller has to wait too. */
+const MAX_WAITING_LENGTH = 2 * MAX_GROUP_LENGTH;
 /** How long writing one object may take, with all that the client tries again, in milliseconds. */
 const WRITE_TIMEOUT_MS = 60_000;
 /** The same once the run winds down, when little time is left. */
 const LAST_WRITE_TIMEOUT_MS = 10_000;
 
-/** Rejections that go into one object, and those who wait for it. */
+/** Dead letters that go into one object, and those who wait for it. */
 interface Group {
-  rejections: Rejection[];
-  bytes: number;
+  lines: string[];
+  /** Characters of the lines. */
+  length: number;
+  /** The least offset, or index, of a record. */
+  firstOffset: number;
   written: PromiseWithResolvers<void>;
 }
 
-/** Takes rejections and writes them down. */
+/** Writes rejections down as dead letters. */
 export class DeadLetterWriter {
-  /** Bytes of dead letters that are not durable, about. */
+  /** Approximate bytes of dead letters that are not durable yet. */
   waitingBytes = 0;
   readonly #bucketOf: () => Promise<Bucket>;
-  readonly #nameOf: (rejections: readonly Rejection[]) => string;
+  readonly #nameOf: (firstOffset: number) => string;
   readonly #run: Run;
   #group: Group | undefined;
-  /** Settled when the object before is written: one is under way at a time. */
+  /** Settled when the previous object is written: one is in progress at a time. */
   #previous: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param bucketOf resolves with the state bucket; called when something is to be written
-   * @param nameOf   the name of the object for these rejections; never the same twice
-   * @param run      nothing is written any more once it is aborted
+   * @param bucketOf resolves with the bucket of dead letters; called when something is to be written
+   * @param nameOf   the name of an object, by the least offset of a record in it; never the same twice
+   * @param run      nothing is written once it is aborted
    */
-  constructor(bucketOf: () => Promise<Bucket>, nameOf: (rejections: readonly Rejection[]) => string, run: Run) {
+  constructor(bucketOf: () => Promise<Bucket>, nameOf: (firstOffset: number) => string, run: Run) {
     this.#bucketOf = bucketOf;
     this.#nameOf = nameOf;
     this.#run = run;
@@ -50,24 +53,31 @@ export class DeadLetterWriter {
   /** Resolves when the rejections are durable. */
   async write(rejections: readonly Rejection[]): Promise<void> {
     const written = new Set<Promise<void>>();
+    const now = new Date();
     let last = -1;
     // Those of one record stay together: the object is named after the place of its first.
     for (const rejection of rejections.toSorted((a, b) => offsetOf(a.location) - offsetOf(b.location))) {
-      if (offsetOf(rejection.location) !== last && (this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
-      last = offsetOf(rejection.location);
+      const offset = offsetOf(rejection.location);
+      if (offset !== last && (this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) {
+        this.flush();
+        // Letters repeat metadata or attributes: many can be far larger than what they were made of.
+        if (this.waitingBytes >= MAX_WAITING_LENGTH) await Promise.all(written);
+      }
+      last = offset;
       this.#group ??= this.#newGroup();
       const group = this.#group;
-      const bytes = rejection.record.length + OVERHEAD_BYTES;
-      group.rejections.push(rejection);
-      group.bytes += bytes;
-      this.waitingBytes += bytes;
+      const line = formatDeadLetter(rejection, now);
+      group.lines.push(line);
+      group.length += line.length;
+      group.firstOffset = Math.min(group.firstOffset, offset);
+      this.waitingBytes += line.length;
       written.add(group.written.promise);
     }
-    if ((this.#group?.bytes ?? 0) >= MAX_WAITING_BYTES) this.flush();
+    if ((this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) this.flush();
     await Promise.all(written);
   }
 
-  /** What waits for company need not wait any longer. */
+  /** Writes out what is buffered. */
   flush(): void {
     const group = this.#group;
     if (group === undefined) return;
@@ -76,7 +86,10 @@ export class DeadLetterWriter {
   }
 
   #newGroup(): Group {
-    const group = { rejections: [], bytes: 0, written: Promise.withResolvers<void>() };
+    const written = Promise.withResolvers<void>();
+    // Whoever waits for it may still be adding to another group.
+    written.promise.catch(() => {});
+    const group = { lines: [], length: 0, firstOffset: Number.POSITIVE_INFINITY, written };
     const flush = () => {
       if (this.#group === group) this.flush();
     };
@@ -84,13 +97,12 @@ export class DeadLetterWriter {
     return group;
   }
 
-  async #save({ rejections, bytes }: Group): Promise<void> {
+  async #save({ lines, length, firstOffset }: Group): Promise<void> {
     const { aborted, stopping } = this.#run;
     aborted.throwIfAborted();
     const timeoutMs = stopping.aborted ? LAST_WRITE_TIMEOUT_MS : WRITE_TIMEOUT_MS;
-    const name = this.#nameOf(rejections);
-    const now = new Date();
-    const content = rejections.map((rejection) => formatDeadLetter(rejection, now)).join('');
+    const name = this.#nameOf(firstOffset);
+    const content = lines.join('');
     const file = (await this.#bucketOf()).file(name);
     try {
       const saved = file.save(content, {
@@ -105,6 +117,6 @@ export class DeadLetterWriter {
       const [metadata] = await withTimeout(file.getMetadata(), timeoutMs, aborted);
       if (metadata.crc32c !== encodeChecksum(crc32c(content))) throw error;
     }
-    this.waitingBytes -= bytes;
+    this.waitingBytes -= length;
   }
 }

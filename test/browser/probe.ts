@@ -1,14 +1,14 @@
 /** Runs inside the page before its own scripts: measures what a person would feel, and what the tests cannot see from outside. */
 
-/** The least contrast of a text with what is behind it (https://www.w3.org/TR/WCAG22/#contrast-minimum). */
+/** The least contrast of a text with its background (https://www.w3.org/TR/WCAG22/#contrast-minimum). */
 const MIN_CONTRAST = 4.5;
 
 const probe = {
-  /** The longest that no frame was drawn, in milliseconds, and the most rows that stood in the page. */
+  /** The longest that no frame was drawn, in milliseconds, and the most rows that were in the page. */
   longestMs: 0,
   mostRows: 0,
 
-  /** Which of the controls has the focus; -1 where none has. */
+  /** Which of the controls has the focus; -1 if none has. */
   focused(): number {
     const controls = [...document.querySelectorAll('button, input, textarea, summary, #grid')];
     return controls.indexOf(document.activeElement!);
@@ -22,7 +22,7 @@ const probe = {
     return document.getAnimations().length;
   },
 
-  /** Texts that hardly stand out from what is behind them. */
+  /** Texts with too little contrast to their background. */
   faintTexts(): string[] {
     const found: string[] = [];
     for (const element of document.querySelectorAll('body *')) {

@@ -99,7 +99,7 @@ export async function startEmulatedCloud(tools: Tools, env: Record<string, strin
 
 /**
  * Counts what is not acknowledged, by the emulator's own account: sought to a snapshot of itself, a subscription delivers
- * just that once more, whoever holds it. It is given back then.
+ * just that once more, whoever holds it. Then it is released.
  */
 async function countBacklog(client: PubSub, subscriber: v1.SubscriberClient, subscription: string): Promise<number> {
   const [{ pushConfig }] = await subscriber.getSubscription({ subscription });

@@ -160,7 +160,7 @@ describe('a failure that happens once', { concurrency: true }, () => {
 
   importing('at the state bucket', (check) => {
     for (const row of deadLetters) {
-      check('a dead letter', row, (cloud) => {
+      check('the write of a dead letter', row, (cloud) => {
         cloud.storage.fault = once(isLetter, row[1]);
       });
     }
@@ -184,7 +184,7 @@ describe('a failure that happens once', { concurrency: true }, () => {
       });
     }
     for (const row of deadLetters.filter(([what]) => /^succeeds|403/.test(what))) {
-      check('a dead letter', row, (cloud) => {
+      check('the write of a dead letter', row, (cloud) => {
         cloud.storage.fault = once(isLetter, row[1]);
       });
     }
@@ -217,7 +217,7 @@ describe('a failure that happens once', { concurrency: true }, () => {
     ];
     for (const method of ['Pull', 'Acknowledge']) {
       for (const row of calls) {
-        check(`a ${method} call`, row, (cloud) => {
+        check(`a call of ${method}`, row, (cloud) => {
           cloud.pubsub.fault = once((call) => call.method === method, row[1]);
         });
       }

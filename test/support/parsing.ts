@@ -113,7 +113,7 @@ export function parse(
   return { blocks, bytesScanned: parser.bytesScanned, ...contentsOf(blocks) };
 }
 
-/** The block with bytes of its own, which do not change when the parser goes on. */
+/** The block with bytes of its own, which do not change when the parser continues. */
 export function kept(block: Block): Block {
   const columns = columnsOf(block);
   columns.bytes = Buffer.from(columns.bytes);

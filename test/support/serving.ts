@@ -51,7 +51,7 @@ export interface CloudUnderTest {
   backlog(subscription?: string): Promise<number>;
   /** All dead letters in the state bucket. */
   deadLetters(): Promise<Record<string, unknown>[]>;
-  /** Makes everything as it was at the beginning, but for the resources. */
+  /** Makes everything as it was at the beginning, except for the resources. */
   reset(): Promise<void>;
   close(): Promise<void>;
 }
@@ -112,7 +112,7 @@ export class PrintedLines extends EventEmitter<{ line: [] }> {
     assert.deepEqual(this.#leaked, []);
   }
 
-  /** The structured lines, from the so-manieth line on. */
+  /** The structured lines, from the line of this number on. */
   structured(from = 0): LogLine[] {
     return this.all
       .slice(from)

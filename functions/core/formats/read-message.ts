@@ -61,6 +61,7 @@ export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, in
     end: { ...START, offset: stored.length },
     weight: stored.length,
     rejections: [rejection],
+    foundRejections: 1,
     counts: { ...noCounts(), read: 1, rejected: 1 },
     pending: 1,
     cutAway: 0,

@@ -122,7 +122,11 @@ export class BatchBuilder {
     block: Block,
     { bytes, starts, ends }: JsonRecords,
     record: number,
-    { splice, lineBreaks, original }: { splice?: Splice | undefined; lineBreaks: boolean; original?: Buffer | undefined },
+    {
+      splice,
+      lineBreaks,
+      original,
+    }: { splice?: Splice | undefined; lineBreaks: boolean; original?: Buffer | undefined },
   ): void {
     const from = starts[record]!;
     const to = ends[record]!;

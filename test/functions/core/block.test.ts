@@ -194,6 +194,7 @@ function rowBlock(count: number): Block {
     end: { offset: 10 * count, line: count + 1, checksum: 0 },
     weight: 10 * count,
     rejections: [],
+    foundRejections: 0,
     counts: { ...noCounts(), read: count },
     pending: 1,
     cutAway: 0,

@@ -68,7 +68,7 @@ describe('credentials', () => {
   const token = 'abcdef';
   const ofProject = '?strict=1&project_id=42';
   const rows: { name: string; options: MixpanelOptions; query?: string; authorization?: string; expected: number }[] = [
-    { name: 'any user, if the server has no credentials', options: {}, authorization: basic('a', ''), expected: 200 },
+    { name: 'any user at a server without credentials', options: {}, authorization: basic('a', ''), expected: 200 },
     { name: 'an empty user name', options: {}, authorization: basic('', 'a'), expected: 401 },
     { name: 'no authorization header', options: {}, expected: 401 },
     { name: 'another authorization scheme', options: {}, authorization: 'Bearer abc', expected: 401 },
@@ -114,7 +114,7 @@ describe('credentials', () => {
     { name: 'the token with a password', options: { token }, authorization: basic(token, 'a'), expected: 401 },
     { name: 'another token', options: { token }, authorization: basic('other', ''), expected: 401 },
     {
-      name: 'the token, if the server has a service account too',
+      name: 'the token at a server that also has a service account',
       options: { token, serviceAccount },
       authorization: basic(token, ''),
       expected: 200,
@@ -140,9 +140,9 @@ describe('bodies', () => {
     { name: 'NDJSON with a blank line and CRLF', body: ndjson },
     { name: 'NDJSON without a last line feed', body: ndjson.trimEnd() },
     { name: 'a JSON array', body: array, headers: json },
-    { name: 'gzip of NDJSON', body: new Uint8Array(gzipSync(ndjson)), headers: { 'content-encoding': 'gzip' } },
+    { name: 'NDJSON in gzip', body: new Uint8Array(gzipSync(ndjson)), headers: { 'content-encoding': 'gzip' } },
     {
-      name: 'gzip of an array',
+      name: 'an array in gzip',
       body: new Uint8Array(gzipSync(array)),
       headers: { ...json, 'content-encoding': 'gzip' },
     },
@@ -169,7 +169,7 @@ describe('bodies', () => {
 
   const good = lines(event('a'));
   const malformed: { name: string; body: string | Uint8Array<ArrayBuffer>; headers?: Record<string, string> }[] = [
-    { name: 'one line that is no JSON', body: `${good}{"event":\n${lines(event('b'))}` },
+    { name: 'one line that is not JSON', body: `${good}{"event":\n${lines(event('b'))}` },
     { name: 'an array that breaks off', body: `[${good}`, headers: json },
     { name: 'an object instead of an array', body: good, headers: json },
     { name: 'no events', body: '\n' },

@@ -5,6 +5,7 @@ import {
   EMPTY_ID,
   EMPTY_PROPERTIES,
   IN_ARRAY,
+  IN_BROKEN_ARRAY,
   LINE_BREAK,
   LONG_NUMBER,
   NEEDS_ID,
@@ -74,13 +75,13 @@ export class BlockBuilder {
   }
 
   /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
-  add(from: number, to: number, ordinal: number, scanner: Scanner, isInArray: boolean): void {
+  add(from: number, to: number, ordinal: number, scanner: Scanner, array: JsonState['array']): void {
     const flags =
       (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
       (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
       (scanner.lineBreak ? LINE_BREAK : 0) |
       (scanner.longNumber ? LONG_NUMBER : 0) |
-      (isInArray ? IN_ARRAY : 0);
+      (array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY);
     const splice = scanner.properties === 'object' ? scanner.spliceAt - from : 0;
     this.#columns.push(from, to, ordinal, flags, splice);
     this.records++;
@@ -113,8 +114,8 @@ export class BlockBuilder {
   }
 
   /** Reading can resume at `bytes[at]` without anything before it: a block may end there. */
-  mark(at: number, line: number, isInArray: boolean): void {
-    const state = stateAt(isInArray, this.indentAt(at, line));
+  mark(at: number, line: number, array: JsonState['array']): void {
+    const state = stateAt(array, this.indentAt(at, line));
     this.#end = { offset: this.offset + at, line, checksum: 0, ...state };
   }
 
@@ -163,12 +164,11 @@ export class BlockBuilder {
       checksum = checksumOf?.(bytes.subarray(at, to), checksum) ?? 0;
       at = to;
       const breaks = (flags[last]! & LINE_BREAK) === 0 ? 0 : newlinesIn(bytes, starts[last]!, end);
-      const isInArray = (flags[last]! & IN_ARRAY) !== 0;
       return {
         offset: windowStart + to,
         line: ordinals[last]! + breaks + (isLineEnd ? 1 : 0),
         checksum,
-        ...stateAt(isInArray, indentAt(bytes, to, indentBefore)),
+        ...stateAt(arrayOf(flags[last]!), indentAt(bytes, to, indentBefore)),
       };
     };
     const block: Block = {
@@ -177,6 +177,7 @@ export class BlockBuilder {
       end: this.#end,
       weight: this.#end.offset - this.#start,
       rejections,
+      foundRejections: rejections.length,
       counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
       pending: 1,
       cutAway: 0,
@@ -191,6 +192,11 @@ export class BlockBuilder {
       this.#checksum = this.#context.checksumOf?.(this.#bytes.subarray(from, to), this.#checksum) ?? 0;
     }
   }
+}
+
+function arrayOf(flags: number): JsonState['array'] {
+  if ((flags & IN_BROKEN_ARRAY) !== 0) return 'broken';
+  return (flags & IN_ARRAY) === 0 ? undefined : true;
 }
 
 /** Newlines in `bytes[from, to)`. */

@@ -17,6 +17,8 @@ export interface RejectionEnd {
   find(bytes: Buffer, from: number, to: number): number;
   /** Whether it looks at each byte by itself, rather than searching natively. */
   readonly isByteByByte: boolean;
+  /** Whether the rejection took no bracket but its own, as far as can be told. */
+  readonly isClean: boolean;
 }
 
 /**
@@ -25,7 +27,9 @@ export interface RejectionEnd {
  */
 export class BracketEnd implements RejectionEnd {
   readonly isByteByByte = true;
+  isClean: boolean;
   #depth: number;
+  readonly #closing: number;
   readonly #maxIndent: number;
   /** Blanks at the beginning of the line, while nothing else was on it; else -1. */
   #indent: number;
@@ -33,11 +37,14 @@ export class BracketEnd implements RejectionEnd {
   #isEscaped = false;
 
   /**
+   * @param opening   the bracket that opens the container
    * @param depth     containers that are open
    * @param maxIndent indentation of the line on which the container begins
    * @param indent    blanks since the beginning of the line, if there is nothing else; else -1
    */
-  constructor(depth: number, maxIndent: number, indent: number) {
+  constructor(opening: number, depth: number, maxIndent: number, indent: number) {
+    this.#closing = opening === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY;
+    this.isClean = depth === 0;
     this.#depth = depth;
     this.#maxIndent = maxIndent;
     this.#indent = indent;
@@ -70,7 +77,9 @@ export class BracketEnd implements RejectionEnd {
       } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
         this.#depth++;
       } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
-        if (--this.#depth === 0) return at + 1;
+        if (--this.#depth > 0) continue;
+        this.isClean = byte === this.#closing;
+        return at + 1;
       }
     }
     return -1;
@@ -95,6 +104,10 @@ export class TextEnd implements RejectionEnd {
     return !this.#takesLine;
   }
 
+  get isClean(): boolean {
+    return !this.#takesLine;
+  }
+
   find(bytes: Buffer, from: number, to: number): number {
     if (this.#takesLine) return this.#findLineEnd(bytes, from, to);
     for (let at = from; at < to; at++) {
@@ -116,6 +129,7 @@ export class TextEnd implements RejectionEnd {
 /** The end of a string that is too large to be scanned: after its closing quote, or at the end of its line. */
 export class StringEnd implements RejectionEnd {
   readonly isByteByByte = true;
+  isClean = false;
   #hasBegun = false;
   #isEscaped = false;
 
@@ -125,7 +139,10 @@ export class StringEnd implements RejectionEnd {
       if (byte === NEWLINE) return at;
       if (this.#isEscaped) this.#isEscaped = false;
       else if (byte === BACKSLASH) this.#isEscaped = true;
-      else if (byte === QUOTE && this.#hasBegun) return at + 1;
+      else if (byte === QUOTE && this.#hasBegun) {
+        this.isClean = true;
+        return at + 1;
+      }
       this.#hasBegun = true;
     }
     return -1;

@@ -78,7 +78,8 @@ export class JsonParser implements StreamParser {
   readonly #blockBytes: number;
   readonly #objectCheck: ObjectCheck | undefined;
   #line: number;
-  #isInArray: boolean;
+  /** Whether an array is open, and whether a value in it was not JSON. */
+  #array: JsonState['array'];
   /** The rejection of the modes that skip. */
   #skipped: SkippedRecord | undefined;
   #failed: FailedContainer | undefined;
@@ -96,7 +97,7 @@ export class JsonParser implements StreamParser {
     this.#window = new ByteWindow(context.stored !== undefined);
     this.#builder = new BlockBuilder(context, scratch.columns, from);
     this.#line = from.line;
-    this.#isInArray = ((from.state ?? {}) as JsonState).array === true;
+    this.#array = ((from.state ?? {}) as JsonState).array;
     this.#objectCheck = from.offset === 0 ? new ObjectCheck(context.stored !== undefined) : undefined;
   }
 
@@ -184,12 +185,12 @@ export class JsonParser implements StreamParser {
       }
       if (at === length) break;
       let end: number;
-      if (byte === OPEN_OBJECT || (byte === OPEN_ARRAY && this.#isInArray)) {
+      if (byte === OPEN_OBJECT || (byte === OPEN_ARRAY && this.#array !== undefined && !this.#beginsAnew(at))) {
         end = this.#readContainer(at, isLast);
       } else if (byte === OPEN_ARRAY) {
         end = this.#openArray(at, isLast);
-      } else if (byte === CLOSE_ARRAY && this.#isInArray) {
-        this.#isInArray = false;
+      } else if (byte === CLOSE_ARRAY && this.#array !== undefined) {
+        this.#array = undefined;
         end = at + 1;
       } else if (byte === BYTE_ORDER_MARK[0]) {
         end = this.#readMark(at, isLast);
@@ -200,7 +201,7 @@ export class JsonParser implements StreamParser {
       at = end;
       if (this.#isSkipping()) return at;
     }
-    this.#builder.mark(at, this.#line, this.#isInArray);
+    this.#builder.mark(at, this.#line, this.#array);
     return at;
   }
 
@@ -240,7 +241,7 @@ export class JsonParser implements StreamParser {
     const isValidUtf8 = end <= this.#validBytes || isUtf8(bytes.subarray(start, end));
     const reason = reasonAgainst(scanner, isValidUtf8, this.#context.source.mapping.kind === 'mapped');
     const ordinal = this.#ordinal();
-    if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#isInArray);
+    if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#array);
     else this.#builder.reject(start, end, ordinal, reason);
     if (scanner.lineBreak) this.#line += newlinesIn(bytes, start, end);
   }
@@ -259,6 +260,7 @@ export class JsonParser implements StreamParser {
     const isValidUtf8 = isUtf8(bytes.subarray(start, end));
     this.#builder.reject(start, end, this.#ordinal(), isValidUtf8 ? notJson(end - start, end - start) : NOT_UTF8);
     this.#line += newlinesIn(bytes, start, next);
+    if (this.#array !== undefined) this.#array = 'broken';
     this.#failed = failed;
     if (!failed.isLimited) this.#limitReread(next, failed, width);
     return next;
@@ -269,7 +271,7 @@ export class JsonParser implements StreamParser {
     const reason = kind === 'too-large' ? TOO_LARGE : kind === 'too-deep' ? TOO_DEEP : undefined;
     const depth = openedAt.length - Math.max(0, openedAt.indexOf(start));
     const { width: blanks, isOpen } = indentAt(bytes.subarray(start), tokenAt - start, { width: -1, isOpen: false });
-    const end = new BracketEnd(depth, width, isOpen ? blanks : -1);
+    const end = new BracketEnd(bytes[start]!, depth, width, isOpen ? blanks : -1);
     this.#skip(start, { reason, failedAt: at - start, end });
     this.#skipped!.take(bytes, start, tokenAt);
     return tokenAt;
@@ -302,6 +304,11 @@ export class JsonParser implements StreamParser {
     return -1;
   }
 
+  /** In a broken array, a bracket that begins a line opens another one: a rejection may have taken the bracket that closed it. */
+  #beginsAnew(at: number): boolean {
+    return this.#array === 'broken' && this.#builder.indentAt(at, this.#line).isOpen;
+  }
+
   /** An array is opened only by a bracket that a bracket follows; any other begins text. */
   #openArray(start: number, isLast: boolean): number {
     const { bytes, length } = this.#window;
@@ -311,7 +318,7 @@ export class JsonParser implements StreamParser {
     if (at === length && at < start + 1 + MAX_LOOKAHEAD_BYTES) {
       if (!isLast) return this.#wait(2 * (length - start));
     } else if (at === limit || bytes[at] === OPEN_OBJECT || bytes[at] === OPEN_ARRAY || bytes[at] === CLOSE_ARRAY) {
-      this.#isInArray = true;
+      this.#array = true;
       return start + 1;
     }
     return this.#beginText(start, true);
@@ -329,7 +336,7 @@ export class JsonParser implements StreamParser {
 
   /** Reads what begins with no bracket: a scalar inside an array, else text. */
   #readText(start: number, isLast: boolean): number {
-    if (!this.#isInArray) return this.#beginText(start, false);
+    if (this.#array === undefined) return this.#beginText(start, false);
     const { bytes, length } = this.#window;
     const scanner = this.#scanner;
     const to = Math.min(length, start + MAX_RECORD_BYTES + 1);
@@ -353,13 +360,13 @@ export class JsonParser implements StreamParser {
   }
 
   #beginText(start: number, takesLine: boolean, failedAt?: number): number {
-    this.#skip(start, { failedAt, end: new TextEnd(this.#isInArray, takesLine) });
+    this.#skip(start, { failedAt, end: new TextEnd(this.#array !== undefined, takesLine) });
     return start;
   }
 
   /** Begins a rejection at `start`, of which nothing is taken yet. Unless it ends in this window, the block ends before it. */
   #skip(start: number, known: Pick<SkippedOptions, 'reason' | 'failedAt' | 'end'>): void {
-    this.#builder.mark(start, this.#line, this.#isInArray);
+    this.#builder.mark(start, this.#line, this.#array);
     this.#mode = 'skip-record';
     const offset = this.#builder.offset + start;
     const isHeldWhole = this.#context.stored !== undefined;
@@ -388,6 +395,7 @@ export class JsonParser implements StreamParser {
     this.#skipped = undefined;
     this.#mode = 'records';
     this.#line += skipped.newlines;
+    if (this.#array !== undefined && skipped.options.end?.isClean !== true) this.#array = 'broken';
     this.#builder.rejectPart(record, bytes, offset, ordinal, reason);
   }
 
@@ -404,8 +412,8 @@ export class JsonParser implements StreamParser {
   }
 
   #endContent(at: number): void {
-    // A rejection up to the end says already that something is missing.
-    if (this.#isInArray && !this.#hasEnded) this.#builder.reject(at, at, this.#ordinal(), ARRAY_NOT_CLOSED);
+    // A rejection up to the end says already that something is missing; one before may have taken the closing bracket.
+    if (this.#array === true && !this.#hasEnded) this.#builder.reject(at, at, this.#ordinal(), ARRAY_NOT_CLOSED);
     this.#builder.markEnd(at, this.#line);
   }
 

@@ -2,8 +2,8 @@
 
 /** The `state` of a position, as it is stored in checkpoints. */
 export interface JsonState {
-  /** Whether an array is open. */
-  array?: true;
+  /** Whether an array is open, and whether a value in it was not JSON. */
+  array?: true | 'broken';
   /** Blanks since the beginning of the line, if the position is among or right after them. */
   blanks?: number;
   /** Indentation of the line, if the position is in the middle of one. */
@@ -38,11 +38,11 @@ export function indentAt(bytes: Buffer, at: number, before: Indent): Indent {
 }
 
 /** The `state` of a position, as a part of it: nothing at the beginning of a line outside of an array. */
-export function stateAt(isInArray: boolean, { width, isOpen }: Indent): { state?: JsonState } {
-  const array = isInArray ? { array: true as const } : {};
-  if (!isOpen) return { state: { ...array, indent: width } };
-  if (width > 0) return { state: { ...array, blanks: width } };
-  return isInArray ? { state: array } : {};
+export function stateAt(array: JsonState['array'], { width, isOpen }: Indent): { state?: JsonState } {
+  const inArray = array === undefined ? {} : { array };
+  if (!isOpen) return { state: { ...inArray, indent: width } };
+  if (width > 0) return { state: { ...inArray, blanks: width } };
+  return array === undefined ? {} : { state: inArray };
 }
 
 /** The indentation at a position with that `state`. */

@@ -58,6 +58,7 @@ function rowBlock(rows: readonly unknown[], source: Source): Block {
     end: { offset: 100 * rows.length, line: 1, checksum: 0 },
     weight: 100 * rows.length,
     rejections: [],
+    foundRejections: 0,
     counts: { ...noCounts(), read: rows.length },
     pending: 1,
     cutAway: 0,
