@@ -97,12 +97,14 @@ export class DeadLetterWriter {
     return group;
   }
 
-  async #save({ lines, length, firstOffset }: Group): Promise<void> {
+  async #save(group: Group): Promise<void> {
     const { aborted, stopping } = this.#run;
     aborted.throwIfAborted();
     const timeoutMs = stopping.aborted ? LAST_WRITE_TIMEOUT_MS : WRITE_TIMEOUT_MS;
-    const name = this.#nameOf(firstOffset);
-    const content = lines.join('');
+    const name = this.#nameOf(group.firstOffset);
+    const content = group.lines.join('');
+    // The timer of the group holds it for a while.
+    group.lines = [];
     const file = (await this.#bucketOf()).file(name);
     try {
       const saved = file.save(content, {
@@ -117,6 +119,6 @@ export class DeadLetterWriter {
       const [metadata] = await withTimeout(file.getMetadata(), timeoutMs, aborted);
       if (metadata.crc32c !== encodeChecksum(crc32c(content))) throw error;
     }
-    this.waitingBytes -= length;
+    this.waitingBytes -= group.length;
   }
 }
