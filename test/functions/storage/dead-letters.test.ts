@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { once, once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import type { Rejection } from '../../../functions/core/block.ts';
 import { startRun } from '../../../functions/core/run.ts';
@@ -167,5 +167,24 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     await once(server, 'request');
     run.abort();
     await assert.rejects(writing, (error) => error === run.stopping.reason);
+  });
+
+  test('letters that are far larger than their records wait in bounded memory', async (t) => {
+    const { writer, server, clock } = await start(t);
+    const attributes = { large: 'x'.repeat(64_000) };
+    const rejections = Array.from({ length: 500 }, (_, index) => ({
+      ...rejection(index),
+      location: { subscription: 's', messageId: 'm', publishTime: 't', index, attributes },
+    }));
+    let most = 0;
+    server.on('request', () => {
+      most = Math.max(most, writer.waitingBytes);
+    });
+    const written = writer.write(rejections).then(() => true);
+    for (let isWritten: unknown = false; isWritten !== true; ) {
+      clock.advance(1_000);
+      isWritten = await Promise.race([written, once(server, 'request')]);
+    }
+    assert.ok(most < 13_000_000, `${most} bytes of 32 MB waited at once`);
   });
 });
