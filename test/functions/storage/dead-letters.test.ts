@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once, once } from 'node:events';
+import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import type { Rejection } from '../../../functions/core/block.ts';
 import { startRun } from '../../../functions/core/run.ts';
