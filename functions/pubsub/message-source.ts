@@ -4,6 +4,8 @@ import type { Source } from '../core/block.ts';
 import type { Mapping } from '../core/mappings/mapping.ts';
 import type { ReceivedMessage } from './pull.ts';
 
+const NO_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze({});
+
 /** The data of a message as it was published. */
 export function dataOf({ message }: ReceivedMessage): Buffer {
   const data = message?.data;
@@ -13,15 +15,17 @@ export function dataOf({ message }: ReceivedMessage): Buffer {
 
 /** @param subscription `projects/P/subscriptions/S` */
 export function sourceOf({ message }: ReceivedMessage, subscription: string, mapping: Mapping): Source {
+  // Not the message itself: its data would be held until it is settled.
   const messageId = message?.messageId ?? '';
+  const publishedAt = message?.publishTime;
   // Frozen, as the transform is handed what dead letters repeat.
-  const attributes = Object.freeze({ ...message?.attributes });
+  const attributes = hasAny(message?.attributes) ? Object.freeze({ ...message?.attributes }) : NO_ATTRIBUTES;
   return {
     context: { kind: 'message', subscription, attributes },
     mapping,
     locate(_offset, index) {
-      const publishTime = toIso(message?.publishTime);
-      const about = Object.keys(attributes).length > 0 ? { attributes } : {};
+      const publishTime = toIso(publishedAt);
+      const about = attributes === NO_ATTRIBUTES ? {} : { attributes };
       return { subscription, messageId, publishTime, index, ...about };
     },
   };
@@ -29,4 +33,9 @@ export function sourceOf({ message }: ReceivedMessage, subscription: string, map
 
 function toIso(time: { seconds?: unknown; nanos?: number | null } | null | undefined): string {
   return new Date(Number(time?.seconds ?? 0) * 1_000 + Math.trunc((time?.nanos ?? 0) / 1_000_000)).toISOString();
+}
+
+function hasAny(attributes: object | null | undefined): boolean {
+  for (const _ in attributes) return true;
+  return false;
 }
