@@ -14,7 +14,7 @@ export interface CoreConfig extends BatchLimits {
   retryMinDelayMs: number;
   retryMaxDelayMs: number;
   insertIdOf: InsertIdOf;
-  /** Base URL of another Cloud Storage; Google's unless given. */
+  /** Base URL of another Cloud Storage; default: Google's. */
   storageEndpoint: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface ImportObjectConfig extends FunctionConfig {
   /** `projects/P/topics/T` */
   objectTopic: string;
   objectPrefix: string;
-  /** `host:port` of another Pub/Sub to publish to; Google's unless given. */
+  /** `host:port` of another Pub/Sub to publish to; default: Google's. */
   pubsubEmulatorHost: string | undefined;
   leaseMs: number;
 }
@@ -201,7 +201,7 @@ class Variables {
 
   url(name: string): string | undefined {
     const text = this.text(name);
-    // What is put behind it must end up in its path.
+    // What is appended to it must end up in its path.
     if (text === undefined || (/^https?:\/\/[^@?#]+$/.test(text) && URL.canParse(text))) return text;
     this.problem(`${name} must be a URL that begins with http:// or https://, without user name, query and fragment`);
     return undefined;

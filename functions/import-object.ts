@@ -1,4 +1,4 @@
-/** importObject: a notification comes, the object generation that it names is imported, or goes on being imported. */
+/** importObject: imports the object generation that a notification names, or continues its import. */
 
 import type { ImportObjectConfig } from './config.ts';
 import { noCounts } from './core/block.ts';
@@ -12,7 +12,7 @@ import { stopOnShutdown } from './runtime/shutdown.ts';
 import { statsOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
 
-/** Handles one CloudEvent; what it throws makes the delivery be refused, and tried again later. */
+/** Handles one CloudEvent. If it throws, the delivery is refused and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
 
 /** Makes the function, once for the process. */

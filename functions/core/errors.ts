@@ -1,4 +1,4 @@
-/** The two errors that this code throws on purpose; bad data is never one of them, it is a rejection. */
+/** The two errors that this code throws on purpose. Bad data is a rejection, never an error. */
 
 /** What went wrong, in a word that alerts match. */
 export type ErrorCode =
@@ -10,19 +10,19 @@ export type ErrorCode =
   | 'request_refused'
   | 'stopped';
 
-/** The environment is not usable. Carries every fault at once and never a value of a variable. */
+/** The environment is not usable. Carries all problems at once, and never the value of a variable. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
 
-  /** @param problems one sentence for each faulty variable: its name and what is allowed */
+  /** @param problems one sentence for each invalid variable: its name and what is allowed */
   constructor(problems: readonly string[]) {
     super(`The configuration is not usable: ${problems.join('; ')}`);
     this.problems = problems;
   }
 }
 
-/** The import cannot go on: the data stay where they are, for later. */
+/** The import cannot continue: the data stay where they are, for later. */
 export class ImportError extends Error {
   override readonly name = 'ImportError';
   readonly code: ErrorCode;

@@ -189,7 +189,7 @@ class Pipeline {
     while (this.#settling > 0) await this.#change.wait();
   }
 
-  /** Ends the run because of an error; the first one stands. */
+  /** Ends the run because of an error; only the first one counts. */
   fail(error: unknown): void {
     if (error === this.#run.stopping.reason) return;
     this.#failure ??= { error };

@@ -1,12 +1,12 @@
-/** One run of an import: when it has to wind down, and what it has done so far. */
+/** One run of an import: when it has to stop, and what it has done so far. */
 
 import { setMaxListeners } from 'node:events';
 import { ImportError } from './errors.ts';
 
-/** Why a run winds down before its source is exhausted. */
+/** Why a run stops before its source is exhausted. */
 export type StopReason = 'deadline' | 'retry-after' | 'shutdown' | 'lease-lost' | 'failure' | 'end';
 
-/** Time, chance and waiting; tests give their own. */
+/** Clock, randomness and sleep; injected, so that tests control them. */
 export interface Clock {
   /** Milliseconds of a monotonic clock. */
   now(): number;
@@ -42,7 +42,7 @@ export interface Run {
   readonly startedAt: number;
   /** When the run will be stopped, by {@link Clock.now}. */
   readonly deadline: number;
-  /** Winds the run down; the first reason stands. */
+  /** Stops the run; only the first reason counts. */
   stop(reason: StopReason): void;
   /** Cuts off what is in flight. */
   abort(): void;
@@ -76,7 +76,7 @@ export const systemClock: Clock = {
 /**
  * Begins a run.
  *
- * @param deadlineMs how long it may go on before it winds down; for ever unless given
+ * @param deadlineMs how long it may take before it is stopped; default: forever
  */
 export function startRun(deadlineMs = Number.POSITIVE_INFINITY, clock: Clock = systemClock): Run {
   const stopper = new AbortController();

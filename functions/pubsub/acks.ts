@@ -5,7 +5,7 @@ import { CALL_OPTIONS } from './client.ts';
 
 /** Ids in one call: far below the 512 KiB that a request may have. */
 const MAX_IDS = 1_000;
-/** How long an ack waits for company, in milliseconds. */
+/** How long acks are batched, in milliseconds. */
 const LINGER_MS = 100;
 
 /** Gathers acks. A call that fails is not an error: the message comes again, and its events have the same ids. */

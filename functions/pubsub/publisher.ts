@@ -17,7 +17,7 @@ export interface PublisherOptions {
   topic: string;
   /** Of a client for Cloud Storage, whose credentials are good for Pub/Sub too. */
   auth: Storage['authClient'];
-  /** `host:port` of another Pub/Sub, which wants no credentials; Google's unless given. */
+  /** `host:port` of another Pub/Sub, without credentials; default: Google's. */
   emulatorHost: string | undefined;
   /** Base URL of Google's; tests give their own. */
   googleUrl?: string;
@@ -35,8 +35,8 @@ const MIN_DELAY_MS = 100;
 const MAX_TEXT = 500;
 
 /**
- * A publisher with the credentials that the instance has anyway. Google's client for Pub/Sub would take 22 MB, and with what
- * loading it leaves behind the heap of a large import would grow by a further 30 MB.
+ * A publisher with the credentials that the instance has anyway. Google's client for Pub/Sub would take 22 MB, and what
+ * loading it leaves on the heap would let that of a large import grow by a further 30 MB.
  */
 export function createPublisher({
   topic,
@@ -72,7 +72,7 @@ export function createPublisher({
         shouldRetry: ({ error }) => isTransient(error),
       });
     } catch (error) {
-      // What the HTTP client throws carries the credentials, but for its text.
+      // The error of the HTTP client carries the credentials; its text does not.
       const status = statusOf(error);
       const what = `${status === undefined ? '' : `${status}: `}${(error as Error).message.slice(0, MAX_TEXT)}`;
       throw new Error(`The notification was not published to ${topic}: ${what}`);

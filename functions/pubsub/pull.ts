@@ -8,13 +8,13 @@ import { withTimeout } from '../storage/requests.ts';
 /** A message with the id by which this delivery of it is acknowledged. */
 export type ReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
 
-/** Pulls under way at once while messages come. */
+/** Pulls in progress at once while messages arrive. */
 const MAX_PULLS = 3;
 /** The most that the service gives in one pull. */
 const MAX_MESSAGES = 1_000;
 /** How long a single pull waits, at least; the service takes about a second to find out that it has nothing. */
 const MIN_PULL_MS = 2_000;
-/** How long pulls under way are waited for when the run winds down, so that what they bring can be nacked. */
+/** How long to wait for pulls in progress when the run stops, so that the messages they bring can be nacked. */
 const LAST_PULL_MS = 1_000;
 /** How long a pull that failed keeps the next one waiting; it may have failed at once. */
 const PAUSE_MS = 1_000;

@@ -11,7 +11,7 @@ const SEVERITIES: Record<string, string> = {
   error: 'ERROR',
 };
 
-/** @param destination standard output unless given */
+/** @param destination default: standard output */
 export function createLogger(destination?: DestinationStream): Logger {
   return pino(
     {

@@ -3,10 +3,10 @@
 import { EventEmitter } from 'node:events';
 import { Storage } from '@google-cloud/storage';
 
-// A download of the client puts eleven listeners on one stream; the warning that this is a leak is not true.
+// A download of the client puts eleven listeners on one stream; the leak warning is a false positive.
 EventEmitter.defaultMaxListeners = 20;
 
-/** @param endpoint base URL of another Cloud Storage; Google's, with its credentials, unless given */
+/** @param endpoint base URL of another Cloud Storage; default: Google's, with its credentials */
 export function createStorage(endpoint: string | undefined): Storage {
   return new Storage(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'local' });
 }

@@ -42,7 +42,7 @@ export type Acquired =
   | { kind: 'held'; until: string };
 
 /**
- * Asks for the lease. A live lease of another invocation stands; one that was released, or has expired, is taken over.
+ * Asks for the lease. A live lease of another invocation is respected; one that was released, or has expired, is taken over.
  *
  * @throws {@link ImportError} `checkpoint_unreadable`
  */
@@ -167,9 +167,9 @@ export class Lease {
   /** Replaces the checkpoint, tries again what may succeed, and recognises its own writes whose answers were lost. */
   async #write(state: State, leaseMs: number | null): Promise<void> {
     const { run } = this.#options;
-    // The first write may go on until the run winds down, those behind it until the lease runs out.
+    // The first write may take until the run stops, later ones until the lease expires.
     const signal = this.#deadline === Infinity ? run.stopping : this.#lost.signal;
-    /** The last attempt, of which it is not known whether it succeeded. */
+    /** The last attempt, if it is not known whether it succeeded. */
     let attempt: { begunAt: number; content: string } | undefined;
     for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
       // After a late wake-up the expiry timer may not have fired yet, so check the clock.
@@ -256,6 +256,6 @@ function renewalInterval(leaseMs: number): number {
 /** The lease ran out, or another invocation has taken it. */
 class LeaseLostError extends ImportError {
   constructor(name: string) {
-    super('lease_lost', `The lease on ${name} was lost: another invocation goes on from the last checkpoint`);
+    super('lease_lost', `The lease on ${name} was lost: another invocation continues from the last checkpoint`);
   }
 }

@@ -31,7 +31,7 @@ const IDLE_TIMEOUT_MS = 30_000;
 const MAX_ATTEMPTS = 5;
 const MIN_DELAY_MS = 500;
 
-/** There is no such object generation (any more). */
+/** The object generation does not exist, or not any more. */
 export class ObjectGoneError extends Error {
   override readonly name = 'ObjectGoneError';
 }
@@ -59,9 +59,9 @@ export interface ObjectReader {
   readonly bytesRead: number;
   /**
    * Yields the bytes that this reader has not brought yet, as they are stored. A read that breaks, stalls or ends early
-   * goes on where it stopped; at the end size and checksum are compared with what was uploaded.
+   * continues where it stopped; at the end size and checksum are compared with what was uploaded.
    *
-   * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, behind the last byte; the last attempt's
+   * @throws {@link ObjectGoneError}; {@link ImportError} `checksum_mismatch`, after the last byte; the last attempt's
    *   error when several in a row brought nothing
    */
   read(): AsyncGenerator<Buffer>;
@@ -70,7 +70,7 @@ export interface ObjectReader {
 /**
  * @param file    a file with its generation, of a client that does not try reads again by itself
  * @param content what the object is known to hold
- * @param start   where to begin, and the CRC32C of all that was read before; the beginning unless given
+ * @param start   where to begin, and the CRC32C of all that was read before; default: the beginning
  */
 export function createObjectReader(
   file: File,
@@ -158,7 +158,7 @@ async function discard(stream: Readable, hasResponse: boolean): Promise<void> {
     return;
   }
   stream.destroy();
-  // The client then closes its other connections; what comes next shall not be among them.
+  // The client then closes its other connections; the next request must not use one of them.
   if (!stream.closed) await once(stream, 'close').catch(() => {});
   await turn();
 }

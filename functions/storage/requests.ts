@@ -1,6 +1,6 @@
 /** What all requests to Cloud Storage have in common, whichever client makes them; loads none. */
 
-/** The status that an error of the client stands for, if it stands for one. */
+/** The HTTP status of an error of the client, if it has one. */
 export function statusOf(error: unknown): number | undefined {
   const { code, status } = error as { code?: unknown; status?: unknown };
   return [code, status].map(Number).find((number) => number >= 100 && number < 600);
@@ -13,7 +13,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Waits for an answer of the client, which itself would wait for ever: its option for that has no effect.
+ * Adds a timeout. Without it the client waits forever; its own `timeout` option has no effect.
  *
  * @param signal what else ends the waiting
  * @throws an error that {@link isTransient}, after `timeoutMs`; the signal's reason; whatever the request throws

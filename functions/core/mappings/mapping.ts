@@ -12,7 +12,7 @@ export interface MappedRecords {
   readonly through: readonly string[];
   /**
    * @param record a JSON object or a row
-   * @returns events, of which it is checked afterwards that they are; or a promise
+   * @returns events, or a promise; whether they are events is checked afterwards
    * @throws anything; the record is then rejected
    */
   map(record: unknown, context: RecordContext): TransformResult | Promise<TransformResult>;

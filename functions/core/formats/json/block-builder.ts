@@ -201,7 +201,7 @@ function arrayOf(flags: number): JsonState['array'] {
 
 /** Newlines in `bytes[from, to)`. */
 export function newlinesIn(bytes: Buffer, from: number, to: number): number {
-  // Cut off, as a search for what is not there would go on to the end of the buffer.
+  // Cut off, because a search without a match would continue to the end of the buffer.
   const part = bytes.subarray(from, to);
   let newlines = 0;
   for (let at = part.indexOf(NEWLINE); at !== -1; at = part.indexOf(NEWLINE, at + 1)) newlines++;

@@ -205,7 +205,7 @@ export class JsonParser implements StreamParser {
     return at;
   }
 
-  /** Reads the object, or the array inside an array, at `start`; returns the index to go on at, or -1 to wait for more bytes. */
+  /** Reads the object, or the array inside an array, at `start`; returns the index to continue at, or -1 to wait for more bytes. */
   #readContainer(start: number, isLast: boolean): number {
     const { bytes, length } = this.#window;
     if (this.#failed !== undefined) {

@@ -1,4 +1,4 @@
-/** Bytes that may stand between two values, as tables to look them up in. */
+/** Bytes that may separate two values, as lookup tables. */
 
 /** White space, commas, and RS (https://www.rfc-editor.org/rfc/rfc7464). */
 export const IS_SEPARATOR = tableOf(0x20, 0x09, 0x0a, 0x0d, 0x2c, 0x1e);
