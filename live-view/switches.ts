@@ -1,6 +1,6 @@
 /** What can be made to go wrong at the local Mixpanel, by switches that add up. */
 
-import type { Fault, FaultHook } from '../local-cloud/mixpanel/server.ts';
+import type { FaultHook, InjectedFault } from '../local-cloud/mixpanel/server.ts';
 import type { SwitchName } from './page/frames.ts';
 
 /** How long an answer takes that is slow. */
@@ -21,7 +21,7 @@ export function faultOf(switches: Readonly<Record<SwitchName, boolean>>): FaultH
     return { delayMs: SLOW_MS, ...(refusal === undefined ? {} : { next: refusal }) };
   };
 
-  function refuse(events: number): Fault | undefined {
+  function refuse(events: number): InjectedFault | undefined {
     if (switches.credentials) return { status: 401 };
     if (switches.unavailable) return { status: 503 };
     if (switches.rateLimit) return { status: 429 };

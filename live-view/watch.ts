@@ -6,7 +6,7 @@ import { type LocalCloud, NAMES } from '../local-cloud/cloud.ts';
 import type { ServedFunction } from '../local-cloud/served-function.ts';
 import { createEventLog, type EventLog, toShownEvent } from './event-log.ts';
 import { type FileLine, Files, sumOf } from './files.ts';
-import type { FunctionState, LogEntry, State, Target, Verdict } from './page/frames.ts';
+import type { FunctionState, LogEntry, Reconciliation, State, Target } from './page/frames.ts';
 import { createRate } from './rates.ts';
 import { newStreamId } from './stream.ts';
 import { createSwitches, faultOf } from './switches.ts';
@@ -154,7 +154,7 @@ export class Watch {
       messages.published === messages.acknowledged &&
       // The counts of the functions, against those of the server that they sent to.
       total.imported <= this.#cloud!.mixpanel.received;
-    let verdict: Verdict = isRight ? 'balanced' : 'unbalanced';
+    let verdict: Reconciliation = isRight ? 'balanced' : 'unbalanced';
     if (open.length > 0) verdict = 'under way';
     else if (files.uploaded + messages.published + total.read === 0) verdict = 'empty';
     const unsaid = this.isDraining ? 0 : Math.max(0, messages.acknowledged - said);

@@ -86,7 +86,7 @@ export interface LogEntry {
 }
 
 /** Whether the accounts balance: once nothing is under way, everything that came must have its outcome. */
-export type Verdict = 'empty' | 'under way' | 'balanced' | 'unbalanced';
+export type Reconciliation = 'empty' | 'under way' | 'balanced' | 'unbalanced';
 
 /** All that the page shows besides events and dead letters. */
 export interface State {
@@ -110,7 +110,7 @@ export interface State {
     failuresPerSecond: number[];
   };
   accounts: Record<'files' | 'messages' | 'replayed', Counts> & {
-    verdict: Verdict;
+    verdict: Reconciliation;
     /** What is under way, for people; empty where nothing is. */
     open: string;
     /** Messages that were acknowledged by a drain that ended without a word: its counts are not known. */

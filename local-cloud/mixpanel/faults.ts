@@ -43,15 +43,15 @@ export interface FaultAnswer {
  * - `hang`: no answer, and nothing ingested, until the client goes away.
  * - `report`: the events are ingested, and a 200 claims this many.
  */
-export type Fault =
+export type InjectedFault =
   | FaultAnswer
   | { destroy: 'before' | 'after' }
-  | { delayMs: number; next?: Fault }
+  | { delayMs: number; next?: InjectedFault }
   | { hang: true }
   | { report: number };
 
 /** Asked for every request with good credentials; undefined leaves it alone. */
-export type FaultHook = (request: ImportRequest) => Fault | undefined;
+export type FaultHook = (request: ImportRequest) => InjectedFault | undefined;
 
 /**
  * A request in the form in which the hook sees it.

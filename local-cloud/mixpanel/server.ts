@@ -8,13 +8,13 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, errorAnswer, okAnswer, send } from './answers.ts';
-import { describe, type Fault, type FaultHook, faultAnswer, pause, untilGone } from './faults.ts';
+import { describe, type FaultHook, faultAnswer, type InjectedFault, pause, untilGone } from './faults.ts';
 import { createRateLimit, type RateLimitOptions } from './rate-limit.ts';
+import { type AcceptedEvent, replyTo } from './reply.ts';
 import { type Credentials, type ImportBody, isAuthorized, readBody } from './request.ts';
 import { createEventStore, type Keep, type ReceivedEvent } from './store.ts';
-import { type AcceptedEvent, judge } from './verdict.ts';
 
-export type { Fault, FaultHook, ReceivedEvent };
+export type { FaultHook, InjectedFault, ReceivedEvent };
 
 /** How a local Mixpanel behaves; without any option it takes what the real one does, from anybody. */
 export interface MixpanelOptions extends Credentials {
@@ -196,7 +196,7 @@ export class MixpanelServer extends EventEmitter<{
     if (fault && 'destroy' in fault && fault.destroy === 'before') return cut(response);
     if (fault && 'status' in fault && !fault.ingest) return faultAnswer(fault, body);
 
-    const { answer, accepted } = judge(body, { ...this.#options, strict, rateLimit: this.#rateLimit });
+    const { answer, accepted } = replyTo(body, { ...this.#options, strict, rateLimit: this.#rateLimit });
     this.#ingest(accepted);
     if (!fault) return answer;
     if ('report' in fault) return okAnswer(fault.report);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { Storage } from '@google-cloud/storage';
-import { type Fault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { type InjectedFault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 
 process.env.METADATA_SERVER_DETECTION = 'none';
@@ -443,9 +443,9 @@ describe('Ctrl-C', () => {
     write('bad.ndjson', ndjson(['not JSON', ...newEvents(16_000).map(withPadding)]));
     write('next.ndjson', ndjson(newEvents(1)));
     let isInterrupted = false;
-    const held: Fault = {
+    const held: InjectedFault = {
       delayMs: 10,
-      get next(): Fault | undefined {
+      get next(): InjectedFault | undefined {
         return isInterrupted && !isHeldForEver ? undefined : held;
       },
     };

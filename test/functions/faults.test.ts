@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { NAMES } from '../../local-cloud/cloud.ts';
-import type { Fault } from '../../local-cloud/mixpanel/server.ts';
+import type { InjectedFault } from '../../local-cloud/mixpanel/server.ts';
 import type { PubSubFault } from '../../local-cloud/pubsub/server.ts';
 import type { StorageFault, StorageRequest } from '../../local-cloud/storage/server.ts';
 import { assertArrived, assertDone, deliveredAll, errorCodes, givenLines, structured } from '../support/arrivals.ts';
@@ -16,7 +16,7 @@ const BATCH = 50;
 type Row<Kind> = [what: string, fault: Kind, error?: string];
 
 /** Requests of the second batch to /import, and of no other. */
-const batches: Row<Fault>[] = [
+const batches: Row<InjectedFault>[] = [
   ['is answered 429', { status: 429 }],
   ['is answered 503', { status: 503 }],
   ['is ingested and answered 500', { status: 500, ingest: true }],
@@ -144,7 +144,7 @@ function draining(
 
 describe('a failure that happens once', { concurrency: true }, () => {
   importing('between the bucket and Mixpanel', (check) => {
-    for (const row of [['gets no answer', { hang: true }] as Row<Fault>, ...batches]) {
+    for (const row of [['gets no answer', { hang: true }] as Row<InjectedFault>, ...batches]) {
       check('a batch', row, (cloud) => {
         cloud.mixpanel.fault = once(isSecond, row[1]);
       });

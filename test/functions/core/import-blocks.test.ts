@@ -10,7 +10,7 @@ import type { MixpanelEvent, Transform } from '../../../functions/core/event.ts'
 import { readBlocks } from '../../../functions/core/formats/read-blocks.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
 import { startRun } from '../../../functions/core/run.ts';
-import type { Fault } from '../../../local-cloud/mixpanel/server.ts';
+import type { InjectedFault } from '../../../local-cloud/mixpanel/server.ts';
 import { eventLines, eventText, ndjson } from '../../support/event.ts';
 import { contextOf } from '../../support/parsing.ts';
 import { blocksOf, chunksOf, type Pipeline, pieces, sourceWith, startPipeline } from '../../support/pipeline.ts';
@@ -202,10 +202,10 @@ describe('importBlocks', { timeout: 40_000 }, () => {
   });
 
   test('an import counts each record exactly once, whatever is answered in whatever order, and wherever it is stopped and resumed', async (t) => {
-    const tooLarge: Fault = { status: 413 };
-    const answer: fc.Arbitrary<Fault | undefined> = fc.oneof(
+    const tooLarge: InjectedFault = { status: 413 };
+    const answer: fc.Arbitrary<InjectedFault | undefined> = fc.oneof(
       { weight: 4, arbitrary: fc.constant(undefined) },
-      fc.constantFrom<Fault>(
+      fc.constantFrom<InjectedFault>(
         { status: 500 },
         { status: 429 },
         { status: 503, ingest: true },
@@ -217,7 +217,7 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       ),
     );
     const faults = fc.array(
-      fc.tuple(answer, fc.nat(6)).map(([next, delayMs]) => (events: number): Fault => {
+      fc.tuple(answer, fc.nat(6)).map(([next, delayMs]) => (events: number): InjectedFault => {
         // One event alone that is too large is rejected.
         const isLeftOut = next === undefined || (next === tooLarge && events === 1);
         return { delayMs, ...(isLeftOut ? {} : { next }) };

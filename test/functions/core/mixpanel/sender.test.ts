@@ -7,7 +7,7 @@ import { ImportError } from '../../../../functions/core/errors.ts';
 import type { Batch } from '../../../../functions/core/mixpanel/batch.ts';
 import type { SettledPart } from '../../../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../../../functions/core/run.ts';
-import type { Fault, FaultHook } from '../../../../local-cloud/mixpanel/server.ts';
+import type { FaultHook, InjectedFault } from '../../../../local-cloud/mixpanel/server.ts';
 import { eventLines, eventText } from '../../../support/event.ts';
 import { batchOf, SECRET, startSending } from '../../../support/sending.ts';
 
@@ -17,7 +17,7 @@ type Sending = Awaited<ReturnType<typeof startSending>>;
 const JITTER_MS = 3_000;
 
 /** Faults for the requests in their order, then none. */
-function inTurn(...faults: Fault[]): FaultHook {
+function inTurn(...faults: InjectedFault[]): FaultHook {
   return ({ sequence }) => faults[sequence];
 }
 
@@ -64,7 +64,7 @@ function batches(count: number, events: number): string[][] {
 }
 
 /** Resolves when the server has a request before it that matches. */
-function whenAsked({ server }: Sending, fault: Fault): Promise<void> {
+function whenAsked({ server }: Sending, fault: InjectedFault): Promise<void> {
   return new Promise((resolve) => {
     server.fault = () => {
       resolve();
@@ -454,7 +454,7 @@ describe('an attempt that can succeed later', () => {
   const html = '<html>we will be back</html>';
   const rows: {
     name: string;
-    fault: Fault;
+    fault: InjectedFault;
     what: RegExp;
     ingested?: number;
     throttled?: number;
@@ -513,7 +513,7 @@ describe('an attempt that can succeed later', () => {
   ] as const) {
     test(`delays grow up to 60 s, plus ${jitterMs} ms of jitter by a chance of ${chance}`, async (t) => {
       const sending = await startSending(t, { random: () => chance });
-      sending.server.fault = inTurn(...Array<Fault>(8).fill({ status: 503 }));
+      sending.server.fault = inTurn(...Array<InjectedFault>(8).fill({ status: 503 }));
       await sending.send(eventLines(1));
       const expected = [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000].map((delay) => delay + jitterMs);
       assert.deepEqual(sending.clock.slept, expected);
@@ -522,7 +522,7 @@ describe('an attempt that can succeed later', () => {
 
   test('delays are those that are configured', async (t) => {
     const sending = await startSending(t, { retryMinDelayMs: 10, retryMaxDelayMs: 25 });
-    sending.server.fault = inTurn(...Array<Fault>(4).fill({ status: 503 }));
+    sending.server.fault = inTurn(...Array<InjectedFault>(4).fill({ status: 503 }));
     await sending.send(eventLines(1));
     assert.deepEqual(sending.clock.slept, [25, 35, 40, 40]);
   });
@@ -778,7 +778,7 @@ describe('the deadline', () => {
     ['halved', { status: 413 }],
     ['bisected', { status: 400 }],
     ['sent again because of its count', { report: 1 }],
-  ] as [string, Fault][]) {
+  ] as [string, InjectedFault][]) {
     test(`a batch that is in flight at the deadline is not ${name}`, async (t) => {
       const sending = await startSending(t);
       const run = sending.startRun(20_000);

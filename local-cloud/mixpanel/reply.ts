@@ -13,7 +13,7 @@ const MAX_BYTES_PER_UNIT = 3;
 export type AcceptedEvent = Omit<ReceivedEvent, 'receivedAt'>;
 
 /** What a request is judged by. */
-export interface JudgeOptions {
+export interface ReplyOptions {
   /** Whether each event is validated (`strict=1`). */
   strict: boolean;
   /** Events of a request, at most. */
@@ -27,7 +27,7 @@ export interface JudgeOptions {
 }
 
 /** An answer, and the events that are ingested before it is given. */
-export interface Verdict {
+export interface Reply {
   /** The answer. */
   answer: Answer;
   /** The events that pass; of a batch that has others too, they are ingested all the same. */
@@ -41,20 +41,20 @@ export interface Verdict {
  * @param options - The limits.
  * @returns The verdict.
  */
-export function judge(body: ImportBody, { strict, maxEvents, maxBytes, rateLimit, now }: JudgeOptions): Verdict {
+export function replyTo(body: ImportBody, { strict, maxEvents, maxBytes, rateLimit, now }: ReplyOptions): Reply {
   const { bytes, records, error } = body;
   if (bytes > maxBytes) return refuse(errorAnswer(413, `request exceeds max limit of ${maxBytes} bytes`));
   if (records.length > maxEvents) return refuse(errorAnswer(413, `request exceeds max limit of ${maxEvents} events`));
   if (!rateLimit.tryTake(now(), records.length, bytes)) return refuse(errorAnswer(429));
   if (error !== undefined) return refuse(errorAnswer(400, error));
-  return strict ? judgeStrictly(records, now()) : takeEvents(records);
+  return strict ? replyStrictly(records, now()) : takeEvents(records);
 }
 
-function refuse(answer: Answer): Verdict {
+function refuse(answer: Answer): Reply {
   return { answer, accepted: [] };
 }
 
-function judgeStrictly(records: ImportRecord[], now: number): Verdict {
+function replyStrictly(records: ImportRecord[], now: number): Reply {
   const accepted: AcceptedEvent[] = [];
   const failed: ({ index: number; $insert_id: string } & Failure)[] = [];
   for (const [index, record] of records.entries()) {
@@ -74,7 +74,7 @@ function judgeStrictly(records: ImportRecord[], now: number): Verdict {
   return { answer, accepted };
 }
 
-function takeEvents(records: ImportRecord[]): Verdict {
+function takeEvents(records: ImportRecord[]): Reply {
   const accepted: AcceptedEvent[] = [];
   for (const { raw, value } of records) {
     const { event, properties } = (value ?? {}) as { event?: unknown; properties?: unknown };
