@@ -42,7 +42,7 @@ run "both_functions_are_built_and_run_as_designed" {
   }
 
   assert {
-    condition     = length(setsubtract(["package.json", "package-lock.json", "tsconfig.json", "functions/main.mts", "functions/index.ts"], data.archive_file.source.source[*].filename)) == 0
+    condition     = length(setsubtract(["package.json", "package-lock.json", "tsconfig.json", "functions/runtime/main.mts", "functions/index.ts"], data.archive_file.source.source[*].filename)) == 0
     error_message = "The archive must hold what npm ci, tsc and the functions framework need."
   }
 
