@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, START } from './core/block.ts';
+import { addCounts, type Block, noCounts, START, withoutSettled } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
@@ -15,7 +15,7 @@ import type { Run } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
 import { codeOf, failure, statsOf } from './runtime/summary.ts';
-import { noProgress, type Progress } from './storage/checkpoint.ts';
+import { noProgress, type Progress, settledUpTo } from './storage/checkpoint.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
@@ -113,7 +113,7 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
   }
   try {
     await lease.release('running', task.progress());
-    const hasMoved = task.progress().position.offset > lease.begin.position.offset;
+    const hasMoved = settledUpTo(task.progress()) > settledUpTo(lease.begin);
     if (!hasMoved || run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
     return { kind: 'continued' };
@@ -177,7 +177,19 @@ class ImportTask {
   progress(): Progress {
     const counts = { ...this.#begin.counts };
     addCounts(counts, this.#ledger.counts);
-    return { ...this.#format, position: this.#ledger.position, counts, metadata: this.#metadata };
+    const { position, settledPart } = this.#ledger;
+    if (settledPart !== undefined) {
+      counts.read += settledPart.records;
+      counts.imported += settledPart.records;
+    }
+    const settledTo = Math.max(settledPart?.offset ?? 0, this.#begin.position.settledTo ?? 0);
+    const { settledTo: _, ...watermark } = position;
+    return {
+      ...this.#format,
+      position: settledTo > position.offset ? { ...watermark, settledTo } : watermark,
+      counts,
+      metadata: this.#metadata,
+    };
   }
 
   /** Resolves with whether everything is settled; rejected if the import cannot continue. */
@@ -205,7 +217,7 @@ class ImportTask {
     const { read } = this.#reader;
     // At offset 0 nothing has been settled, so detect the format again.
     const isResumed = format !== null && compression !== null && position.offset > 0;
-    yield* readBlocks(read(), {
+    const content = readBlocks(read(), {
       context: { source, insertIdOf: config.insertIdOf, ordinal: 'line', checksumOf: crc32c },
       resumption: isResumed ? { format, compression, position } : undefined,
       onFormat: (name, layers) => {
@@ -216,6 +228,8 @@ class ImportTask {
         for await (const _ of read()) run.stopping.throwIfAborted();
       },
     });
+    const { settledTo = 0 } = position;
+    for await (const blocks of content) yield blocks.map((block) => withoutSettled(block, settledTo));
   }
 
   #settlement(): Settlement {

@@ -94,6 +94,8 @@ export interface Position {
   line: number;
   /** Checksum of all bytes before it; 0 if none is kept. */
   checksum: number;
+  /** Records before this offset are settled too, if it is after {@link offset}. */
+  settledTo?: number;
   /** What only the format understands; undefined if it needs nothing more. JSON, as it is stored in checkpoints. */
   state?: unknown;
 }
@@ -150,6 +152,8 @@ export interface Block {
   /** Rejections found while reading. */
   foundRejections: number;
   readonly counts: Counts;
+  /** Records at its beginning whose events were all accepted, although others still wait; see {@link settledPartOf}. */
+  settledRecords: number;
   /** Events still waiting for an outcome, plus one while the block is being added to batches. Zero means settled. */
   pending: number;
   /** Records that were cut away from the front of the block since it was read. */
@@ -215,6 +219,7 @@ export function cutBlock(block: Block, record: number): Block {
     rejections: later,
     foundRejections: later.length,
     counts: { ...noCounts(), read: read + later.length, rejected: later.length },
+    settledRecords: 0,
     pending: 1,
     cutAway,
     positionAt: block.positionAt!,
@@ -227,6 +232,33 @@ export function cutBlock(block: Block, record: number): Block {
   counts.read -= read + later.length;
   counts.rejected -= later.length;
   return rest;
+}
+
+/** The part of a block that is settled although the block is not: records at its beginning that were all accepted. */
+export interface SettledPart {
+  records: number;
+  /** Offset after the last of them. */
+  offset: number;
+}
+
+/** The settled part of a block, up to its first rejection; undefined if there is none. */
+export function settledPartOf({ records, settledRecords, rejections, positionAt }: Block): SettledPart | undefined {
+  if (positionAt === undefined || records.form !== 'json') return undefined;
+  const endOf = (record: number) => records.offset + records.ends[record - 1]!;
+  let limit = Number.POSITIVE_INFINITY;
+  for (const { location } of rejections) limit = Math.min(limit, offsetOf(location));
+  let settled = settledRecords;
+  while (settled > 0 && endOf(settled) > limit) settled--;
+  return settled === 0 ? undefined : { records: settled, offset: endOf(settled) };
+}
+
+/** What is left of a block that was read again, without the records before `offset`, which are settled. */
+export function withoutSettled(block: Block, offset: number): Block {
+  const { records, positionAt } = block;
+  if (positionAt === undefined || records.form !== 'json') return block;
+  let settled = 0;
+  while (settled < records.starts.length && records.offset + records.starts[settled]! < offset) settled++;
+  return settled === 0 ? block : cutBlock(block, settled);
 }
 
 /** Index of the first of the `found` rejections, which are in order, that is at or after `offset`. */

@@ -90,6 +90,8 @@ class Pipeline {
   /** The block whose records are being added to batches, and how many of them are. */
   #block: Block | undefined;
   #added = 0;
+  /** Records that had been cut away from it when it was taken. */
+  #cutBefore = 0;
   /** Whether some events of the next record are in a batch and others are not. */
   #isInsideRecord = false;
   /** Number of the batch whose first events wait for more, and whether they have waited long enough. */
@@ -137,6 +139,7 @@ class Pipeline {
 
   /** Turns a block's records into events. */
   async take(block: Block): Promise<void> {
+    this.#cutBefore = block.cutAway;
     this.#open(block);
     const { records } = block;
     const { mapping } = block.source;
@@ -266,7 +269,7 @@ class Pipeline {
   /** Adds the events of a record if all of them fit in the batch, so that a batch can end after any record. */
   #tryAdd(record: number, mapped: Mapped): boolean {
     const block = this.#block!;
-    const index = record - block.cutAway;
+    const index = this.#indexOf(record);
     if (typeof mapped === 'string') {
       if (!this.#fits(mapped)) return false;
       this.#builder.addText(block, index, mapped);
@@ -291,10 +294,15 @@ class Pipeline {
     for (const [event, text] of mapped.texts.entries()) {
       if (!this.#fits(text)) await this.dispatch();
       if (this.#run.stopping.aborted) return;
-      this.#builder.addText(this.#block!, record - this.#block!.cutAway, text, mapped.indexes?.[event]);
+      this.#builder.addText(this.#block!, this.#indexOf(record), text, mapped.indexes?.[event]);
     }
     this.#isInsideRecord = false;
-    this.#added = record - this.#block!.cutAway + 1;
+    this.#added = this.#indexOf(record) + 1;
+  }
+
+  /** Index in the current block of a record of the block that was taken. */
+  #indexOf(record: number): number {
+    return record + this.#cutBefore - this.#block!.cutAway;
   }
 
   #count({ rejections, expanded }: MappedRecord): void {

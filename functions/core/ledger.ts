@@ -1,6 +1,15 @@
 /** Keeps the counts of one source, and how far it is settled, whatever the order in which blocks settle. */
 
-import { addCounts, type Block, type Counts, noCounts, type Position, START } from './block.ts';
+import {
+  addCounts,
+  type Block,
+  type Counts,
+  noCounts,
+  type Position,
+  type SettledPart,
+  START,
+  settledPartOf,
+} from './block.ts';
 
 /** The watermark of a source, and the counts of exactly the range before it. */
 export class Ledger {
@@ -21,6 +30,12 @@ export class Ledger {
   /** Bytes of the decoded content that were read and are not settled. */
   get unsettledBytes(): number {
     return this.#readUpTo - this.position.offset;
+  }
+
+  /** What is settled after the watermark: a part of the first block that is not. */
+  get settledPart(): SettledPart | undefined {
+    const [first] = this.#blocks;
+    return first === undefined ? undefined : settledPartOf(first);
   }
 
   /** Notes a block, in the order of the source. */

@@ -33,14 +33,19 @@ export class OutcomeRecorder {
    * @returns the events by block
    */
   async record({ first, events, refusals }: SettledPart): Promise<SettledEvents[]> {
-    const { stretches } = this.#batch;
+    const { stretches, eventIndexes } = this.#batch;
+    // Where records have several events, or an event was refused, no more is known than that the block is not settled.
+    const isPlain = refusals.length === 0 && eventIndexes.size === 0;
     const settled: SettledEvents[] = [];
     let begin = 0;
     for (const stretch of stretches) {
       const end = begin + stretch.events;
       const within = Math.min(end, first + events) - Math.max(begin, first);
       if (within > 0) {
-        stretch.block.counts.imported += within;
+        const { block } = stretch;
+        block.counts.imported += within;
+        const record = stretch.record + Math.max(0, first - begin);
+        if (isPlain && record === block.settledRecords) block.settledRecords += within;
         settled.push({ block: stretch.block, events: within });
       }
       begin = end;

@@ -56,6 +56,11 @@ export interface StoredCheckpoint {
 
 const ERROR_FIELDS = ['code', 'message', 'time', 'since'] as const;
 
+/** Offset in the decoded content up to which everything is settled, with the part of a block after the position. */
+export function settledUpTo({ position: { offset, settledTo = 0 } }: Progress): number {
+  return Math.max(offset, settledTo);
+}
+
 /** Nothing is settled yet. */
 export function noProgress(): Progress {
   return { format: null, compression: null, position: { ...START }, counts: noCounts(), metadata: null };
@@ -176,6 +181,7 @@ function isComplete(value: Partial<Checkpoint>): value is Checkpoint {
     isCount(position?.offset) &&
     isCount(position?.line) &&
     isCount(position?.checksum) &&
+    (position?.settledTo === undefined || isCount(position.settledTo)) &&
     isCount(value.takeovers) &&
     isCount(value.fruitless) &&
     (metadata === null || isTexts(metadata)) &&

@@ -12,6 +12,7 @@ import {
   readCheckpoint,
   type State,
   type StoredCheckpoint,
+  settledUpTo,
 } from './checkpoint.ts';
 import { isTransient, statusOf, withTimeout } from './requests.ts';
 
@@ -215,7 +216,7 @@ export class Lease {
 
   #content(state: State, leaseMs: number | null): string {
     const progress = this.#progress();
-    const hasMoved = progress.position.offset > this.begin.position.offset;
+    const hasMoved = settledUpTo(progress) > settledUpTo(this.begin);
     return formatCheckpoint({
       ...progress,
       state,

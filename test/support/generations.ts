@@ -13,17 +13,20 @@ import { createLogger, LoggedError } from '../../functions/runtime/log.ts';
 import { type Checkpoint, parseCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration } from '../../functions/storage/names.ts';
-import { startMixpanel } from '../../local-cloud/mixpanel/server.ts';
+import { type MixpanelOptions, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 
 const silent = createLogger({ write() {} });
 
-/** @param env variables of the function besides the addresses */
-export async function startGenerations(env: Record<string, string> = {}) {
+/**
+ * @param env     variables of the function besides the addresses
+ * @param options how the local Mixpanel behaves
+ */
+export async function startGenerations(env: Record<string, string> = {}, options: MixpanelOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'generations-'));
   const storage = await startStorage({ folder });
   for (const bucket of ['import', 'state']) storage.createBucket(bucket);
-  const mixpanel = await startMixpanel();
+  const mixpanel = await startMixpanel(options);
   const config = readImportObjectConfig({
     MIXPANEL_PROJECT_TOKEN: 'token',
     MIXPANEL_API_URL: mixpanel.url,

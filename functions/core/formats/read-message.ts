@@ -63,6 +63,7 @@ export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, in
     rejections: [rejection],
     foundRejections: 1,
     counts: { ...noCounts(), read: 1, rejected: 1 },
+    settledRecords: 0,
     pending: 1,
     cutAway: 0,
   };

@@ -14,7 +14,9 @@ import {
   type Position,
   type RowRecords,
   type Source,
+  settledPartOf,
   throughOf,
+  withoutSettled,
 } from '../../../functions/core/block.ts';
 import { locationOf, originalAt } from '../../../functions/core/events.ts';
 import { columnsOf, comparable, contentsOf, mappedSource, objectSource, parse } from '../../support/parsing.ts';
@@ -196,6 +198,7 @@ function rowBlock(count: number): Block {
     rejections: [],
     foundRejections: 0,
     counts: { ...noCounts(), read: count },
+    settledRecords: 0,
     pending: 1,
     cutAway: 0,
     positionAt: (record) => ({ offset: 10 * record, line: record + 1, checksum: 0, state: { record } }),
@@ -289,4 +292,30 @@ const sources: [name: string, source: Source, through: string[] | undefined][] =
 ];
 for (const [name, source, through] of sources) {
   test(`records of ${name}`, () => assert.deepEqual(throughOf(source), through));
+}
+
+const settledRows: [name: string, settled: number, rejectedAt: number | undefined, expected: number | undefined][] = [
+  ['nothing', 0, undefined, undefined],
+  ['two records', 2, undefined, 2],
+  ['records up to a rejection', 3, 1, 1],
+  ['records after a rejection', 3, 0, undefined],
+];
+for (const [name, settled, rejectedAt, expected] of settledRows) {
+  test(`the settled part of a block is told if it is ${name}, and is left out when the block is read again`, () => {
+    const texts = Array.from({ length: 4 }, (_, index) => `{"event":"e${index}","properties":{}}`);
+    const lines = rejectedAt === undefined ? texts : texts.toSpliced(rejectedAt, 0, 'rubbish');
+    const content = Buffer.from(lines.join('\n'));
+    const read = () => parse(content, { blockBytes: Number.MAX_SAFE_INTEGER }).blocks[0]!;
+    const block = read();
+    block.settledRecords = settled;
+    const part = settledPartOf(block);
+    assert.equal(part?.records, expected);
+    if (part === undefined) return;
+    const rest = withoutSettled(read(), part.offset);
+    const all = contentsOf([read()]);
+    assert.deepEqual(contentsOf([rest]).records, all.records.slice(part.records));
+    assert.deepEqual(contentsOf([rest]).rejections, all.rejections);
+    assert.equal(rest.counts.read, all.records.length + all.rejections.length - part.records);
+    assert.deepEqual(rest.end, read().end);
+  });
 }

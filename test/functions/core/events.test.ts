@@ -528,6 +528,7 @@ function rowsOf(rows: readonly unknown[], source: Source): Block {
     rejections: [],
     foundRejections: 0,
     counts: { ...noCounts(), read: rows.length },
+    settledRecords: 0,
     pending: 1,
     cutAway: 0,
   };

@@ -607,6 +607,34 @@ describe('importBlocks', { timeout: 40_000 }, () => {
   });
 
   describe('a run that stops', { timeout: 8_000 }, () => {
+    const partly: [name: string, transform: Transform | undefined, lines: string[], records: number | undefined][] = [
+      ['verbatim records', undefined, eventLines(8), 4],
+      ['mapped records', ({ event, properties }) => ({ event, properties }), eventLines(8), 4],
+      ['records after a rejection', undefined, ['rubbish', ...eventLines(8)], undefined],
+      ['records before a rejection', undefined, [...eventLines(2), 'rubbish', ...eventLines(6, 'more')], 2],
+      ['records of two events', (record) => [record, { ...record, event: 'f' }], eventLines(4), undefined],
+      [
+        'records after one that is left out',
+        (record) => (/-0$/.test(String(record.properties.$insert_id)) ? null : record),
+        eventLines(9),
+        undefined,
+      ],
+    ];
+    for (const [name, transform, lines, records] of partly) {
+      test(`a run that stops in the middle of a split batch of ${name} knows which part is settled`, async (t) => {
+        const pipeline = await startPipeline(t, {
+          server: { maxEvents: 4 },
+          sender: { maxEvents: 8, maxBytes: 10_000_000 },
+        });
+        const run = startRun();
+        pipeline.server.on('request', ({ status }) => status === 200 && run.stop('deadline'));
+        assert.equal(await pipeline.import(blocksOf(ndjson(lines), { transform }), run), false);
+        assert.equal(pipeline.server.received, 4);
+        const offset = records === undefined ? undefined : ndjson(lines.slice(0, records)).length - 1;
+        assert.deepEqual(pipeline.ledger.settledPart, records === undefined ? undefined : { records, offset });
+      });
+    }
+
     test('an import waits for the answers in flight at its deadline, and settles nothing else', async (t) => {
       const pipeline = await startPipeline(t, { sender: { maxConcurrency: 4, maxEvents: 2, maxBytes: 10_000_000 } });
       const clock = virtualClock();

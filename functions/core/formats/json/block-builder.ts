@@ -179,6 +179,7 @@ export class BlockBuilder {
       rejections,
       foundRejections: rejections.length,
       counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
+      settledRecords: 0,
       pending: 1,
       cutAway: 0,
       ...(ordinal === 'line' && length > 0 ? { positionAt } : {}),

@@ -60,6 +60,7 @@ function rowBlock(rows: readonly unknown[], source: Source): Block {
     rejections: [],
     foundRejections: 0,
     counts: { ...noCounts(), read: rows.length },
+    settledRecords: 0,
     pending: 1,
     cutAway: 0,
   };
