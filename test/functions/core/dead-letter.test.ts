@@ -83,7 +83,7 @@ describe('a dead letter', () => {
     });
   }
 
-  test('a dead letter gives back the very bytes of any record that is held whole', () => {
+  test('a dead letter holds the very bytes of any record that is held whole', () => {
     for (const bytes of [
       Buffer.from('{"a":"\u2028\ud83d\ude00"}'),
       Buffer.from([0xc3, 0x28]),

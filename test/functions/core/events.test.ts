@@ -609,7 +609,7 @@ describe('records that arrive as rows', () => {
   });
 });
 
-test('a mapping goes on with the records of its block after that was cut', async () => {
+test('a mapping continues with the records of its block after that was cut', async () => {
   const content = ['a', 'b', 'c'].map((name) => `{"event":"${name}"}\n`).join('');
   const block = blockOf(content, true);
   const mapper = new RecordMapper(
