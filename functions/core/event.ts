@@ -59,10 +59,15 @@ export function serialize(event: unknown, makeId: () => string): string {
 }
 
 function withId(event: MixpanelEvent, makeId: () => string): MixpanelEvent {
-  const id = event.properties.$insert_id;
+  const { properties } = event;
+  const id = properties.$insert_id;
   if (id !== undefined && id !== null && id !== '') return event;
-  const { $insert_id: _, ...properties } = event.properties;
-  return { ...event, properties: { $insert_id: makeId(), ...properties } };
+  // Copied once where that is enough: events have many properties.
+  if (!Object.hasOwn(properties, '$insert_id')) {
+    return { ...event, properties: { $insert_id: makeId(), ...properties } };
+  }
+  const { $insert_id: _, ...others } = properties;
+  return { ...event, properties: { $insert_id: makeId(), ...others } };
 }
 
 /** Whether it has the shape of an event; Mixpanel judges the values. */
