@@ -26,7 +26,7 @@ const MAX_LAYERS = 2;
 const STEP_BYTES = 16_384;
 const DEFLATE = 8;
 const [FHCRC, FEXTRA, FNAME, FCOMMENT] = [2, 4, 8, 16] as const;
-/** All flags except the reserved ones; what is flagged as text is no different. */
+/** All flags except the reserved ones; the flag for text changes nothing. */
 const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 

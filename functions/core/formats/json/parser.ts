@@ -364,7 +364,7 @@ export class JsonParser implements StreamParser {
     return start;
   }
 
-  /** Begins a rejection at `start`, of which nothing is taken yet. Unless it ends in this window, the block ends before it. */
+  /** Begins a rejection at `start`, without its bytes. Unless it ends in this window, the block ends before it. */
   #skip(start: number, known: Pick<SkippedOptions, 'reason' | 'failedAt' | 'end'>): void {
     this.#builder.mark(start, this.#line, this.#array);
     this.#mode = 'skip-record';

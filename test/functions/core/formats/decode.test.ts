@@ -54,7 +54,7 @@ describe('decode', { timeout: 20_000 }, () => {
       layers: 2,
       expected: text,
     },
-    { name: 'gzip three times, of which two layers', stored: gzipSync(gzipSync(gzip)), layers: 2, expected: gzip },
+    { name: 'gzip three times: two layers', stored: gzipSync(gzipSync(gzip)), layers: 2, expected: gzip },
     {
       name: 'several members',
       stored: Buffer.concat([gzip, gzipSync('x'), gzipSync('y')]),
