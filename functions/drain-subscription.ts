@@ -9,6 +9,7 @@ import { MessageReader } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
+import { memoryOf, RejectionLimit } from './core/rejections.ts';
 import { type Run, startRun } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { Acks } from './pubsub/acks.ts';
@@ -87,6 +88,7 @@ class Drain {
   readonly #unread = new Set<string>();
   readonly #open = new Map<Source, OpenMessage>();
   #unsettledBytes = 0;
+  readonly #limit = new RejectionLimit();
 
   constructor(context: DrainContext) {
     const { config, subscriber, logger, run, findStateBucket } = context;
@@ -133,16 +135,19 @@ class Drain {
       let blocks: Block[] = [];
       let bytes = 0;
       for (const message of messages) {
-        const source = sourceOf(message, subscription, mapping);
+        const data = dataOf(message);
+        const { hasMany } = this.#limit;
+        const about = { limit: this.#limit, stored: hasMany ? data : undefined };
+        const source: Source = { ...sourceOf(message, subscription, mapping), ...about };
         const open = { ackId: message.ackId ?? '', open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
         this.#unsettledBytes += MESSAGE_BYTES;
-        for (const block of reader.read(dataOf(message), source)) {
+        for (const block of reader.read(data, source)) {
           open.open++;
           this.#unsettledBytes += block.weight;
           blocks.push(block);
-          bytes += block.weight;
+          bytes += block.weight + memoryOf(block.rejections);
           if (bytes < SLICE_BYTES) continue;
           yield blocks;
           blocks = [];
@@ -158,13 +163,16 @@ class Drain {
     const drain = this;
     return {
       get unsettledBytes() {
-        return drain.#unsettledBytes + drain.#deadLetters.waitingBytes;
+        return drain.#unsettledBytes + drain.#deadLetters.waitingBytes + drain.#limit.heldBytes;
       },
       // Noted when the message is read: its blocks may come in several slices.
       open() {},
       settle(block) {
         if (block.rejections.length === 0) return drain.#settle(block);
-        return drain.#deadLetters.write(block.rejections).then(() => drain.#settle(block));
+        return drain.#deadLetters.write(block.rejections).then(() => {
+          drain.#limit.release(block.rejections);
+          drain.#settle(block);
+        });
       },
       flush: () => drain.#deadLetters.flush(),
     };

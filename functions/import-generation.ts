@@ -11,6 +11,7 @@ import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
 import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
+import { RejectionLimit } from './core/rejections.ts';
 import type { Run } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
@@ -146,6 +147,7 @@ class ImportTask {
   readonly #begin: Progress;
   readonly #ledger: Ledger;
   readonly #deadLetters: DeadLetterWriter;
+  readonly #limit = new RejectionLimit();
   #format: Pick<Progress, 'format' | 'compression'>;
   #metadata: Progress['metadata'];
   #reader: ObjectReader | undefined;
@@ -210,7 +212,7 @@ class ImportTask {
     const file = reading.bucket(this.#object.bucket).file(this.#object.object, { generation: this.#object.generation });
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
-    const source = { ...objectSource(this.#object, this.#metadata), mapping };
+    const source = { ...objectSource(this.#object, this.#metadata), mapping, limit: this.#limit };
     // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
     const start = compression?.length === 0 ? position : START;
     this.#reader = createObjectReader(file, stored, run, { start });
@@ -235,14 +237,16 @@ class ImportTask {
   #settlement(): Settlement {
     const ledger = this.#ledger;
     const deadLetters = this.#deadLetters;
+    const limit = this.#limit;
     return {
       get unsettledBytes() {
-        return ledger.unsettledBytes + deadLetters.waitingBytes;
+        return ledger.unsettledBytes + deadLetters.waitingBytes + limit.heldBytes;
       },
       open: (block) => ledger.open(block),
       async settle(block) {
         if (block.rejections.length > 0) await deadLetters.write(block.rejections);
         // They are durable; the block may have to wait for others before the ledger releases it.
+        limit.release(block.rejections);
         block.rejections = [];
         ledger.settle(block);
       },

@@ -1,6 +1,7 @@
 /** Gathers why records were rejected: the first few by their place, all of them by their reason. */
 
 import type { Rejection } from '../../functions/core/block.ts';
+import { countOf } from '../../functions/core/rejections.ts';
 
 /** Rejections that are kept, of those that stand first. */
 const MAX_FIRST = 5;
@@ -29,10 +30,12 @@ export class Findings {
 
   /** Takes rejections, in any order. */
   add(rejections: readonly Rejection[]): void {
-    this.total += rejections.length;
-    for (const { reason, location } of rejections) {
+    for (const rejection of rejections) {
+      const { reason, location } = rejection;
       const text = describe(reason);
-      this.#count(text);
+      const count = countOf(rejection);
+      this.total += count;
+      this.#count(text, count);
       if (!('line' in location)) continue;
       const last = this.first.at(-1);
       if (this.first.length === MAX_FIRST && last !== undefined && last.offset < location.offset) continue;
@@ -42,10 +45,10 @@ export class Findings {
     }
   }
 
-  #count(reason: string): void {
+  #count(reason: string, count: number): void {
     const kind = kindOf(reason);
     const key = this.counts.has(kind) || this.counts.size < MAX_REASONS ? kind : OTHER_REASONS;
-    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    this.counts.set(key, (this.counts.get(key) ?? 0) + count);
   }
 }
 

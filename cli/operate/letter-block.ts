@@ -15,9 +15,9 @@ const VALID_ID = /^[A-Za-z0-9-]{1,36}$/;
  * whole or not at all.
  */
 export function letterBlock({ record }: Letter, source: Source, insertIdOf: InsertIdOf): Block {
-  const blocks = [...new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source)];
-  const [rejection] = blocks.flatMap(({ rejections }) => rejections);
-  const [block] = blocks;
+  // A letter can hold all of a message with millions of bad records: the first one tells enough.
+  const [block, next] = new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source).take(2);
+  const rejection = block?.rejections[0] ?? next?.rejections[0];
   if (rejection === undefined && block !== undefined && block.counts.read > 0) return block;
   const nothing = record.toString().trim() === '' ? notJson(0, 0) : NOT_AN_OBJECT;
   const reason = rejection?.reason ?? nothing;

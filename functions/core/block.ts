@@ -2,6 +2,7 @@
 
 import type { RecordContext } from './event.ts';
 import type { Mapping } from './mappings/mapping.ts';
+import { countAll, type RejectedRange, type RejectionLimit } from './rejections.ts';
 
 /** Where a record is in its source: the `source` of a dead letter. `event` is its index if a transform made several. */
 export type Location =
@@ -30,6 +31,10 @@ export interface Source {
   readonly context: RecordContext;
   /** What becomes of its records. */
   readonly mapping: Mapping;
+  /** Has rejections summed up once there are too many; absent if each is held. */
+  readonly limit?: RejectionLimit;
+  /** The message as it was stored, if its rejections may have to be summed up. */
+  readonly stored?: Buffer | undefined;
   /**
    * @param offset  byte offset of the record in the decoded content
    * @param ordinal line of the record (objects and files, from 1), or its index (messages, from 0)
@@ -56,6 +61,10 @@ export interface Rejection {
   bytes: number;
   /** What the record passes before it is sent, such as `transform`; undefined if it is sent as it arrived. */
   through: readonly string[] | undefined;
+  /** Set if it may stand for several: it is the first of them. */
+  range?: RejectedRange;
+  /** The message as it was stored, if the rejection stands for several records of it. */
+  stored?: Buffer | undefined;
 }
 
 /** Counts for one range of a source: once it is settled, `read + expanded = imported + rejected + dropped`. */
@@ -210,6 +219,7 @@ export function cutBlock(block: Block, record: number): Block {
   const read = lengthOf(records) - record;
   const kept = firstAt(rejections, block.foundRejections, end.offset);
   const later = rejections.slice(kept, block.foundRejections);
+  const laterCount = countAll(later);
   const restWeight = block.end.offset - end.offset;
   const rest: Block = {
     source: block.source,
@@ -218,7 +228,7 @@ export function cutBlock(block: Block, record: number): Block {
     weight: restWeight,
     rejections: later,
     foundRejections: later.length,
-    counts: { ...noCounts(), read: read + later.length, rejected: later.length },
+    counts: { ...noCounts(), read: read + laterCount, rejected: laterCount },
     settledRecords: 0,
     pending: 1,
     cutAway,
@@ -229,8 +239,8 @@ export function cutBlock(block: Block, record: number): Block {
   block.weight = weight - restWeight;
   if (later.length > 0) block.rejections = [...rejections.slice(0, kept), ...rejections.slice(block.foundRejections)];
   block.foundRejections = kept;
-  counts.read -= read + later.length;
-  counts.rejected -= later.length;
+  counts.read -= read + laterCount;
+  counts.rejected -= laterCount;
   return rest;
 }
 

@@ -20,6 +20,7 @@ import { parseKeepingDigits } from './formats/json/numbers.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import type { MappedRecords } from './mappings/mapping.ts';
 import type { BatchBuilder, BatchLimits } from './mixpanel/batch.ts';
+import type { RejectedPlace } from './rejections.ts';
 
 /** What it takes to read a record again. */
 type Readable = Pick<Block, 'source' | 'records'>;
@@ -168,6 +169,14 @@ function insertIdAt(block: Readable, record: number, insertIdOf: InsertIdOf, eve
 export function originalAt(records: JsonRecords | RowRecords, record: number): Buffer {
   if (records.form === 'rows') return records.original(records.first + record);
   return records.bytes.subarray(records.starts[record]!, records.ends[record]!);
+}
+
+/** Where a record begins and ends, as rejections are summed up. */
+export function placeOf({ source, records }: Readable, record: number): Omit<RejectedPlace, 'canExtend'> {
+  const isMessage = source.context.kind === 'message';
+  const from = isMessage ? records.ordinals[record]! : offsetAt(records, record);
+  const to = isMessage || records.form === 'rows' ? from + 1 : records.offset + records.ends[record]!;
+  return { source, from, to, stored: source.stored };
 }
 
 /** Where a record is, and which of its events is meant. */

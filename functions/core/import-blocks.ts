@@ -2,12 +2,13 @@
 
 import { type Block, cutBlock, isBalanced, lengthOf } from './block.ts';
 import { ImportError } from './errors.ts';
-import { addRecords, type MappedRecord, RecordMapper } from './events.ts';
+import { addRecords, type MappedRecord, placeOf, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import type { MappedRecords } from './mappings/mapping.ts';
 import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
 import type { Sender } from './mixpanel/sender.ts';
 import { OutcomeRecorder } from './outcomes.ts';
+import { addRejection } from './rejections.ts';
 import type { Run } from './run.ts';
 import type { Settlement } from './settlement.ts';
 import { Signal } from './signal.ts';
@@ -276,7 +277,7 @@ class Pipeline {
     } else {
       const { texts, indexes } = mapped;
       if (texts.length > 0 && !this.#fitsAll(texts)) return false;
-      this.#count(mapped);
+      this.#count(mapped, index);
       for (let event = 0; event < texts.length; event++) {
         this.#builder.addText(block, index, texts[event]!, indexes?.[event]);
       }
@@ -289,7 +290,7 @@ class Pipeline {
   async #addLater(record: number, mapped: Mapped): Promise<void> {
     await this.dispatch();
     if (this.#run.stopping.aborted || this.#tryAdd(record, mapped) || typeof mapped === 'string') return;
-    this.#count(mapped);
+    this.#count(mapped, this.#indexOf(record));
     this.#isInsideRecord = true;
     for (const [event, text] of mapped.texts.entries()) {
       if (!this.#fits(text)) await this.dispatch();
@@ -305,12 +306,16 @@ class Pipeline {
     return record + this.#cutBefore - this.#block!.cutAway;
   }
 
-  #count({ rejections, expanded }: MappedRecord): void {
-    const { counts, rejections: all } = this.#block!;
+  #count({ rejections, expanded }: MappedRecord, record: number): void {
+    const block = this.#block!;
+    const { counts, rejections: all } = block;
     if (expanded === -1) counts.dropped++;
     else counts.expanded += expanded;
     counts.rejected += rejections.length;
-    for (const rejection of rejections) all.push(rejection);
+    for (const rejection of rejections) {
+      const canExtend = all.length > block.foundRejections;
+      addRejection(all, { ...placeOf(block, record), canExtend }, () => rejection);
+    }
   }
 
   #fits(text: string): boolean {

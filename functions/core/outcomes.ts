@@ -3,11 +3,12 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Block, throughOf } from './block.ts';
-import { locationOf } from './events.ts';
+import { locationOf, placeOf } from './events.ts';
 import type { Batch } from './mixpanel/batch.ts';
 import { originalOf } from './mixpanel/original.ts';
 import type { Refusal } from './mixpanel/response.ts';
 import type { SettledPart } from './mixpanel/sender.ts';
+import { addRejection } from './rejections.ts';
 
 const gunzipAsync = promisify(gunzip);
 
@@ -71,14 +72,15 @@ export class OutcomeRecorder {
       const original = originalOf(block, record, event, originals.get(index));
       block.counts.imported--;
       block.counts.rejected++;
-      block.rejections.push({
+      const place = { ...placeOf(block, record), canExtend: block.rejections.length > block.foundRejections };
+      addRejection(block.rejections, place, () => ({
         reason: { field: refusal.field, message: refusal.message },
         location: locationOf(block, record, eventIndexes.get(index)),
         insertId: insertIdOf(event),
         record: original,
         bytes: original.length,
         through: throughOf(block.source),
-      });
+      }));
     }
   }
 }

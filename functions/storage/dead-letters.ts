@@ -4,6 +4,7 @@ import type { Bucket } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { offsetOf, type Rejection } from '../core/block.ts';
 import { formatDeadLetter } from '../core/dead-letter.ts';
+import { mergeRejections } from '../core/rejections.ts';
 import type { Run } from '../core/run.ts';
 import { encodeChecksum, statusOf, withTimeout } from './requests.ts';
 
@@ -21,6 +22,8 @@ const LAST_WRITE_TIMEOUT_MS = 10_000;
 /** Dead letters that go into one object, and those who wait for it. */
 interface Group {
   lines: string[];
+  /** A rejection that stands for several, and for those that follow it. */
+  summed?: Rejection | undefined;
   /** Characters of the lines. */
   length: number;
   /** The least offset, or index, of a record. */
@@ -66,15 +69,29 @@ export class DeadLetterWriter {
       last = offset;
       this.#group ??= this.#newGroup();
       const group = this.#group;
-      const line = formatDeadLetter(rejection, now);
-      group.lines.push(line);
-      group.length += line.length;
+      this.#add(group, rejection, now);
       group.firstOffset = Math.min(group.firstOffset, offset);
-      this.waitingBytes += line.length;
       written.add(group.written.promise);
     }
     if ((this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) this.flush();
     await Promise.all(written);
+  }
+
+  #add(group: Group, rejection: Rejection, now: Date): void {
+    if (group.summed !== undefined && mergeRejections(group.summed, rejection)) return;
+    if (rejection.range === undefined) {
+      this.#addLine(group, rejection, now);
+      return;
+    }
+    if (group.summed !== undefined) this.#addLine(group, group.summed, now);
+    group.summed = { ...rejection, range: { ...rejection.range } };
+  }
+
+  #addLine(group: Group, rejection: Rejection, now: Date): void {
+    const line = formatDeadLetter(rejection, now);
+    group.lines.push(line);
+    group.length += line.length;
+    this.waitingBytes += line.length;
   }
 
   /** Writes out what is buffered. */
@@ -82,6 +99,8 @@ export class DeadLetterWriter {
     const group = this.#group;
     if (group === undefined) return;
     this.#group = undefined;
+    if (group.summed !== undefined) this.#addLine(group, group.summed, new Date());
+    group.summed = undefined;
     this.#previous = this.#previous.then(() => this.#save(group)).then(group.written.resolve, group.written.reject);
   }
 

@@ -105,10 +105,10 @@ export function parse(
   let at = from?.offset ?? 0;
   for (const cut of [...cuts, content.length]) {
     if (cut < at) continue;
-    add(parser.push(Buffer.from(content.subarray(at, cut))));
+    add([...parser.push(Buffer.from(content.subarray(at, cut)))]);
     at = cut;
   }
-  add(breakOff === undefined ? parser.end() : parser.breakOff(breakOff));
+  add([...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff))]);
   assertTiling(blocks, from?.offset ?? 0, content);
   return { blocks, bytesScanned: parser.bytesScanned, ...contentsOf(blocks) };
 }

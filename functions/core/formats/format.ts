@@ -21,19 +21,22 @@ export interface ParseContext {
   blockBytes?: number;
 }
 
-/** Turns the bytes of one source, chunk by chunk, into blocks. Where chunks begin and end makes no difference. */
+/**
+ * Turns the bytes of one source, chunk by chunk, into blocks. Where chunks begin and end makes no difference. Take all blocks
+ * that a call returns before the next call.
+ */
 export interface StreamParser {
   /**
    * Takes the next bytes of the decoded content and returns the blocks that they complete. Unless a block owns its bytes,
    * the next call overwrites them.
    */
-  push(chunk: Buffer): Block[];
+  push(chunk: Buffer): Iterable<Block>;
   /** Returns what is complete so far, without waiting for enough bytes to make a block. */
-  flush(): Block[];
+  flush(): Iterable<Block>;
   /** Ends the content and returns the last blocks. */
-  end(): Block[];
+  end(): Iterable<Block>;
   /** Ends the content because nothing after it can be decoded: the bytes not parsed yet become one rejection with `message`. */
-  breakOff(message: string): Block[];
+  breakOff(message: string): Iterable<Block>;
 }
 
 /** A format. */

@@ -49,21 +49,20 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
         checksum = context.checksumOf?.(skipped, checksum) ?? 0;
         if (toSkip === 0 && checksum !== resumption!.position.checksum) throw otherBytes();
       }
-      const blocks = parser.push(chunk.subarray(skipped.length));
-      if (blocks.length > 0) yield blocks;
+      for (const block of parser.push(chunk.subarray(skipped.length))) yield [block];
     }
   } catch (error) {
     if (!(error instanceof CorruptGzipError)) {
-      yield parser.flush();
+      for (const block of parser.flush()) yield [block];
       throw error;
     }
     await verifyStored?.();
     if (toSkip > 0) throw otherBytes();
-    yield parser.breakOff(`the gzip data are corrupt: ${error.message}`);
+    for (const block of parser.breakOff(`the gzip data are corrupt: ${error.message}`)) yield [block];
     return;
   }
   if (toSkip > 0) throw otherBytes();
-  yield parser.end();
+  for (const block of parser.end()) yield [block];
 }
 
 /** Decides how the content is read: as before, or by its first bytes. */

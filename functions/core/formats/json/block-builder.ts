@@ -16,13 +16,14 @@ import {
   START,
   throughOf,
 } from '../../block.ts';
+import { addRejection, countAll } from '../../rejections.ts';
 import type { ParseContext } from '../format.ts';
 import type { Columns } from './columns.ts';
 import { type Indent, indentAt, indentOf, type JsonState, stateAt } from './position.ts';
 import type { Scanner } from './scanner.ts';
 
-/** Bytes that are kept of a record too large to be held. */
-export const MAX_KEPT_BYTES = 65_536;
+/** Rejections with which a block ends: they flow out as they are made. */
+const MAX_REJECTIONS = 1_000;
 
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
@@ -44,6 +45,8 @@ export class BlockBuilder {
   #start: number;
   #end: Position;
   #rejections: Rejection[] = [];
+  /** Valid records that the block had when the last rejection was added. */
+  #recordsBeforeRejection = 0;
   /** Indentation of the line with that number, looked up once. */
   #lineIndent: { line: number; indent: Indent } | undefined;
 
@@ -63,6 +66,7 @@ export class BlockBuilder {
     // A parser that was abandoned may have left some.
     this.#columns.length = 0;
     this.#rejections = [];
+    this.#recordsBeforeRejection = 0;
     this.#lineIndent = undefined;
   }
 
@@ -89,8 +93,7 @@ export class BlockBuilder {
 
   /** Adds the record `bytes[from, to)` as a rejection. */
   reject(from: number, to: number, ordinal: number, reason: Reason): void {
-    const record = Buffer.from(this.#bytes.subarray(from, to));
-    this.rejectPart(record, to - from, this.offset + from, ordinal, reason);
+    this.#reject(to - from, this.offset + from, ordinal, reason, () => Buffer.from(this.#bytes.subarray(from, to)));
   }
 
   /**
@@ -100,16 +103,35 @@ export class BlockBuilder {
    * @param bytes  length of the whole record
    */
   rejectPart(record: Buffer, bytes: number, offset: number, ordinal: number, reason: Reason): void {
-    const { source, insertIdOf } = this.#context;
-    const isWhole = record.length === bytes;
+    this.#reject(bytes, offset, ordinal, reason, () => record);
+  }
+
+  /** Whether the block has so many rejections that it is to end. */
+  get isFull(): boolean {
+    return this.#rejections.length >= MAX_REJECTIONS;
+  }
+
+  #reject(bytes: number, offset: number, ordinal: number, reason: Reason, recordOf: () => Buffer): void {
+    const { source, insertIdOf, stored, ordinal: counted } = this.#context;
+    const from = counted === 'index' ? ordinal : offset;
+    const to = counted === 'index' ? ordinal + 1 : offset + bytes;
+    const valid = this.#columns.length;
+    // One that stands for several stands for nothing between them: a block may be cut there.
+    const canExtend = this.#recordsBeforeRejection === valid;
+    const records = (source.limit?.read ?? 0) + valid + this.#rejections.length;
+    this.#recordsBeforeRejection = valid;
     this.records++;
-    this.#rejections.push({
-      reason,
-      location: source.locate(offset, ordinal),
-      insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
-      record,
-      bytes,
-      through: throughOf(source),
+    addRejection(this.#rejections, { source, from, to, records, canExtend, stored }, () => {
+      const record = recordOf();
+      const isWhole = record.length === bytes;
+      return {
+        reason,
+        location: source.locate(offset, ordinal),
+        insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
+        record,
+        bytes,
+        through: throughOf(source),
+      };
     });
   }
 
@@ -148,6 +170,7 @@ export class BlockBuilder {
     this.offset = windowStart + consumed;
 
     const rejections = this.#rejections;
+    const rejected = countAll(rejections);
     const columns = this.#columns.take();
     const { length } = columns.starts;
     const lent = this.#bytes.subarray(0, consumed);
@@ -178,13 +201,14 @@ export class BlockBuilder {
       weight: this.#end.offset - this.#start,
       rejections,
       foundRejections: rejections.length,
-      counts: { ...noCounts(), read: length + rejections.length, rejected: rejections.length },
+      counts: { ...noCounts(), read: length + rejected, rejected },
       settledRecords: 0,
       pending: 1,
       cutAway: 0,
       ...(ordinal === 'line' && length > 0 ? { positionAt } : {}),
     };
     this.#start = this.#end.offset;
+    if (source.limit !== undefined) source.limit.read += block.counts.read;
     return block;
   }
 

@@ -1,7 +1,7 @@
 /** Decides whether content holds JSON objects at all. An image or a log costs one rejection, not one for each line. */
 
 import type { Block, Reason } from '../../block.ts';
-import { MAX_KEPT_BYTES } from './block-builder.ts';
+import { MAX_KEPT_BYTES } from '../../rejections.ts';
 import { noObject } from './reasons.ts';
 
 /** Records after which content without an object among them is given up. */

@@ -101,23 +101,27 @@ export class JsonParser implements StreamParser {
     this.#objectCheck = from.offset === 0 ? new ObjectCheck(context.stored !== undefined) : undefined;
   }
 
-  push(chunk: Buffer): Block[] {
+  push(chunk: Buffer): Iterable<Block> {
     this.#objectCheck?.see(chunk);
     this.#window.append(chunk);
     return this.#window.length < Math.max(this.#blockBytes, this.#wantedBytes) ? [] : this.#parse(false);
   }
 
-  flush(): Block[] {
+  flush(): Iterable<Block> {
     return this.#parse(false);
   }
 
-  end(): Block[] {
+  end(): Iterable<Block> {
     return this.#parse(true);
   }
 
-  breakOff(message: string): Block[] {
-    const blocks = [...this.#parse(false), ...(this.#objectCheck?.release() ?? []).filter(isNeeded)];
-    if (this.#mode === 'skip-rest') return [...blocks, ...this.#parse(true)];
+  *breakOff(message: string): Iterable<Block> {
+    yield* this.#parse(false);
+    yield* (this.#objectCheck?.release() ?? []).filter(isNeeded);
+    if (this.#mode === 'skip-rest') {
+      yield* this.#parse(true);
+      return;
+    }
     const { bytes, length } = this.#window;
     this.#builder.begin(bytes);
     if (this.#skipped !== undefined) this.#endSkipped();
@@ -125,30 +129,48 @@ export class JsonParser implements StreamParser {
     this.#skipped!.take(bytes, 0, length);
     this.#endSkipped();
     this.#builder.markEnd(length, this.#line);
-    return [...blocks, this.#finish(length)];
+    yield this.#finish(length);
   }
 
-  #parse(isLast: boolean): Block[] {
+  /** Parses what is in the window; several blocks if many records of it are rejected. */
+  *#parse(isLast: boolean): Iterable<Block> {
+    let failed: FailedContainer | undefined;
+    for (;;) {
+      const { at, isOver } = this.#parseBlock(isLast, failed);
+      failed = this.#failed === undefined ? undefined : movedBack(this.#failed, at);
+      const block = this.#finish(at);
+      const decision = this.#objectCheck?.add(block, isLast && isOver);
+      if (decision?.rejectAll !== undefined) {
+        this.#skipAll(decision.rejectAll);
+        failed = undefined;
+        continue;
+      }
+      yield* (decision?.blocks ?? [block]).filter(isNeeded);
+      if (isOver) return;
+    }
+  }
+
+  /** Parses one block; `at` is where it ends, `isOver` whether nothing more can be read from the window. */
+  #parseBlock(isLast: boolean, failed: FailedContainer | undefined): { at: number; isOver: boolean } {
     const { bytes, length } = this.#window;
     this.#builder.begin(bytes);
     this.#wantedBytes = 0;
-    this.#failed = undefined;
+    this.#failed = failed;
     this.#validBytes = validPrefix(bytes.subarray(0, length));
     let at = 0;
     let isOver = false;
     while (!isOver) {
       const isSkipping = this.#isSkipping();
       at = isSkipping ? this.#readSkipped(at, isLast) : this.#readValues(at, isLast);
+      if (!this.#isSkipping() && this.#builder.isFull) {
+        this.#builder.mark(at, this.#line, this.#array);
+        return { at, isOver: false };
+      }
       // Either stops where the other continues, unless it has run out of bytes.
       isOver = this.#isSkipping() === isSkipping;
     }
     if (isLast) this.#endContent(at);
-    const block = this.#finish(at);
-    if (this.#objectCheck === undefined) return isNeeded(block) ? [block] : [];
-    const decision = this.#objectCheck.add(block, isLast);
-    if (decision.rejectAll === undefined) return decision.blocks.filter(isNeeded);
-    this.#skipAll(decision.rejectAll);
-    return this.#parse(isLast);
+    return { at, isOver: true };
   }
 
   /** Makes one rejection of all of the content, whatever was found in it before. */
@@ -183,7 +205,7 @@ export class JsonParser implements StreamParser {
         if (IS_SEPARATOR[byte] === 0) break;
         if (byte === NEWLINE) this.#line++;
       }
-      if (at === length) break;
+      if (at === length || this.#builder.isFull) break;
       let end: number;
       if (byte === OPEN_OBJECT || (byte === OPEN_ARRAY && this.#array !== undefined && !this.#beginsAnew(at))) {
         end = this.#readContainer(at, isLast);
@@ -441,6 +463,22 @@ function validPrefix(bytes: Buffer): number {
   while (end > 0 && bytes.length - end < 4 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
   if (end > 0 && bytes[end - 1]! >= 0xc0) end--;
   return isUtf8(bytes.subarray(0, end)) ? end : 0;
+}
+
+/** The container after a block was taken from the window that ends at `by`. */
+function movedBack(
+  { at, tokenAt, openedAt, rereadTo, knownTo, ...rest }: FailedContainer,
+  by: number,
+): FailedContainer {
+  const moved = openedAt.filter((opened) => opened >= by).map((opened) => opened - by);
+  return {
+    ...rest,
+    at: at - by,
+    tokenAt: tokenAt - by,
+    openedAt: moved,
+    rereadTo: rereadTo - by,
+    knownTo: knownTo - by,
+  };
 }
 
 /** Whether a block covers anything. */

@@ -2,7 +2,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { Reason } from '../../block.ts';
-import { MAX_KEPT_BYTES, newlinesIn } from './block-builder.ts';
+import { MAX_KEPT_BYTES } from '../../rejections.ts';
+import { newlinesIn } from './block-builder.ts';
 import type { RejectionEnd } from './ends.ts';
 import { MAX_RECORD_BYTES } from './reasons.ts';
 import { IS_SEPARATOR } from './separators.ts';

@@ -137,10 +137,10 @@ describe('readBlocks', { timeout: 10_000 }, () => {
         return verified.promise.then(() => void steps.push('verified'));
       },
     });
-    const next = blocks.next().then(({ value }) => {
-      steps.push('blocks');
-      return contentsOf(value ?? []);
-    });
+    const next = Array.fromAsync(blocks, (some) => {
+      if (steps.at(-1) !== 'blocks') steps.push('blocks');
+      return some.map(kept);
+    }).then((all) => contentsOf(all.flat()));
     await asked.promise;
     verified.resolve();
     const { records, rejections } = await next;

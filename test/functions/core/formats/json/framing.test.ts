@@ -459,10 +459,10 @@ function measure(content: Buffer, chunkBytes: readonly number[] = [65_536]) {
   let at = 0;
   for (let index = 0; at < content.length; index++) {
     const size = chunkBytes[index % chunkBytes.length]!;
-    take(parser.push(Buffer.from(content.subarray(at, at + size))));
+    take([...parser.push(Buffer.from(content.subarray(at, at + size)))]);
     at += size;
   }
-  take(parser.end());
+  take([...parser.end()]);
   const { bytesScanned } = parser;
   return { records, rejections, rejectedBytes, first, largestRecord, bytesScanned, ms: performance.now() - started };
 }
