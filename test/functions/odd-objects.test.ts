@@ -92,14 +92,19 @@ describe('an object that is not as it should be', () => {
     });
   }
 
-  test('importObject makes a dead letter of each of 150,000 lines that are not events', async () => {
+  test('importObject makes dead letters that stand for all of 150,000 lines that are not events', async () => {
     const garbage = 150_000;
     const delivered = deliveredAll(cloud);
     await save(cloud.storageClient, 'garbage', `${eventText('id-1')}\n${'x\n'.repeat(garbage)}`);
     assert.deepEqual(await delivered, [204]);
     const counts = { read: garbage + 1, expanded: 0, imported: 1, rejected: garbage, dropped: 0 };
     assert.deepEqual((await checkpointOf(cloud, 'garbage')).counts, counts);
-    assert.equal((await cloud.deadLetters()).length, garbage);
+    const letters = (await cloud.deadLetters()) as { rejected?: number }[];
+    assert.equal(
+      letters.reduce((sum, { rejected = 1 }) => sum + rejected, 0),
+      garbage,
+    );
+    assert.ok(letters.length < 10_100, `${letters.length} letters`);
   });
 
   for (const [name, content] of Object.entries({

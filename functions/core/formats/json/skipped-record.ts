@@ -35,6 +35,8 @@ export class SkippedRecord {
   newlines = 0;
   #pieces: Buffer[] = [];
   #heldBytes = 0;
+  /** The most bytes that are held whole. */
+  #maxWholeBytes = MAX_RECORD_BYTES;
 
   constructor(options: SkippedOptions) {
     this.options = options;
@@ -54,6 +56,8 @@ export class SkippedRecord {
   /** Takes the beginning of the content, which the window does not hold any more; its newlines were counted. */
   takeHead(head: Buffer, bytes: number): void {
     this.#hold(head);
+    // The bytes between the head and the window are gone, if there are any.
+    this.#maxWholeBytes = MAX_KEPT_BYTES;
     this.bytes += bytes;
     this.#trimmedBytes = this.bytes;
   }
@@ -64,7 +68,7 @@ export class SkippedRecord {
     if (stored !== undefined) return { record: stored, bytes: stored.length };
     const bytes = this.options.end === undefined ? this.bytes : this.#trimmedBytes;
     const held = Buffer.concat(this.#pieces).subarray(0, bytes);
-    if (held.length === bytes && (this.options.isHeldWhole || bytes <= MAX_RECORD_BYTES))
+    if (held.length === bytes && (this.options.isHeldWhole || bytes <= this.#maxWholeBytes))
       return { record: held, bytes };
     return { record: wholeCharacters(held.subarray(0, MAX_KEPT_BYTES)), bytes };
   }
