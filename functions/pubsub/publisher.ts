@@ -31,6 +31,8 @@ const TIMEOUT_MS = 2_000;
 /** How long new attempts are begun: the last one ends in time for an invocation to do so too. */
 const MAX_RETRY_MS = 5_000;
 const MIN_DELAY_MS = 100;
+/** The most that is read of an answer, in decoded bytes. */
+const MAX_ANSWER_BYTES = 4_000_000;
 /** Characters that are told of what the server said. */
 const MAX_TEXT = 500;
 
@@ -59,6 +61,7 @@ export function createPublisher({
         headers,
         data: { messages },
         responseType: 'json',
+        size: MAX_ANSWER_BYTES,
         redirect: 'error',
         timeout: TIMEOUT_MS,
         retry: false,

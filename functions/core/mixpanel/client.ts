@@ -19,7 +19,10 @@ export interface MixpanelOptions {
   requestTimeoutMs: number;
 }
 
-/** A connection broke, or time ran out, before the answer was complete. Says no more than that: what the HTTP client threw carries the body and the credentials. */
+/** The most that is read of an answer, in decoded bytes: 2,000 failed records take about 400 kB. */
+const MAX_ANSWER_BYTES = 4_000_000;
+
+/** A connection broke, time ran out, or the answer was too long, before the answer was complete. Says no more than that: what the HTTP client threw carries the body and the credentials. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
@@ -62,6 +65,8 @@ export function createMixpanelClient(options: MixpanelOptions): MixpanelClient {
           body: Readable.from(body),
           agent,
           responseType: 'text',
+          // The HTTP client counts what it has decompressed. Its `maxContentLength` would leave the connection open.
+          size: MAX_ANSWER_BYTES,
           redirect: 'manual',
           retry: false,
           timeout: options.requestTimeoutMs,
@@ -79,7 +84,8 @@ export function createMixpanelClient(options: MixpanelOptions): MixpanelClient {
 }
 
 function describe(error: unknown, timeoutMs: number): string {
-  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown; type?: unknown } };
+  if (cause?.type === 'max-size') return `the answer is larger than ${MAX_ANSWER_BYTES} bytes`;
   if (code === 'TimeoutError') return `no answer within ${timeoutMs} ms`;
   const word = cause?.code ?? code;
   return typeof word === 'string' ? `the connection failed (${word})` : 'the connection failed';

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createPublisher } from '../../../functions/pubsub/publisher.ts';
 import { createStorage } from '../../../functions/storage/client.ts';
+import { answerEndlessly } from '../../support/endless.ts';
 
 const TOPIC = 'projects/p/topics/notifications';
 const PUBLISHED = '{"messageIds":["1"]}';
@@ -136,6 +137,24 @@ describe('a message is published', () => {
     await assert.rejects(publisher()(MESSAGE), ({ message }: Error) => message.length < 700);
     assert.equal(requests.length, 2);
   });
+
+  for (const how of ['plain', 'gzip'] as const) {
+    test(`again if the answer never ends (${how}), of which 4 MB are read`, { timeout: 25_000 }, async () => {
+      const ends: Promise<number>[] = [];
+      answer = (_, response) => {
+        if (ends.length > 0) response.end(PUBLISHED);
+        else ends.push(answerEndlessly(response, how));
+      };
+      const startedAt = performance.now();
+      const before = process.memoryUsage().rss;
+      await publisher()(MESSAGE);
+      assert.equal(requests.length, 2);
+      assert.ok(performance.now() - startedAt < 1_500, 'the size ends the attempt, not the time');
+      await Promise.all(ends);
+      const grownMb = (process.memoryUsage().rss - before) / 1e6;
+      assert.ok(grownMb < 80, `memory grew by ${grownMb} MB`);
+    });
+  }
 
   test('nowhere, and says why, where nothing listens', { timeout: 25_000 }, async () => {
     const publish = publisher();

@@ -10,6 +10,7 @@ import {
   createMixpanelClient,
   type MixpanelOptions,
 } from '../../../../functions/core/mixpanel/client.ts';
+import { answerEndlessly } from '../../../support/endless.ts';
 import { eventText } from '../../../support/event.ts';
 import { assertDiscreet, SECRET, USERNAME } from '../../../support/sending.ts';
 
@@ -148,6 +149,34 @@ describe('an attempt', () => {
       response.end(gzipSync(many));
     });
     assert.equal((await client.post(body, never)).body, many);
+  });
+});
+
+describe('an answer that is too large', () => {
+  for (const how of ['plain', 'gzip'] as const) {
+    test(`an endless answer (${how}) is a ConnectionError after 4 MB, and closes the connection`, async (t) => {
+      const { promise: written, resolve } = Promise.withResolvers<number>();
+      const { client, sockets } = await startHttp(
+        t,
+        (_request, response) => void answerEndlessly(response, how).then(resolve),
+        { requestTimeoutMs: 20_000 },
+      );
+      const before = process.memoryUsage().rss;
+      await assertConnectionError(client.post(body, never), /^the answer is larger than 4000000 bytes$/);
+      const bytes = await written;
+      for (const socket of sockets) await once(socket, 'close');
+      // What is written beyond 4 MB is in the buffers of sockets, or compressed in them.
+      if (how === 'plain') assert.ok(bytes < 30_000_000, `${bytes} bytes were written`);
+      const grownMb = (process.memoryUsage().rss - before) / 1e6;
+      assert.ok(grownMb < 80, `memory grew by ${grownMb} MB`);
+    });
+  }
+
+  test('an answer of 4,000,000 bytes is read, and one of 4,000,001 is too large', async (t) => {
+    const sizes = [4_000_000, 4_000_001];
+    const { client } = await startHttp(t, (_request, response) => void response.end(Buffer.alloc(sizes.shift()!, 'x')));
+    assert.equal((await client.post(body, never)).body.length, 4_000_000);
+    await assertConnectionError(client.post(body, never), /^the answer is larger than/);
   });
 });
 
