@@ -52,9 +52,10 @@ function newSender(config: CoreConfig): Sender {
   return createSender(createMixpanelClient(config.mixpanel), {
     ...config,
     onNotice(notice) {
-      if (notice.kind === 'miscounted')
-        logger.warn(notice, 'Mixpanel counted other than what was sent, again and again');
-      else logger.debug(notice, 'An attempt failed and will be made again');
+      const { kind, ...fields } = notice;
+      if (kind === 'retry') logger.debug(notice, 'An attempt failed and will be made again');
+      else if (kind === 'throttled') logger.warn({ code: kind, ...fields }, 'Mixpanel asked for a long pause');
+      else logger.error({ code: kind, ...fields }, 'Mixpanel accounts for an event neither as imported nor as failed');
     },
   });
 }

@@ -42,7 +42,7 @@ function showBar(stream: NodeJS.WriteStream, meter: Meter): Display {
     print,
     notice(notice) {
       if (notice.kind === 'retry') meter.wait(notice.what, notice.delayMs);
-      else print(miscounted(notice));
+      else if (notice.kind === 'miscounted') print(miscounted(notice));
     },
     endFile() {},
     close() {
@@ -61,6 +61,7 @@ function showLines(stream: NodeJS.WriteStream, meter: Meter): Display {
     print,
     notice(notice) {
       if (notice.kind === 'miscounted') return print(miscounted(notice));
+      if (notice.kind === 'throttled') return;
       meter.wait(notice.what, notice.delayMs);
       const now = performance.now();
       if (now - lastNoticeAt < LINE_INTERVAL_MS) return;
@@ -73,5 +74,5 @@ function showLines(stream: NodeJS.WriteStream, meter: Meter): Display {
 }
 
 function miscounted({ sent, imported }: SenderNotice & { kind: 'miscounted' }): string {
-  return `Mixpanel answered, again and again, that it took ${imported} of ${countOf(sent, 'event')}; they count as imported`;
+  return `Mixpanel answered repeatedly that it took ${imported ?? 'an unknown number'} of ${countOf(sent, 'event')}, and did not say why: a rejection`;
 }

@@ -152,20 +152,20 @@ export function testImportObject(startCloud: (env: Record<string, string>) => Pr
     assert.deepEqual([read, imported, rejected, dropped, batches], [0, 0, 0, 0, 0]);
   });
 
-  check('importObject settles a batch that Mixpanel counts wrong each time, with a WARNING', async () => {
-    cloud.mixpanel.fault = () => ({ report: 1 });
-    assert.equal(await cloud.upload('events/a', ndjson([eventText('id-1'), eventText('id-2')])), 204);
+  check('importObject rejects an event that Mixpanel accounts for in no way, with an ERROR', async () => {
+    cloud.mixpanel.fault = ({ ids, events }) => (ids.includes('id-1') ? { report: events - 1 } : undefined);
+    assert.equal(await cloud.upload('events/a', ndjson([eventText('id-2'), eventText('id-1')])), 204);
     const logged = await cloud.loggedUntil('object imported');
-    const told = logged.map(({ severity, kind, sent, imported, attempts }) => [
+    const told = logged.map(({ severity, code, sent, imported, attempts }) => [
       severity,
-      kind,
+      code,
       sent,
       imported,
       attempts,
     ]);
     assert.deepEqual(told, [
-      ['WARNING', 'miscounted', 2, 1, undefined],
-      ['INFO', undefined, undefined, 2, 4],
+      ['ERROR', 'miscounted', 1, 0, undefined],
+      ['INFO', undefined, undefined, 1, 9],
     ]);
   });
 

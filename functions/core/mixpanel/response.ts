@@ -1,5 +1,8 @@
 /** Reads an answer of /import: what became of the events, or what to do next (https://developer.mixpanel.com/reference/import-events). */
 
+import { readFailures } from './failures.ts';
+import { textOf } from './text.ts';
+
 /** An event that Mixpanel refused, by its index in the request. */
 export interface Refusal {
   index: number;
@@ -11,8 +14,8 @@ export interface Refusal {
 export type Verdict =
   /** All events were accepted, except those listed. */
   | { kind: 'settled'; refusals: Refusal[] }
-  /** Accepted, but not the number of events that was sent. */
-  | { kind: 'miscounted'; imported: number }
+  /** What was imported and what was refused is not what was sent; `refused` counts the events that it named. */
+  | { kind: 'miscounted'; status: number; imported: number | undefined; refused: number }
   /** Nothing is known, or the request was deferred: the same request is sent again. */
   | { kind: 'retry'; isThrottled: boolean; retryAfterMs: number | undefined; what: string }
   /** Too large: halves are sent. */
@@ -30,26 +33,40 @@ export interface Answer {
   body: string;
 }
 
+/** The longest Retry-After that is believed: a larger one is a mistake, such as milliseconds meant as seconds. */
+const MAX_RETRY_AFTER_MS = 600_000;
+
 /**
- * @param answer what /import answered
- * @param sent   how many events were sent
- * @param now    the time in milliseconds since the epoch, for a Retry-After that is a date
+ * @param answer     what /import answered
+ * @param sent       how many events were sent
+ * @param now        the time in milliseconds since the epoch, for a Retry-After that is a date
+ * @param readEvents reads the events that were sent, one a line; called only if the answer names events by their ids
  */
-export function judge(answer: Answer, sent: number, now: number): Verdict {
+export async function judge(
+  answer: Answer,
+  sent: number,
+  now: number,
+  readEvents: () => Promise<Buffer>,
+): Promise<Verdict> {
   const { status } = answer;
   const json = parseObject(answer.body);
   if (status === 200) {
     if (json === undefined) return retry(answer, now, 'answered 200 with something other than JSON');
     const imported = json.num_records_imported;
     if (imported === sent) return { kind: 'settled', refusals: [] };
-    return { kind: 'miscounted', imported: typeof imported === 'number' ? imported : 0 };
+    return { kind: 'miscounted', status, imported: numberOf(imported), refused: 0 };
   }
   if (status === 413) return { kind: 'too-large' };
   if (status === 429 || status === 408 || status >= 500) return retry(answer, now, `answered ${status}`);
   if (status === 400 && json !== undefined) {
-    const refusals = readRefusals(json.failed_records, sent);
-    if (refusals.length > 0) return { kind: 'settled', refusals };
-    if (json.code === 400) return { kind: 'bisect', message: text(json.error) || 'refused by Mixpanel' };
+    const { refusals, isComplete } = await readFailures(json.failed_records, sent, readEvents);
+    if (refusals.length > 0) {
+      const imported = json.num_records_imported;
+      const addsUp = imported === undefined ? isComplete : imported === sent - refusals.length;
+      if (addsUp) return { kind: 'settled', refusals };
+      return { kind: 'miscounted', status, imported: numberOf(imported), refused: refusals.length };
+    }
+    if (json.code === 400) return { kind: 'bisect', message: textOf(json.error) || 'refused by Mixpanel' };
   }
   return { kind: 'refused' };
 }
@@ -58,13 +75,13 @@ function retry({ status, retryAfter }: Answer, now: number, what: string): Verdi
   return { kind: 'retry', isThrottled: status === 429, retryAfterMs: readRetryAfter(retryAfter, now), what };
 }
 
-/** Seconds, or a date, which begins with the name of a day (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
+/** At most 10 minutes; seconds, or a date, which begins with the name of a day (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
 function readRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1_000;
+  if (/^\s*\d+\s*$/.test(value)) return Math.min(Number(value) * 1_000, MAX_RETRY_AFTER_MS);
   // Date.parse would see a year in `-5` and a day in `1.5`, long past: no time to wait at all.
   const ms = /^\s*[A-Za-z]/.test(value) ? Date.parse(value) - now : Number.NaN;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
 }
 
 function parseObject(body: string): Record<string, unknown> | undefined {
@@ -78,19 +95,6 @@ function parseObject(body: string): Record<string, unknown> | undefined {
   }
 }
 
-/** One refusal for each index that is named, in order. */
-function readRefusals(records: unknown, sent: number): Refusal[] {
-  if (!Array.isArray(records)) return [];
-  const refusals = new Map<number, Refusal>();
-  for (const record of records as Record<string, unknown>[]) {
-    const index = record?.index;
-    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= sent) continue;
-    if (!refusals.has(index))
-      refusals.set(index, { index, field: text(record.field) || 'event', message: text(record.message) });
-  }
-  return [...refusals.values()].sort((a, b) => a.index - b.index);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }

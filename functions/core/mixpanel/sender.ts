@@ -1,17 +1,20 @@
 /** Brings a batch to Mixpanel: tries again what can succeed later, splits what is too large or refused as a whole. */
 
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import pRetry from 'p-retry';
 import { ImportError } from '../errors.ts';
 import type { Run } from '../run.ts';
-import { type Batch, type BatchLimits, compress } from './batch.ts';
+import type { Batch, BatchLimits } from './batch.ts';
 import { ConnectionError, type MixpanelClient } from './client.ts';
-import { Limiter } from './limiter.ts';
+import { Limiter, type Permit, PROBE_INTERVAL_MS } from './limiter.ts';
+import { cutPart, type Part, readPart } from './part.ts';
+import { createProjectProbe } from './project-probe.ts';
 import { judge, type Refusal, type Verdict } from './response.ts';
+import { SizeLimit } from './size-limit.ts';
 
-/** How many times a batch is sent again if Mixpanel reports another count than was sent. */
-const MAX_MISCOUNTS = 3;
+/** How many times a part is sent again if Mixpanel reports another count than was sent. */
+const MAX_RESENDS = 3;
+/** Events that are sent at most to learn whether a pause still holds. */
+const MAX_PROBE_EVENTS = 100;
 
 /** How a sender behaves. */
 export interface SenderOptions extends BatchLimits {
@@ -20,14 +23,18 @@ export interface SenderOptions extends BatchLimits {
   /** Back-off before the second attempt; doubles with each further one, up to the maximum. */
   retryMinDelayMs: number;
   retryMaxDelayMs: number;
-  /** Told of deferred attempts, and of batches that settled although their count was wrong. */
+  /** Told of what is worth a line in the log. */
   onNotice?: (notice: SenderNotice) => void;
 }
 
 /** What a sender reports besides outcomes. */
 export type SenderNotice =
+  /** An attempt was deferred. */
   | { kind: 'retry'; what: string; attempt: number; delayMs: number }
-  | { kind: 'miscounted'; sent: number; imported: number };
+  /** Mixpanel asked for a pause of a minute or more; told once a minute at most. */
+  | { kind: 'throttled'; what: string; delayMs: number }
+  /** An event became a rejection, as Mixpanel neither counts it as imported nor names it as failed. */
+  | { kind: 'miscounted'; status: number; sent: number; imported: number | undefined };
 
 /** Consecutive events of a batch that have their outcomes. */
 export interface SettledPart {
@@ -52,75 +59,108 @@ export interface Sender {
   send(batch: Batch, run: Run, onSettled: (part: SettledPart) => Promise<void>): Promise<void>;
 }
 
-/** A batch, or a piece of one. */
-interface Part {
-  body: Buffer;
-  events: number;
-  bytes: number;
-  /** Index in the batch of its first event. */
-  first: number;
+/** A verdict after which the same request is not sent again. */
+type Conclusion = Exclude<Verdict, { kind: 'retry' | 'refused' }>;
+
+/** What became of a request. */
+interface Requested {
+  /** What was sent: all of the part, or its beginning if that was enough to learn whether a pause still holds. */
+  sent: Part;
+  /** What was not sent of it. */
+  rest: Part | undefined;
+  verdict: Conclusion;
 }
 
 /** The delivery of one batch. */
 interface Delivery {
   run: Run;
   onSettled: (part: SettledPart) => Promise<void>;
-  /** Whether some part was judged event by event: Mixpanel knows the project. */
-  isJudged: boolean;
-  /** Single events that were refused as a whole, with 400: dead letters only if the configuration is right. */
-  suspects: SettledPart[];
+  /** Single events that were refused without a word about them: dead letters only if the configuration is right. */
+  suspects: { part: SettledPart; status: number }[];
+  /** The size of the largest part that was accepted. */
+  acceptedBytes: number;
+  /** Whether a part was too large, and not because of a single event. */
+  isTooLarge: boolean;
 }
 
 /** Thrown to p-retry: the attempt failed, another one may succeed. */
 class RetryError extends Error {
   readonly delayMs: number;
+  /** Whether the limiter does the waiting. */
+  readonly isPause: boolean;
 
-  constructor(what: string, delayMs: number) {
+  constructor(what: string, delayMs: number, isPause = false) {
     super(what);
     this.delayMs = delayMs;
+    this.isPause = isPause;
   }
 }
-
-const gunzipAsync = promisify(gunzip);
 
 /** A sender over `client`. */
 export function createSender(client: MixpanelClient, options: SenderOptions): Sender {
   const limiter = new Limiter(options.maxConcurrency);
-  const limits = { maxEvents: options.maxEvents, maxBytes: options.maxBytes };
+  const size = new SizeLimit(options);
+  const project = createProjectProbe(async (part, run) => void (await request(part, run, 0)));
+  let throttledAt = Number.NEGATIVE_INFINITY;
 
-  async function deliver(part: Part, delivery: Delivery): Promise<void> {
-    const { run, onSettled } = delivery;
-    const { first, events } = part;
-    const verdict = await request(part, run);
-    if (verdict.kind === 'settled') {
-      delivery.isJudged = true;
-      run.stats.accepted += events - verdict.refusals.length;
-      const refusals = verdict.refusals.map((refusal) => ({ ...refusal, index: refusal.index + first }));
-      return onSettled({ first, events, refusals });
-    }
-    if (events === 1) {
-      const isTooLarge = verdict.kind === 'too-large';
-      const message = isTooLarge ? `larger than Mixpanel takes: ${part.bytes} bytes` : verdict.message;
-      const refused = { first, events, refusals: [{ index: first, field: 'event', message }] };
-      if (isTooLarge) return onSettled(refused);
-      delivery.suspects.push(refused);
-      return;
-    }
-    if (verdict.kind === 'too-large') limits.maxBytes = Math.min(limits.maxBytes, Math.ceil(part.bytes / 2));
-    for (const half of await halve(part, options.gzipLevel)) await deliver(half, delivery);
+  /** @returns whether an event of the part is too large by itself */
+  async function deliver(part: Part, delivery: Delivery, resends = MAX_RESENDS): Promise<boolean> {
+    const { sent, rest, verdict } = await request(part, delivery.run, part.events === 1 ? MAX_RESENDS : resends);
+    const hasLargeEvent = await conclude(sent, verdict, delivery);
+    if (rest === undefined) return hasLargeEvent;
+    return (await deliver(rest, delivery)) || hasLargeEvent;
   }
 
-  function request(part: Part, run: Run): Promise<Exclude<Verdict, { kind: 'retry' | 'miscounted' | 'refused' }>> {
+  async function conclude(part: Part, verdict: Conclusion, delivery: Delivery): Promise<boolean> {
+    const { first, events } = part;
+    if (verdict.kind === 'settled') {
+      delivery.run.stats.accepted += events - verdict.refusals.length;
+      delivery.acceptedBytes = Math.max(delivery.acceptedBytes, part.bytes);
+      const refusals = verdict.refusals.map((refusal) => ({ ...refusal, index: refusal.index + first }));
+      await delivery.onSettled({ first, events, refusals });
+      return false;
+    }
+    if (events === 1) {
+      if (verdict.kind === 'miscounted') await refuseMiscounted(part, verdict, delivery);
+      else refuse(part, verdict, delivery);
+      return verdict.kind === 'too-large';
+    }
+    let hasLargeEvent = false;
+    // Halves of what does not add up are halved at once: only single events are worth the time of trying again.
+    const resends = verdict.kind === 'miscounted' ? 0 : MAX_RESENDS;
+    for (const half of await cutPart(part, events >> 1, options.gzipLevel)) {
+      if (await deliver(half, delivery, resends)) hasLargeEvent = true;
+    }
+    if (verdict.kind === 'too-large' && !hasLargeEvent) delivery.isTooLarge = true;
+    return hasLargeEvent;
+  }
+
+  function refuse(part: Part, verdict: Conclusion & { kind: 'too-large' | 'bisect' }, { suspects }: Delivery): void {
+    const isTooLarge = verdict.kind === 'too-large';
+    const message = isTooLarge ? `larger than Mixpanel takes: ${part.bytes} bytes` : verdict.message;
+    suspects.push({ part: refused(part, 'event', message), status: isTooLarge ? 413 : 400 });
+  }
+
+  async function refuseMiscounted(
+    part: Part,
+    { status, imported }: Conclusion & { kind: 'miscounted' },
+    { run, onSettled }: Delivery,
+  ): Promise<void> {
+    const what = `Mixpanel answered ${status} to one event and counted ${imported ?? 'nothing'} as imported`;
+    if (!(await project.isRight(run))) {
+      throw new ImportError('request_refused', `${what}: check MIXPANEL_REGION and MIXPANEL_API_URL`, { status });
+    }
+    options.onNotice?.({ kind: 'miscounted', status, sent: part.events, imported });
+    await onSettled(refused(part, 'response', what));
+  }
+
+  function request(part: Part, run: Run, resends: number): Promise<Requested> {
     let miscounts = 0;
     return pRetry(
       async (attempt) => {
-        const verdict = await attemptOnce(part, run, attempt);
-        if (verdict.kind !== 'miscounted') return verdict;
-        if (miscounts++ < MAX_MISCOUNTS) {
-          throw new RetryError('counted other than what was sent', backOff(options, attempt, run));
-        }
-        options.onNotice?.({ kind: 'miscounted', sent: part.events, imported: verdict.imported });
-        return { kind: 'settled' as const, refusals: [] };
+        const requested = await attemptOnce(part, run, attempt);
+        if (requested.verdict.kind !== 'miscounted' || miscounts++ >= resends) return requested;
+        throw new RetryError('counted other than what was sent', backOff(options, attempt, run));
       },
       {
         retries: Number.POSITIVE_INFINITY,
@@ -128,61 +168,85 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
         // Do not pass the run's signal to p-retry: it would discard the answer of an attempt in flight.
         onFailedAttempt: async ({ error, attemptNumber }) => {
           if (!(error instanceof RetryError)) throw error;
+          const { message, delayMs, isPause } = error;
           if (!run.stopping.aborted) {
-            options.onNotice?.({ kind: 'retry', what: error.message, attempt: attemptNumber, delayMs: error.delayMs });
+            options.onNotice?.({ kind: 'retry', what: message, attempt: attemptNumber, delayMs });
           }
-          await run.clock.sleep(error.delayMs, run.stopping);
+          if (!isPause) await run.clock.sleep(delayMs, run.stopping);
         },
       },
     );
   }
 
-  async function attemptOnce(part: Part, run: Run, attempt: number) {
-    await limiter.acquire(run);
+  async function attemptOnce(part: Part, run: Run, attempt: number): Promise<Requested> {
+    const permit = await limiter.acquire(run);
     let isSuccess = false;
     try {
+      const isCut = permit === 'probe' && part.events > MAX_PROBE_EVENTS;
+      const [sent, rest] = isCut ? await cutPart(part, MAX_PROBE_EVENTS, options.gzipLevel) : [part, undefined];
+      run.stopping.throwIfAborted();
       run.stats.attempts++;
-      run.stats.bytes += part.bytes;
-      const answer = await client.post(part.body, run.aborted);
-      const verdict = judge(answer, part.events, Date.now());
+      run.stats.bytes += sent.bytes;
+      const answer = await client.post(sent.body, run.aborted);
+      const verdict = await judge(answer, sent.events, Date.now(), () => readPart(sent));
       if (verdict.kind === 'refused') throw refusal(answer.status, attempt);
-      if (verdict.kind === 'retry') {
-        const delayMs =
-          verdict.retryAfterMs === undefined
-            ? backOff(options, attempt, run)
-            : verdict.retryAfterMs + jitter(options, run);
-        if (verdict.isThrottled) {
-          run.stats.throttled++;
-          limiter.pause(delayMs, run.clock.now());
-        }
-        if (verdict.retryAfterMs !== undefined && run.clock.now() + delayMs > run.deadline) run.stop('retry-after');
-        throw new RetryError(`Mixpanel ${verdict.what}`, delayMs);
-      }
+      if (verdict.kind === 'retry') throw putOff(verdict, run, attempt, permit);
+      project.note(verdict, run);
+      if (permit === 'probe') limiter.resume();
       isSuccess = verdict.kind === 'settled';
-      return verdict;
+      return { sent, rest, verdict };
     } catch (error) {
       if (error instanceof ConnectionError) throw new RetryError(error.message, backOff(options, attempt, run));
       throw error;
     } finally {
-      limiter.release(isSuccess);
+      limiter.release(isSuccess, permit);
     }
   }
 
+  /** Pauses what has to be paused, and says when the request may be made again. */
+  function putOff(verdict: Verdict & { kind: 'retry' }, run: Run, attempt: number, permit: Permit): RetryError {
+    const { isThrottled, retryAfterMs } = verdict;
+    const what = `Mixpanel ${verdict.what}`;
+    const now = run.clock.now();
+    const delayMs = retryAfterMs === undefined ? backOff(options, attempt, run) : retryAfterMs + jitter(options, run);
+    const isLong = retryAfterMs !== undefined && delayMs > PROBE_INTERVAL_MS;
+    if (isThrottled) run.stats.throttled++;
+    if (isThrottled || isLong) {
+      limiter.pause(delayMs, now, permit, isThrottled);
+      if (delayMs >= PROBE_INTERVAL_MS && now - throttledAt >= PROBE_INTERVAL_MS) {
+        throttledAt = now;
+        options.onNotice?.({ kind: 'throttled', what, delayMs });
+      }
+    }
+    if (retryAfterMs !== undefined && permit === 'attempt' && now + delayMs > run.deadline) run.stop('retry-after');
+    return new RetryError(what, delayMs, isLong);
+  }
+
   return {
-    limits,
+    limits: size.limits,
     async send(batch, run, onSettled) {
-      const delivery: Delivery = { run, onSettled, isJudged: false, suspects: [] };
+      const delivery: Delivery = { run, onSettled, suspects: [], acceptedBytes: 0, isTooLarge: false };
       await deliver({ ...batch, first: 0 }, delivery);
-      if (delivery.suspects.length > 0 && !delivery.isJudged && run.stats.accepted === 0) {
+      if (delivery.isTooLarge && delivery.acceptedBytes > 0) size.lower(delivery.acceptedBytes);
+      else if (delivery.acceptedBytes === batch.bytes) size.accept(batch.bytes);
+      const [suspect] = delivery.suspects;
+      if (suspect === undefined) return;
+      if (!(await project.isRight(run))) {
+        const { status } = suspect;
         throw new ImportError(
           'request_refused',
-          'Mixpanel refused every single event with 400 and took none: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL',
-          { status: 400 },
+          `Mixpanel refused every single event with ${status} and took none: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL`,
+          { status },
         );
       }
-      for (const part of delivery.suspects) await onSettled(part);
+      for (const { part } of delivery.suspects) await onSettled(part);
     },
   };
+}
+
+/** A part of one event, refused. */
+function refused({ first, events }: Part, field: string, message: string): SettledPart {
+  return { first, events, refusals: [{ index: first, field, message }] };
 }
 
 /** Mixpanel's advice: from 2 s, doubling to 60 s, plus 1 to 5 s (https://developer.mixpanel.com/reference/import-events#rate-limits). */
@@ -192,19 +256,6 @@ function backOff(options: SenderOptions, attempt: number, run: Run): number {
 
 function jitter({ retryMinDelayMs }: SenderOptions, run: Run): number {
   return retryMinDelayMs * (0.5 + 2 * run.clock.random());
-}
-
-async function halve(part: Part, level: number): Promise<Part[]> {
-  const text: Buffer = await gunzipAsync(part.body);
-  const events = part.events >> 1;
-  let middle = 0;
-  for (let event = 0; event < events; event++) middle = text.indexOf(0x0a, middle) + 1;
-  const halves = [text.subarray(0, middle), text.subarray(middle)] as const;
-  const [first, second] = await Promise.all(halves.map((half) => compress(half, level)));
-  return [
-    { body: first!, events, bytes: halves[0].length, first: part.first },
-    { body: second!, events: part.events - events, bytes: halves[1].length, first: part.first + events },
-  ];
 }
 
 function refusal(status: number, attempts: number): ImportError {

@@ -2,17 +2,26 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judge, type Verdict } from '../../../../functions/core/mixpanel/response.ts';
+import { eventLines, eventText, ndjson } from '../../../support/event.ts';
 
 const now = Date.UTC(2026, 10, 23, 12);
 const badRequest = { code: 400, error: 'some data points in the request failed validation', status: 'Bad Request' };
+
+/** Three events with the ids a, b and c. */
+const THREE = Buffer.from(ndjson(['a', 'b', 'c'].map((id) => eventText(id))));
 
 function retry(what: string, more: Partial<Extract<Verdict, { kind: 'retry' }>> = {}): Verdict {
   return { kind: 'retry', isThrottled: false, retryAfterMs: undefined, what, ...more };
 }
 
+function miscounted(status: number, imported: number | undefined, refused = 0): Verdict {
+  return { kind: 'miscounted', status, imported, refused };
+}
+
 /** Judges the answer to a request of three events. */
-function judgeThree(status: number, body: unknown, retryAfter?: string): Verdict {
-  return judge({ status, retryAfter, body: typeof body === 'string' ? body : JSON.stringify(body) }, 3, now);
+function judgeThree(status: number, body: unknown, retryAfter?: string): Promise<Verdict> {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return judge({ status, retryAfter, body: text }, 3, now, async () => THREE);
 }
 
 describe('the verdict on an answer to three events', () => {
@@ -25,20 +34,20 @@ describe('the verdict on an answer to three events', () => {
       name: 'fewer events were imported',
       status: 200,
       body: { num_records_imported: 2 },
-      expected: { kind: 'miscounted', imported: 2 },
+      expected: miscounted(200, 2),
     },
     {
       name: 'more events were imported',
       status: 200,
       body: { num_records_imported: 4 },
-      expected: { kind: 'miscounted', imported: 4 },
+      expected: miscounted(200, 4),
     },
-    { name: 'the body has no count', status: 200, body: {}, expected: { kind: 'miscounted', imported: 0 } },
+    { name: 'the body has no count', status: 200, body: {}, expected: miscounted(200, undefined) },
     {
       name: 'the count is text',
       status: 200,
       body: { num_records_imported: '3' },
-      expected: { kind: 'miscounted', imported: 0 },
+      expected: miscounted(200, undefined),
     },
     { name: 'the body is a page', status: 200, body: '<html>welcome</html>', expected: noJson },
     { name: 'the body is empty', status: 200, body: '', expected: noJson },
@@ -71,7 +80,7 @@ describe('the verdict on an answer to three events', () => {
       expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: '' }] },
     },
     {
-      name: 'one event failed, among indexes that were not sent',
+      name: 'one event failed, among indexes that were not sent, and no count',
       status: 400,
       body: {
         ...badRequest,
@@ -85,6 +94,36 @@ describe('the verdict on an answer to three events', () => {
           { index: 1, message: 'm' },
         ],
       },
+      expected: miscounted(400, undefined, 1),
+    },
+    {
+      name: 'one event failed, among an index that was not sent, and all are accounted for',
+      status: 400,
+      body: { ...badRequest, num_records_imported: 2, failed_records: [{ index: 3 }, { index: 1, message: 'm' }] },
+      expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: 'm' }] },
+    },
+    ...[0, 1, 3, '2', null].map((imported) => ({
+      name: `one event failed and ${JSON.stringify(imported)} were imported`,
+      status: 400,
+      body: { ...badRequest, num_records_imported: imported, failed_records: [{ index: 1 }] },
+      expected: miscounted(400, typeof imported === 'number' ? imported : undefined, 1),
+    })),
+    {
+      name: 'a failure has the id of another event than its index says',
+      status: 400,
+      body: { ...badRequest, failed_records: [{ index: 0, $insert_id: 'c', message: 'm' }] },
+      expected: { kind: 'settled', refusals: [{ index: 2, field: 'event', message: 'm' }] },
+    },
+    {
+      name: 'a failure has the id of an event, and an index that was not sent',
+      status: 400,
+      body: { ...badRequest, failed_records: [{ index: 3, insert_id: 'b', message: 'm' }] },
+      expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: 'm' }] },
+    },
+    {
+      name: 'a failure has an id that no event has',
+      status: 400,
+      body: { ...badRequest, failed_records: [{ index: 1, $insert_id: 'z', message: 'm' }] },
       expected: { kind: 'settled', refusals: [{ index: 1, field: 'event', message: 'm' }] },
     },
     {
@@ -129,12 +168,12 @@ describe('the verdict on an answer to three events', () => {
     })),
   ];
   for (const { name, status, body, expected } of rows) {
-    test(`the verdict on an answer ${status} is "${expected.kind}" if ${name}`, () => {
-      assert.deepEqual(judgeThree(status, body), expected);
+    test(`the verdict on an answer ${status} is "${expected.kind}" if ${name}`, async () => {
+      assert.deepEqual(await judgeThree(status, body), expected);
     });
   }
 
-  test('every answer gets a verdict, which names only events that were sent, each once and in order', () => {
+  test('every answer gets a verdict, which names only events that were sent, each once and in order', async () => {
     const record = fc.record({
       index: fc.oneof(fc.integer({ min: -2, max: 6 }), fc.jsonValue()),
       field: fc.jsonValue(),
@@ -147,9 +186,10 @@ describe('the verdict on an answer to three events', () => {
         .map((value) => JSON.stringify(value)),
     );
     const status = fc.oneof(fc.constantFrom(200, 400, 413, 429, 503), fc.integer({ min: 200, max: 599 }));
-    fc.assert(
-      fc.property(status, body, fc.integer({ min: 1, max: 5 }), (status, body, sent) => {
-        const verdict = judge({ status, body, retryAfter: undefined }, sent, now);
+    await fc.assert(
+      fc.asyncProperty(status, body, fc.integer({ min: 1, max: 5 }), async (status, body, sent) => {
+        const events = Buffer.from(ndjson(eventLines(sent)));
+        const verdict = await judge({ status, body, retryAfter: undefined }, sent, now, async () => events);
         if (verdict.kind !== 'settled') return;
         const indexes = verdict.refusals.map(({ index }) => index);
         assert.deepEqual(
@@ -159,6 +199,36 @@ describe('the verdict on an answer to three events', () => {
         for (const index of indexes) assert.ok(Number.isInteger(index) && index >= 0 && index < sent);
       }),
     );
+  });
+});
+
+describe('the ids of failed records', () => {
+  const failed = (...failures: object[]) => ({
+    status: 400,
+    retryAfter: undefined,
+    body: JSON.stringify({ code: 400, failed_records: failures }),
+  });
+
+  test('an id that two events have does not decide', async () => {
+    const events = Buffer.from(ndjson([eventText('a'), eventText('b'), eventText('b')]));
+    const verdict = await judge(failed({ index: 0, $insert_id: 'b' }), 3, now, async () => events);
+    assert.ok(verdict.kind === 'settled');
+    assert.deepEqual(
+      verdict.refusals.map(({ index }) => index),
+      [0],
+    );
+  });
+
+  test('the events are not read if no failure has an id', async () => {
+    const answer = failed({ index: 0, $insert_id: '' }, { index: 1 });
+    const verdict = await judge(answer, 3, now, () => assert.fail('the events were read'));
+    assert.equal(verdict.kind, 'settled');
+  });
+
+  test('of a long message its beginning is kept', async () => {
+    const verdict = await judge(failed({ index: 0, message: 'm'.repeat(1_000_000) }), 3, now, async () => THREE);
+    assert.ok(verdict.kind === 'settled');
+    assert.equal(verdict.refusals[0]!.message, 'm'.repeat(1_000));
   });
 });
 
@@ -177,17 +247,23 @@ describe('Retry-After', () => {
     { value: '-5', expected: undefined },
     { value: '1.5', expected: undefined },
     { value: '5, 5', expected: undefined },
+    { value: '600', expected: 600_000 },
+    { value: '601', expected: 600_000 },
+    { value: '600000', expected: 600_000 },
+    { value: '31536000', expected: 600_000 },
+    { value: '9'.repeat(400), expected: 600_000 },
+    { value: 'Thu, 31 Dec 2099 23:59:59 GMT', expected: 600_000 },
   ];
   for (const { value, expected } of rows) {
     const what = value === undefined ? 'a missing Retry-After' : `Retry-After ${JSON.stringify(value)}`;
-    test(`${what} ${expected === undefined ? 'does not say a time' : `says ${expected} ms`}`, () => {
-      assert.deepEqual(judgeThree(503, '', value), retry('answered 503', { retryAfterMs: expected }));
+    test(`${what} ${expected === undefined ? 'does not say a time' : `says ${expected} ms`}`, async () => {
+      assert.deepEqual(await judgeThree(503, '', value), retry('answered 503', { retryAfterMs: expected }));
     });
   }
 
-  test('Retry-After is also read from an answer 429, and from an answer 200 that is not JSON', () => {
-    assert.deepEqual(judgeThree(429, '', '3'), retry('answered 429', { isThrottled: true, retryAfterMs: 3_000 }));
+  test('Retry-After is also read from an answer 429, and from an answer 200 that is not JSON', async () => {
+    assert.deepEqual(await judgeThree(429, '', '3'), retry('answered 429', { isThrottled: true, retryAfterMs: 3_000 }));
     const noJson = retry('answered 200 with something other than JSON', { retryAfterMs: 3_000 });
-    assert.deepEqual(judgeThree(200, '<html>', '3'), noJson);
+    assert.deepEqual(await judgeThree(200, '<html>', '3'), noJson);
   });
 });

@@ -177,6 +177,63 @@ describe('an answer 400 without failed_records', () => {
     });
   }
 
+  test('an answer 400 to each event is about the data if Mixpanel finds the probe invalid, which is sent once', async (t) => {
+    const sending = await startSending(t);
+    const bodies: string[] = [];
+    sending.server.fault = (request) => {
+      if (request.ids[0] === 'mixpanel-cloud-ingestion-probe') bodies.push(request.body);
+      return refusePoison(request);
+    };
+    const run = sending.startRun();
+    const results = await sending.sendAll([eventLines(1, 'poison-a'), eventLines(3, 'poison-b')], run);
+    assert.deepEqual(
+      results.map((result) => result.status === 'fulfilled' && result.value.map(({ index }) => index)),
+      [[0], [0, 1, 2]],
+    );
+    assert.deepEqual(bodies, [
+      '{"event":"mixpanel-cloud-ingestion probe","properties":{"$insert_id":"mixpanel-cloud-ingestion-probe"}}\n',
+    ]);
+    assert.equal(sending.server.received, 0);
+    assert.equal(run.stats.accepted, 0);
+  });
+
+  const isProbe = (ids: readonly string[]) => ids[0] === 'mixpanel-cloud-ingestion-probe';
+  for (const [what, fault] of [
+    ['refused as a whole', { status: 400 }],
+    ['accepted', { status: 200 }],
+    ['too large', { status: 413 }],
+    ['refused without its index', { status: 400, body: '{"code":400,"failed_records":["no time"]}' }],
+  ] as [string, InjectedFault][]) {
+    test(`an answer 400 to the only event is about the configuration if the probe is ${what}`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = ({ ids }) => (isProbe(ids) ? fault : { status: 400 });
+      const { parts, error } = await partsOf(sending, await batchOf(eventLines(1)), sending.startRun());
+      assert.ok(error instanceof ImportError);
+      assert.equal(error.code, 'request_refused');
+      assert.deepEqual(parts, []);
+      assert.equal(sending.server.requests.length, 2);
+    });
+  }
+
+  test('the probe is sent again in another run', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = refusePoison;
+    for (const requests of [2, 4]) {
+      assert.equal((await sending.send(eventLines(1, 'poison'))).length, 1);
+      assert.equal(sending.server.requests.length, requests);
+    }
+  });
+
+  test('the run ends as usual if it stops before the probe is answered', async (t) => {
+    const sending = await startSending(t);
+    const run = sending.startRun();
+    sending.server.fault = ({ ids }) => {
+      if (isProbe(ids)) run.abort();
+      return isProbe(ids) ? { hang: true } : { status: 400 };
+    };
+    await assertStopped(sending.send(eventLines(1), run), run);
+  });
+
   test('an answer 400 to each event is about the data if others were accepted before', async (t) => {
     const sending = await startSending(t);
     sending.server.fault = refusePoison;
@@ -216,10 +273,6 @@ describe('an answer 400 without failed_records', () => {
           return eventText(id, id.startsWith('large') ? { text: 'x'.repeat(3_000) } : {});
         });
         const send = sending.send(lines);
-        if (batch.includes('poison') && batch.every((kind) => kind === 'poison' || kind === 'large')) {
-          await assertRefused(send, { code: 'request_refused', status: 400 }, /./);
-          return;
-        }
         const refused = (await send).map(({ index }) => index);
         assert.deepEqual(
           refused,
@@ -289,6 +342,42 @@ describe('an answer 413', () => {
       [1],
     );
     assert.deepEqual(timesOf(sending, ['a', 'large', 'b']), [1, 0, 1]);
+  });
+
+  test('an answer 413 to everything is about the configuration, and settles nothing', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = () => ({ status: 413 });
+    const { parts, error } = await partsOf(sending, await batchOf(eventLines(3)), sending.startRun());
+    assert.ok(error instanceof ImportError);
+    assert.deepEqual([error.code, error.status], ['request_refused', 413]);
+    assert.deepEqual(parts, []);
+    assert.equal(sending.sender.limits.maxBytes, 10_000_000);
+  });
+
+  test('one event of 10,000 that is always too large costs tens of requests, and the limit stays', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = ({ ids }) => (ids.includes('id-777') ? { status: 413 } : undefined);
+    const lines = eventLines(10_000);
+    const refused: number[] = [];
+    for (let at = 0; at < lines.length; at += 2_000) {
+      for (const { index } of await sending.send(lines.slice(at, at + 2_000))) refused.push(at + index);
+    }
+    assert.deepEqual(refused, [777]);
+    assert.equal(sending.server.received, 9_999);
+    assert.equal(sending.server.duplicates, 0);
+    assert.ok(sending.server.requests.length < 40, `${sending.server.requests.length} requests`);
+    assert.equal(sending.sender.limits.maxBytes, 10_000_000);
+  });
+
+  test('a size that was learnt grows again while batches are accepted', async (t) => {
+    const sending = await startSending(t, { maxBytes: 2_000 });
+    const lines = eventLines(8);
+    sending.server.fault = inTurn({ status: 413 });
+    await sending.send(lines);
+    const learnt = sending.sender.limits.maxBytes;
+    assert.ok(learnt < 1_000);
+    for (let batch = 0; batch < 40; batch++) await sending.send(lines);
+    assert.equal(sending.sender.limits.maxBytes, 2_000);
   });
 });
 
@@ -540,9 +629,9 @@ describe('Retry-After', () => {
   for (const status of [429, 503]) {
     test(`Retry-After in seconds with an answer ${status} replaces the back-off`, async (t) => {
       const sending = await startSending(t);
-      sending.server.fault = inTurn({ status, headers: { 'retry-after': '90' } }, { status });
+      sending.server.fault = inTurn({ status, headers: { 'retry-after': '50' } }, { status });
       await sending.send(eventLines(1));
-      assert.deepEqual(sending.clock.slept, [90_000 + JITTER_MS, 4_000 + JITTER_MS]);
+      assert.deepEqual(sending.clock.slept, [50_000 + JITTER_MS, 4_000 + JITTER_MS]);
     });
   }
 
@@ -551,11 +640,11 @@ describe('Retry-After', () => {
     sending.server.fault = ({ sequence }) =>
       sequence > 0
         ? undefined
-        : { status: 503, headers: { 'retry-after': new Date(Date.now() + 300_000).toUTCString() } };
+        : { status: 503, headers: { 'retry-after': new Date(Date.now() + 50_000).toUTCString() } };
     await sending.send(eventLines(1));
     const [delay, ...others] = sending.clock.slept;
     // A date has whole seconds, and the answer took its time too.
-    assert.ok(delay! > 297_000 + JITTER_MS && delay! <= 300_000 + JITTER_MS, String(delay));
+    assert.ok(delay! > 47_000 + JITTER_MS && delay! <= 50_000 + JITTER_MS, String(delay));
     assert.deepEqual(others, []);
   });
 
@@ -579,6 +668,103 @@ describe('Retry-After', () => {
     assert.deepEqual(await sending.send(eventLines(1), run), []);
     assert.equal(run.stopReason, undefined);
     run.end();
+  });
+});
+
+describe('a pause of more than a minute', () => {
+  const YEAR = { 'retry-after': '31536000' };
+
+  for (const status of [429, 503]) {
+    test(`one request a minute is made while an answer ${status} asks for a year, and its success ends the pause`, async (t) => {
+      const sending = await startSending(t, { maxConcurrency: 8 });
+      const until = 190_000;
+      sending.server.fault = () => (sending.clock.now() < until ? { status, headers: YEAR } : undefined);
+      const run = sending.startRun();
+      const results = await sending.sendAll(batches(6, 100), run);
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        Array(6).fill('fulfilled'),
+      );
+      const probes = sending.attempts.filter(({ at }) => at > 0 && at < until).map(({ at }) => at);
+      assert.deepEqual(probes, [60_000, 120_000, 180_000]);
+      assert.equal(sending.attempts.at(-1)!.at, 240_000);
+      assert.equal(sending.server.received, 600);
+      assert.equal(sending.server.duplicates, 0);
+      assert.equal(run.stats.accepted, 600);
+      assert.equal(sending.clock.sleepers, 0);
+    });
+  }
+
+  test('of a large batch 100 events are sent each minute, and settle with their places in the batch', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = inTurn({ status: 429, headers: YEAR }, { status: 500 });
+    const lines = eventLines(250);
+    for (const index of [7, 207]) lines[index] = eventText(`late-${index}`, { time: 0 });
+    const { parts, error } = await partsOf(sending, await batchOf(lines), sending.startRun());
+    assert.equal(error, undefined);
+    assert.deepEqual(
+      parts.map(({ first, events, refusals }) => [first, events, refusals.map(({ index }) => index)]),
+      [
+        [0, 100, [7]],
+        [100, 150, [207]],
+      ],
+    );
+    assert.deepEqual(
+      sending.server.requests.map(({ events }) => events),
+      [250, 100, 100, 150],
+    );
+  });
+
+  for (const retryAfter of ['31536000', '600000', 'Thu, 31 Dec 2099 23:59:59 GMT']) {
+    test(`Retry-After ${retryAfter} stops a run, and a later run of the process probes and goes on`, async (t) => {
+      const sending = await startSending(t);
+      const { clock, server } = sending;
+      server.fault = inTurn({ status: 429, headers: { 'retry-after': retryAfter } });
+      const [first, second, third] = [sending.startRun(500_000), sending.startRun(500_000), sending.startRun(500_000)];
+      await assertStopped(sending.send(eventLines(50), first), first);
+      assert.equal(first.stopReason, 'retry-after');
+      await assertStopped(sending.send(eventLines(50), second), second);
+      assert.equal(server.requests.length, 1);
+      clock.advance(60_000);
+      assert.deepEqual(await sending.send(eventLines(50), third), []);
+      assert.equal(server.received, 50);
+      assert.equal(clock.now(), 60_000);
+      third.end();
+    });
+  }
+
+  test('a Retry-After beyond the deadline does not stop the run if it is the answer to a probe', async (t) => {
+    const sending = await startSending(t);
+    const faults = [400, 600].map((seconds) => ({ status: 429, headers: { 'retry-after': `${seconds}` } }));
+    sending.server.fault = inTurn(...faults);
+    const run = sending.startRun(500_000);
+    assert.deepEqual(await sending.send(eventLines(1), run), []);
+    assert.deepEqual(
+      sending.attempts.map(({ at }) => at),
+      [0, 60_000, 120_000],
+    );
+    run.end();
+  });
+
+  test('a pause of a minute or more is told once a minute', async (t) => {
+    const sending = await startSending(t, { maxConcurrency: 8 });
+    sending.server.fault = () => (sending.clock.now() < 70_000 ? { status: 429, headers: YEAR } : undefined);
+    await sending.sendAll(batches(4, 1));
+    const throttled = { kind: 'throttled', what: 'Mixpanel answered 429', delayMs: 600_000 + JITTER_MS };
+    assert.deepEqual(
+      sending.notices.filter(({ kind }) => kind === 'throttled'),
+      [throttled, throttled],
+    );
+  });
+
+  test('a shorter pause is not told', async (t) => {
+    const sending = await startSending(t);
+    sending.server.fault = inTurn({ status: 429, headers: { 'retry-after': '50' } });
+    await sending.send(eventLines(1));
+    assert.deepEqual(
+      sending.notices.map(({ kind }) => kind),
+      ['retry'],
+    );
   });
 });
 
@@ -646,21 +832,66 @@ describe('an answer 429', () => {
 });
 
 describe('an answer 200 with a wrong count', () => {
-  test('a batch with a wrong count is sent again three times, and then settled with a notice', async (t) => {
+  test('a batch with a wrong count is sent again three times, and then its halves, down to the event', async (t) => {
     const sending = await startSending(t);
-    sending.server.fault = () => ({ report: 2 });
+    // The event is taken, so that nothing but its count tells.
+    sending.server.fault = ({ ids, events }) => (ids.includes('id-1') ? { report: events - 1 } : undefined);
     const run = sending.startRun();
-    assert.deepEqual(await sending.send(eventLines(3), run), []);
-    assert.equal(sending.server.requests.length, 4);
-    assert.deepEqual(timesOf(sending, ['id-0', 'id-1', 'id-2']), [4, 4, 4]);
-    assert.equal(sending.server.events().length, 3);
+    assert.deepEqual(await sending.send(eventLines(4), run), [
+      { index: 1, field: 'response', message: 'Mixpanel answered 200 to one event and counted 0 as imported' },
+    ]);
     assert.deepEqual(
-      sending.clock.slept,
-      [2_000, 4_000, 8_000].map((delay) => delay + JITTER_MS),
+      sending.server.requests.map(({ events }) => events),
+      [4, 4, 4, 4, 2, 1, 1, 1, 1, 1, 2],
     );
-    assert.deepEqual(sending.notices.slice(3), [{ kind: 'miscounted', sent: 3, imported: 2 }]);
+    const delays = [2_000, 4_000, 8_000].map((delay) => delay + JITTER_MS);
+    assert.deepEqual(sending.clock.slept, [...delays, ...delays]);
+    assert.deepEqual(
+      sending.notices.filter(({ kind }) => kind === 'miscounted'),
+      [{ kind: 'miscounted', status: 200, sent: 1, imported: 0 }],
+    );
     assert.equal(run.stats.accepted, 3);
   });
+
+  test('no event counts as imported that an answer 400 neither names nor counts', async (t) => {
+    const sending = await startSending(t);
+    // Both events are invalid, but only the first one is named.
+    sending.server.fault = ({ ids }) => {
+      const bad = ids.flatMap((id, index) => (id.startsWith('bad') ? [{ index, message: 'bad' }] : []));
+      if (bad.length < 2) return bad.length === 0 ? undefined : named(bad, ids.length - 1);
+      return named(bad.slice(0, 1), ids.length - bad.length);
+    };
+    const named = (failed_records: object[], num_records_imported: number): InjectedFault => ({
+      status: 400,
+      body: JSON.stringify({ code: 400, failed_records, num_records_imported }),
+    });
+    const lines = [...eventLines(2), eventText('bad-1'), eventText('bad-2')];
+    const refusals = await sending.send(lines);
+    assert.deepEqual(
+      refusals.map(({ index, field }) => [index, field]),
+      [
+        [2, 'event'],
+        [3, 'event'],
+      ],
+    );
+  });
+
+  for (const body of ['{}', '{"num_records_imported":"1"}', '{"num_records_imported":501}']) {
+    test(`answers ${body} to everything are about the configuration, and settle nothing`, async (t) => {
+      const sending = await startSending(t);
+      sending.server.fault = () => ({ status: 200, body });
+      const { parts, error } = await partsOf(sending, await batchOf(eventLines(500)), sending.startRun());
+      assert.ok(error instanceof ImportError);
+      assert.deepEqual([error.code, error.status], ['request_refused', 200]);
+      assert.deepEqual(parts, []);
+      // The batch and its first event four times, seven halves between them, and the probe.
+      assert.equal(sending.server.requests.length, 16);
+      assert.deepEqual(
+        sending.notices.filter(({ kind }) => kind === 'miscounted'),
+        [],
+      );
+    });
+  }
 
   test('a batch is settled without that notice once its count is right', async (t) => {
     const sending = await startSending(t);
