@@ -26,11 +26,12 @@ Usage: npm run backfill -- [options] gs://BUCKET[/PREFIX]
 
 For each object under the prefix whose checkpoint is not done it publishes a notification, as its upload does: the newest
 first, and never more at once than a few that are not done yet. It waits until all are. Objects that were there before
-the deployment get in like this, and those whose notifications were lost.
+the deployment get in like this, and those whose notifications were lost, or which were gone and are there again.
 
 Options
   --since TIME         only objects written since: 24h, 7d, 2w, or a date such as 2026-01-31 (UTC)
   --pending N          published and not done yet, at most; 200 unless given
+  --again              also objects that were set aside because they never got on (stalled), from where they stand
   --dry-run            says how many and which, and publishes nothing
   --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
   --topic TOPIC        projects/P/topics/T, where the bucket's notifications go; else OBJECT_TOPIC
@@ -43,14 +44,15 @@ Running it again is safe and publishes nothing that is done. Ctrl-C ends it: wha
 and running it again goes on with the rest.
 
 Google's credentials are needed; the account needs the roles Storage Object Viewer on both buckets and Pub/Sub Publisher
-on the topic.
+on the topic; and Storage Object User on the state bucket for what is stalled or gone.
 
-Exit code: 0 when all are done (or gone meanwhile), 1 when something failed, 2 when the command or the configuration is
+Exit code: 0 when all are done (or gone meanwhile), 1 when something failed or stalled, 2 when the command or the configuration is
 wrong, 130 after Ctrl-C.
 `;
 
 const OPTIONS = {
   since: { type: 'string' },
+  again: { type: 'boolean' },
   pending: { type: 'string' },
   'dry-run': { type: 'boolean' },
   state: { type: 'string' },
@@ -80,9 +82,15 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   // Google's clients take their time to load: what is wrong on the command line is said at once.
   const { createStorage } = await import('../functions/storage/client.ts');
   const { findCandidates } = await import('./operate/candidates.ts');
-  const { findOver } = await import('./operate/checkpoint-states.ts');
+  const { findStates, reopen } = await import('./operate/checkpoint-states.ts');
   const storage = createStorage(storageEndpoint);
-  const found = await findCandidates(storage, { under, stateBucket, objectPrefix, since });
+  const found = await findCandidates(storage, {
+    under,
+    stateBucket,
+    objectPrefix,
+    since,
+    again: options.again === true,
+  });
   process.stdout.write(renderCandidates(arg, found));
   if (isDryRun || found.candidates.length === 0) {
     process.stdout.write(isDryRun ? renderNames(found.candidates) : '');
@@ -98,12 +106,15 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const deadLetters = { bucket: stateBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
   return untilDone(found.candidates, deadLetters, {
     maxPending,
-    publish: (candidate) => publish(notificationOf(candidate)),
-    findOver: (pending) => findOver(state, pending),
+    async publish(candidate) {
+      if (candidate.isClosed) await reopen(state, candidate.checkpoint);
+      return publish(notificationOf(candidate));
+    },
+    findStates: (pending) => findStates(state, pending),
   });
 }
 
-type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findOver'>;
+type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findStates'>;
 
 async function untilDone(
   candidates: readonly Candidate[],
@@ -137,7 +148,7 @@ async function untilDone(
   }
   line.close();
   process.stdout.write(renderEnd(latest!, run.clock.now() - run.startedAt, deadLetters));
-  return EXIT.done;
+  return latest!.stalled > 0 ? EXIT.incomplete : EXIT.done;
 }
 
 function parsePending(text: string | undefined): number {

@@ -16,6 +16,7 @@ Without #GENERATION it is the object as it is now. (A name that itself ends with
   running        some of it is; held by an invocation, or waiting for the next delivery
   not seen yet   there is no checkpoint
   gone           it was deleted or overwritten before it was imported
+  stalled        it was set aside, because five invocations in a row settled nothing; backfill --again takes it up
 
 Options
   --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET

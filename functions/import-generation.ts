@@ -21,12 +21,16 @@ import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
 import { objectSource } from './storage/object-source.ts';
-import { createObjectReader, getMetadata, ObjectGoneError, type ObjectReader } from './storage/read-object.ts';
+import {
+  createObjectReader,
+  getMetadata,
+  isStored,
+  ObjectGoneError,
+  type ObjectReader,
+} from './storage/read-object.ts';
 import { withTimeout } from './storage/requests.ts';
 import transform from './transform.ts';
 
-/** From this many leases that expired without movement on, each is an ERROR. */
-const MANY_TAKEOVERS = 3;
 /** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
 
@@ -47,7 +51,7 @@ export interface GenerationContext {
 
 /** How an invocation ended. */
 type End =
-  | { kind: 'imported' | 'gone' | 'continued' | 'refused' }
+  | { kind: 'imported' | 'gone' | 'continued' | 'refused' | 'stalled' }
   /** It is to be tried again, by the same notification. */
   | { kind: 'failed'; error: unknown };
 
@@ -62,7 +66,9 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   const bucket = reading.bucket(config.stateBucket);
   const summary = (counts = noCounts()) => ({ ...object, ...counts, ...statsOf(run) });
   const name = checkpointName(object);
-  const acquired = await acquireLease({ bucket, name, holder, leaseMs: config.leaseMs, run }).catch((error) => {
+  const file = reading.bucket(object.bucket).file(object.object, { generation: object.generation });
+  const options = { bucket, name, holder, leaseMs: config.leaseMs, run, isStored: () => isStored(file, run) };
+  const acquired = await acquireLease(options).catch((error) => {
     if (error === run.stopping.reason) {
       throw loggedError(logger, 'warn', { ...summary(), reason: run.stopReason }, 'object refused');
     }
@@ -75,11 +81,11 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   if (acquired.kind === 'held') {
     throw loggedError(logger, 'info', { ...summary(), reason: 'lease', until: acquired.until }, 'object refused');
   }
-  const { lease } = acquired;
-  if (lease.takeovers >= MANY_TAKEOVERS) {
-    const fields = { ...object, code: 'no_progress', takeovers: lease.takeovers, offset: lease.begin.position.offset };
-    logger.error(fields, 'Invocations keep ending without progress at this offset. Inspect the record there');
+  if (acquired.kind === 'stalled') {
+    logStalled(logger, summary(), acquired.begin);
+    return;
   }
+  const { lease } = acquired;
   const task = new ImportTask(object, lease, holder, context);
   const end = await endOf(task, lease, context);
   const fields = summary(task.counts);
@@ -94,11 +100,19 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
       if (task.hasBegun) logger.error({ ...fields, state: 'gone', code: 'object_gone' }, 'object gone');
       else logger.warn({ ...fields, state: 'gone' }, 'object gone');
       break;
+    case 'stalled':
+      logStalled(logger, fields, task.progress());
+      break;
     case 'refused':
       throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
     case 'failed':
       throw failure(logger, fields, end.error, 'object failed');
   }
+}
+
+function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
+  const error = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again';
+  logger.error({ ...summary, state: 'stalled', code: 'stalled', offset, line, error }, 'object stalled');
 }
 
 /** Waits until the import has ended, writes the checkpoint, and has it continued if there is more to do. */
@@ -113,8 +127,11 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
     return endOfFailure(task, lease, error);
   }
   try {
-    await lease.release('running', task.progress());
     const hasMoved = settledUpTo(task.progress()) > settledUpTo(lease.begin);
+    if (!hasMoved && run.stopReason === 'deadline' && run.stats.deferred === 0) {
+      return { kind: (await lease.releaseFruitless(task.progress())) ? 'stalled' : 'refused' };
+    }
+    await lease.release('running', task.progress());
     if (!hasMoved || run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
     return { kind: 'continued' };

@@ -56,7 +56,8 @@ export class Files {
     row.counts = checkpoint.counts;
     row.offset = checkpoint.position.offset;
     row.isCompressed = (checkpoint.compression ?? []).length > 0;
-    if (checkpoint.state !== 'running') setState(row, checkpoint.state);
+    if (checkpoint.state === 'stalled') setState(row, 'put off', 'stalled');
+    else if (checkpoint.state !== 'running') setState(row, checkpoint.state);
     else if (checkpoint.leaseExpiresAt !== null) setState(row, 'running');
     else if (row.state === 'running') setState(row, 'waiting');
   }

@@ -1,9 +1,9 @@
-/** Finds the objects that are not imported: those under a prefix without a checkpoint that says that nothing is left to do. */
+/** Finds the objects that are not imported: those under a prefix whose checkpoint does not say that nothing is left to do. */
 
 import type { Storage } from '@google-cloud/storage';
 import { checkpointName, type ObjectGeneration } from '../../functions/storage/names.ts';
 import type { Address } from './address.ts';
-import { findOver } from './checkpoint-states.ts';
+import { findStates } from './checkpoint-states.ts';
 import { listObjects } from './listing.ts';
 
 /** An object that is to be imported. */
@@ -14,6 +14,8 @@ export interface Candidate extends ObjectGeneration {
   createdAt: number;
   /** Name of its checkpoint. */
   checkpoint: string;
+  /** Whether its checkpoint has to be reopened before the function takes it up. */
+  isClosed: boolean;
 }
 
 /** What is looked for. */
@@ -25,20 +27,23 @@ export interface CandidateQuery {
   objectPrefix: string;
   /** Only what was written since, in milliseconds since the epoch. */
   since: number;
+  /** Whether what was set aside is to be taken up. */
+  again: boolean;
 }
 
 /** What was found. */
 export interface Candidates {
   /** The newest first. */
   candidates: Candidate[];
-  /** Objects that are done with, and those that were left out for their names. */
-  over: number;
+  /** Objects that are done, those that stay set aside, and those that were left out for their names. */
+  done: number;
+  stalled: number;
   skipped: number;
 }
 
 /** Lists both buckets. */
 export async function findCandidates(storage: Storage, query: CandidateQuery): Promise<Candidates> {
-  const { under, stateBucket, objectPrefix, since } = query;
+  const { under, stateBucket, objectPrefix, since, again } = query;
   const found = new Map<string, Candidate>();
   let skipped = 0;
   for await (const page of listObjects(storage.bucket(under.bucket), { prefix: under.name })) {
@@ -50,11 +55,18 @@ export async function findCandidates(storage: Storage, query: CandidateQuery): P
       }
       const source = { bucket: under.bucket, object, generation };
       const checkpoint = checkpointName(source);
-      found.set(checkpoint, { ...source, size, createdAt, checkpoint });
+      found.set(checkpoint, { ...source, size, createdAt, checkpoint, isClosed: false });
     }
   }
-  const over = await findOver(storage.bucket(stateBucket), found);
-  for (const name of over.keys()) found.delete(name);
+  let done = 0;
+  let stalled = 0;
+  for (const [name, state] of await findStates(storage.bucket(stateBucket), found)) {
+    // What is listed is there, so what is gone has come back.
+    if (state === 'gone' || (state === 'stalled' && again)) found.get(name)!.isClosed = true;
+    else found.delete(name);
+    if (state === 'done') done++;
+    if (state === 'stalled' && !again) stalled++;
+  }
   const candidates = [...found.values()].sort((a, b) => b.createdAt - a.createdAt);
-  return { candidates, over: over.size, skipped };
+  return { candidates, done, stalled, skipped };
 }

@@ -1,17 +1,22 @@
-/** Finds out which imports are over, by the states in the metadata of their checkpoints. */
+/** Finds out which imports have ended, by the states in the metadata of their checkpoints; and reopens them. */
 
 import type { Bucket } from '@google-cloud/storage';
+import { formatCheckpoint, readCheckpoint } from '../../functions/storage/checkpoint.ts';
+import { statusOf } from '../../functions/storage/requests.ts';
 import { listObjects } from './listing.ts';
 
 /**
  * Lists the part of the bucket in which these checkpoints are, rather than reading each.
  *
  * @param names of checkpoints, as keys
- * @returns those that are `done` or `gone`, with that state
+ * @returns those that are `done`, `gone` or `stalled`, with that state
  */
-export async function findOver(stateBucket: Bucket, names: ReadonlyMap<string, unknown>): Promise<Map<string, string>> {
-  const over = new Map<string, string>();
-  if (names.size === 0) return over;
+export async function findStates(
+  stateBucket: Bucket,
+  names: ReadonlyMap<string, unknown>,
+): Promise<Map<string, string>> {
+  const states = new Map<string, string>();
+  if (names.size === 0) return states;
   let first: Buffer | undefined;
   let last: Buffer | undefined;
   for (const name of names.keys()) {
@@ -23,8 +28,29 @@ export async function findOver(stateBucket: Bucket, names: ReadonlyMap<string, u
   const query = { prefix: 'checkpoints/', startOffset: String(first), endOffset: `${last}~` };
   for await (const page of listObjects(stateBucket, query)) {
     for (const { name, state } of page) {
-      if ((state === 'done' || state === 'gone') && names.has(name)) over.set(name, state);
+      if (state !== undefined && state !== 'running' && names.has(name)) states.set(name, state);
     }
   }
-  return over;
+  return states;
+}
+
+/**
+ * Makes a checkpoint that is `gone` or `stalled` one that waits for the next delivery, which continues where it stands. One
+ * that has changed meanwhile stays as it is.
+ */
+export async function reopen(stateBucket: Bucket, name: string): Promise<void> {
+  const { checkpoint, generation } = await readCheckpoint(stateBucket, name);
+  if (checkpoint?.state !== 'gone' && checkpoint?.state !== 'stalled') return;
+  const state = 'running';
+  const content = formatCheckpoint({ ...checkpoint, state, leaseExpiresAt: null, takeovers: 0, fruitless: 0 });
+  try {
+    await stateBucket.file(name).save(content, {
+      resumable: false,
+      contentType: 'application/json',
+      preconditionOpts: { ifGenerationMatch: generation },
+      metadata: { metadata: { state } },
+    });
+  } catch (error) {
+    if (statusOf(error) !== 412) throw error;
+  }
 }

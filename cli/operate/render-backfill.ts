@@ -10,10 +10,11 @@ import type { WaveProgress } from './waves.ts';
 const MAX_NAMES = 10;
 
 /** What was found under `arg`. */
-export function renderCandidates(arg: string, { candidates, over, skipped }: Candidates): string {
+export function renderCandidates(arg: string, { candidates, done, stalled, skipped }: Candidates): string {
   const bytes = candidates.reduce((sum, { size }) => sum + size, 0);
+  const aside = stalled > 0 ? `, ${formatCount(stalled)} stalled left out (--again takes them up)` : '';
   const outside = skipped > 0 ? `, ${formatCount(skipped)} outside OBJECT_PREFIX left out` : '';
-  return `${arg}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(over)} done already${outside}\n`;
+  return `${arg}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(done)} done already${aside}${outside}\n`;
 }
 
 /** What a dry run shows besides. */
@@ -26,9 +27,9 @@ export function renderNames(candidates: readonly Candidate[]): string {
 }
 
 /** How far it has come, on one line. */
-export function renderProgress({ total, done, gone, bytes, pending, waiting }: WaveProgress): string {
-  const percent = Math.floor((100 * (done + gone)) / total);
-  return `${percent}%  ${formatCount(done + gone)} of ${countOf(total, 'object')} done, ${formatBytes(bytes)}; ${formatCount(pending.size)} published, ${formatCount(waiting)} to come`;
+export function renderProgress({ total, done, gone, stalled, bytes, pending, waiting }: WaveProgress): string {
+  const over = done + gone + stalled;
+  return `${Math.floor((100 * over) / total)}%  ${formatCount(over)} of ${countOf(total, 'object')} done, ${formatBytes(bytes)}; ${formatCount(pending.size)} published, ${formatCount(waiting)} to come`;
 }
 
 /** What may be wrong where nothing moves. */
@@ -39,16 +40,21 @@ export function renderIdle({ pending, idleMs }: WaveProgress): string {
 
 /** What is said after Ctrl-C. */
 export function renderInterrupted(progress: WaveProgress | undefined): string {
-  const { done = 0, gone = 0, waiting = 0 } = progress ?? {};
+  const { done = 0, gone = 0, stalled = 0, waiting = 0 } = progress ?? {};
   const pending = progress?.pending.size ?? 0;
-  return `Interrupted: ${formatCount(done + gone)} done, ${formatCount(pending)} published and imported all the same, ${formatCount(waiting)} not published. Running the same command again goes on.\n`;
+  return `Interrupted: ${formatCount(done + gone + stalled)} done, ${formatCount(pending)} published and imported all the same, ${formatCount(waiting)} not published. Running the same command again goes on.\n`;
 }
 
 /** What came of it, and where its dead letters would be. */
-export function renderEnd({ done, gone, bytes }: WaveProgress, durationMs: number, deadLetters: Address): string {
-  const also = gone > 0 ? `, ${formatCount(gone)} gone before they were read` : '';
+export function renderEnd(
+  { done, gone, stalled, bytes }: WaveProgress,
+  durationMs: number,
+  deadLetters: Address,
+): string {
+  const lost = gone > 0 ? `, ${formatCount(gone)} gone before they were read` : '';
+  const aside = stalled > 0 ? `, ${formatCount(stalled)} stalled (see their status)` : '';
   const rejected = `npm run dead-letters -- '${printable(formatAddress(deadLetters))}'`;
-  return `${countOf(done, 'object')} done${also}: ${formatBytes(bytes)} in ${formatDuration(durationMs)}. What was rejected: ${rejected}\n`;
+  return `${countOf(done, 'object')} done${lost}${aside}: ${formatBytes(bytes)} in ${formatDuration(durationMs)}. What was rejected: ${rejected}\n`;
 }
 
 function addressOf({ bucket, object }: Candidate): string {

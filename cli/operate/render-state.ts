@@ -32,8 +32,15 @@ function verdictOf({ object, stored, checkpoint }: ObjectState, now: number): st
 notification was lost: npm run backfill -- '${printable(address)}'`;
   }
   if (checkpoint.state === 'done') return 'done: all of it is settled.';
-  if (checkpoint.state === 'gone')
-    return `gone: the object was not there any more; ${placeOf(checkpoint, stored)} was settled.`;
+  const backfill = `npm run backfill -- --again '${printable(`gs://${object.bucket}/${object.object}`)}'`;
+  if (checkpoint.state === 'gone') {
+    const again = stored === undefined ? '' : ` It is there now; to import the rest: ${backfill}`;
+    return `gone: the object was not there any more; ${placeOf(checkpoint, stored)} was settled.${again}`;
+  }
+  if (checkpoint.state === 'stalled') {
+    return `stalled: set aside, because ${checkpoint.fruitless} invocations in a row settled nothing; ${placeOf(checkpoint, stored)} is settled.
+Inspect the record there, and the memory of the function, then: ${backfill}`;
+  }
   return `running: ${placeOf(checkpoint, stored)} is settled; ${leaseOf(checkpoint, now)}`;
 }
 

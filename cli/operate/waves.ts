@@ -7,8 +7,8 @@ export interface WaveOptions {
   /** Objects that were published and are not over, at most. */
   maxPending: number;
   publish(candidate: Candidate): Promise<unknown>;
-  /** Which of these, by the names of their checkpoints, are over, and how. */
-  findOver(pending: ReadonlyMap<string, Candidate>): Promise<Map<string, string>>;
+  /** Which of these, by the names of their checkpoints, have ended, and how. */
+  findStates(pending: ReadonlyMap<string, Candidate>): Promise<Map<string, string>>;
   /** Waits for so many milliseconds; rejects when no more is to be done. */
   sleep(ms: number): Promise<void>;
   now(): number;
@@ -20,12 +20,13 @@ export interface WaveProgress {
   total: number;
   done: number;
   gone: number;
+  stalled: number;
   /** Bytes of those, as stored. */
   bytes: number;
   /** Published and not over, the oldest publication first. */
   pending: ReadonlyMap<string, Candidate>;
   waiting: number;
-  /** How long nothing has become done or gone, in milliseconds. */
+  /** How long nothing has ended, in milliseconds. */
   idleMs: number;
 }
 
@@ -44,6 +45,7 @@ export async function publishInWaves(candidates: readonly Candidate[], options: 
     total: candidates.length,
     done: 0,
     gone: 0,
+    stalled: 0,
     bytes: 0,
     pending,
     waiting: candidates.length,
@@ -60,10 +62,11 @@ export async function publishInWaves(candidates: readonly Candidate[], options: 
 
     await options.sleep(MIN_INTERVAL_MS);
     const listedAt = options.now();
-    const over = await options.findOver(pending);
+    const over = await options.findStates(pending);
     const tookMs = options.now() - listedAt;
     for (const [name, state] of over) {
       if (state === 'done') progress.done++;
+      else if (state === 'stalled') progress.stalled++;
       else progress.gone++;
       progress.bytes += pending.get(name)!.size;
       pending.delete(name);

@@ -195,7 +195,10 @@ class Pipeline {
 
   /** Ends the run because of an error; only the first one counts. */
   fail(error: unknown): void {
-    if (error === this.#run.stopping.reason) return;
+    if (error === this.#run.stopping.reason) {
+      this.#run.stats.deferred++;
+      return;
+    }
     this.#failure ??= { error };
     this.#run.stop('failure');
   }

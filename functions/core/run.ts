@@ -26,6 +26,11 @@ interface RunStats {
   bytes: number;
   /** Events that Mixpanel took. */
   accepted: number;
+  /**
+   * Requests that were put off: those to Cloud Storage that failed and were repeated, and batches whose answer was still
+   * to come when the run stopped.
+   */
+  deferred: number;
 }
 
 /** The life of one run. */
@@ -98,7 +103,7 @@ export function startRun(deadlineMs = Number.POSITIVE_INFINITY, clock: Clock = s
   }
   return {
     clock,
-    stats: { batches: 0, attempts: 0, throttled: 0, bytes: 0, accepted: 0 },
+    stats: { batches: 0, attempts: 0, throttled: 0, bytes: 0, accepted: 0, deferred: 0 },
     stopping: stopper.signal,
     get stopReason() {
       return stopReason;

@@ -5,8 +5,11 @@ import { type Counts, isBalanced, noCounts, type Position, START } from '../core
 import { ImportError } from '../core/errors.ts';
 import { statusOf } from './requests.ts';
 
-/** `running` while an import is in progress or will continue; `done`, or `gone` with the object, when it is over. */
-export type State = 'running' | 'done' | 'gone';
+/**
+ * `running` while an import is in progress or will continue; `done` when it is over; `gone` when its object was not there
+ * any more; `stalled` when it was set aside because it never got on.
+ */
+export type State = 'running' | 'done' | 'gone' | 'stalled';
 
 /** How far an import has come. */
 export interface Progress {
@@ -40,7 +43,10 @@ export interface Checkpoint extends Progress {
   leaseExpiresAt: string | null;
   /** Leases that have expired since the import last moved. */
   takeovers: number;
-  /** Invocations in a row that settled nothing although nothing kept them from it. */
+  /**
+   * Invocations in a row that settled nothing although nothing kept them from it. While a lease is held its invocation is
+   * among them, until it settles something: so the number is right if it crashes.
+   */
   fruitless: number;
   /** Null if the last invocation did not fail. */
   lastError: LastError | null;
@@ -54,6 +60,7 @@ export interface StoredCheckpoint {
   generation: number | string;
 }
 
+const STATES: readonly State[] = ['running', 'done', 'gone', 'stalled'];
 const ERROR_FIELDS = ['code', 'message', 'time', 'since'] as const;
 
 /** Offset in the decoded content up to which everything is settled, with the part of a block after the position. */
@@ -96,19 +103,21 @@ export async function readCheckpoint(bucket: Bucket, name: string): Promise<Stor
 }
 
 /**
- * The text of a checkpoint. What is over is written as version 1, which knows no more than it needs: so the previous
- * release still reads it.
+ * The text of a checkpoint. `done` and `gone` are written as version 1, so that the previous release reads them. It ignores
+ * the exact position that `gone` has besides, from which the import continues if the object is there again.
  */
 export function formatCheckpoint(checkpoint: Checkpoint): string {
   const { state, holder, leaseExpiresAt, format, compression, position, counts, takeovers } = checkpoint;
-  if (state === 'running') {
-    const { fruitless, metadata, lastError } = checkpoint;
+  const place = { format, compression, ...position };
+  const { metadata } = checkpoint;
+  if (state === 'running' || state === 'stalled') {
+    const { fruitless, lastError } = checkpoint;
     return JSON.stringify({
       version: 2,
       state,
       holder,
       leaseExpiresAt,
-      position: { format, compression, ...position },
+      position: place,
       counts,
       takeovers,
       fruitless,
@@ -131,6 +140,7 @@ export function formatCheckpoint(checkpoint: Checkpoint): string {
     checksum,
     counts,
     takeovers,
+    ...(state === 'gone' ? { position: place, metadata } : {}),
   });
 }
 
@@ -150,30 +160,34 @@ export function parseCheckpoint(text: string): Checkpoint | string {
 
 function fromVersion2(value: Record<string, unknown>): Partial<Checkpoint> {
   const { position: place, version: _, ...rest } = value;
+  return { ...rest, ...fromPlace(place) };
+}
+
+function fromPlace(place: unknown): Pick<Checkpoint, 'format' | 'compression' | 'position'> {
   const { format, compression, ...position } = Object(place);
-  return { ...rest, format, compression, position };
+  return { format, compression, position };
 }
 
 function fromVersion1(value: Record<string, unknown>): Partial<Checkpoint> {
-  const { version: _, format, gzip, offset, line, checksum, ...rest } = value;
+  const { version: _, format, gzip, offset, line, checksum, position: place, metadata, ...rest } = value;
   if (!(format === null || format === 'ndjson' || format === 'array')) return {};
   if (!(gzip === null || typeof gzip === 'boolean')) return {};
   const state = format === 'array' ? { state: { array: true } } : {};
+  const known = { ...rest, fruitless: 0, lastError: null };
+  if (place !== undefined) return { ...known, ...fromPlace(place), metadata: metadata as Progress['metadata'] };
   return {
-    ...rest,
+    ...known,
     format: format === null ? null : 'json',
     compression: gzip === null ? null : gzip ? ['gzip'] : [],
     position: { offset, line, checksum, ...state } as Position,
-    fruitless: 0,
     metadata: null,
-    lastError: null,
   };
 }
 
 function isComplete(value: Partial<Checkpoint>): value is Checkpoint {
   const { state, holder, leaseExpiresAt, format, compression, position, counts, metadata, lastError } = value;
   return (
-    (state === 'running' || state === 'done' || state === 'gone') &&
+    STATES.some((known) => known === state) &&
     typeof holder === 'string' &&
     (leaseExpiresAt === null || (typeof leaseExpiresAt === 'string' && !Number.isNaN(Date.parse(leaseExpiresAt)))) &&
     (format === null || typeof format === 'string') &&

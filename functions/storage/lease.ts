@@ -21,6 +21,10 @@ const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 10_000;
 /** The last wait between attempts to read a checkpoint before there is a lease; they double from the shortest interval on. */
 const MAX_READ_DELAY_MS = 8_000;
+/** The first wait after a write whose precondition failed; it doubles up to {@link MAX_READ_DELAY_MS}. */
+const MIN_CONFLICT_DELAY_MS = 100;
+/** So many fruitless invocations in a row set an object aside. */
+const MAX_FRUITLESS = 5;
 
 /** What is held, and how. */
 export interface LeaseOptions {
@@ -32,6 +36,8 @@ export interface LeaseOptions {
   holder: string;
   leaseMs: number;
   run: Run;
+  /** Whether the object exists; asked if the checkpoint says that it is gone. */
+  isStored(): Promise<boolean>;
 }
 
 /** What came of asking for a lease. */
@@ -40,18 +46,22 @@ export type Acquired =
   /** Nothing is left to do. */
   | { kind: 'over'; state: State }
   /** Another invocation holds it. */
-  | { kind: 'held'; until: string };
+  | { kind: 'held'; until: string }
+  /** It was set aside now, because the invocations before crashed without settling anything. */
+  | { kind: 'stalled'; begin: Progress };
 
 /**
  * Asks for the lease. A live lease of another invocation is respected; one that was released, or has expired, is taken over.
+ * What is `gone` is taken over if the object is there again.
  *
  * @throws {@link ImportError} `checkpoint_unreadable`
  */
 export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
   const { holder } = options;
-  for (;;) {
+  for (let refusals = 1; ; refusals++) {
     const { checkpoint, generation } = await readPatiently(options);
-    if (checkpoint !== undefined && checkpoint.state !== 'running') return { kind: 'over', state: checkpoint.state };
+    const state = checkpoint?.state ?? 'running';
+    if (state !== 'running' && !(state === 'gone' && (await options.isStored()))) return { kind: 'over', state };
     const until = checkpoint?.leaseExpiresAt ?? null;
     if (until !== null && checkpoint!.holder !== holder && Date.parse(until) > Date.now())
       return { kind: 'held', until };
@@ -62,7 +72,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
       fruitless: checkpoint?.fruitless ?? 0,
       lastError: checkpoint?.lastError ?? null,
     });
-    if (await lease.tryFirstWrite()) return { kind: 'acquired', lease };
+    const isStalled = lease.isSpent;
+    if (await lease.tryFirstWrite()) {
+      return isStalled ? { kind: 'stalled', begin: lease.begin } : { kind: 'acquired', lease };
+    }
+    await options.run.clock.sleep(conflictDelay(refusals), options.run.stopping);
   }
 }
 
@@ -72,6 +86,7 @@ async function readPatiently({ bucket, name, run }: LeaseOptions): Promise<Store
       return await withTimeout(readCheckpoint(bucket, name), MAX_INTERVAL_MS, run.stopping);
     } catch (error) {
       if (error instanceof ImportError || !isTransient(error) || delayMs > MAX_READ_DELAY_MS) throw error;
+      run.stats.deferred++;
       await run.clock.sleep(delayMs, run.stopping);
     }
   }
@@ -82,13 +97,16 @@ interface Inherited extends Pick<Checkpoint, 'takeovers' | 'fruitless' | 'lastEr
   begin: Progress;
 }
 
+type Failure = Pick<LastError, 'code' | 'message'>;
+
 /** A lease that is held. */
 export class Lease {
   /** Where the import stood when the lease was taken. */
   readonly begin: Progress;
   /** Leases that expired since it last moved, this takeover included. */
-  readonly takeovers: number;
-  readonly #fruitless: number;
+  readonly #takeovers: number;
+  /** Fruitless invocations before this one, and with it once it is known to be one. */
+  #fruitless: number;
   #lastError: LastError | null;
   readonly #options: LeaseOptions;
   /** Generation of the checkpoint that we wrote, or mean to replace. */
@@ -113,16 +131,22 @@ export class Lease {
     this.#options = options;
     this.#generation = generation;
     this.begin = begin;
-    this.takeovers = takeovers;
+    this.#takeovers = takeovers;
     this.#fruitless = fruitless;
     this.#lastError = lastError;
     this.#progress = () => begin;
   }
 
-  /** Takes the lease; false when another invocation was faster. */
+  /** Whether so many invocations were fruitless that another makes no sense. */
+  get isSpent(): boolean {
+    return this.#fruitless >= MAX_FRUITLESS;
+  }
+
+  /** Takes the lease, or sets the object aside if that {@link isSpent}; false when another invocation was faster. */
   async tryFirstWrite(): Promise<boolean> {
     try {
-      await this.#write('running', this.#options.leaseMs);
+      if (this.isSpent) await this.#setAside();
+      else await this.#write('running', this.#options.leaseMs);
       return true;
     } catch (error) {
       if (error instanceof LeaseLostError) return false;
@@ -142,15 +166,47 @@ export class Lease {
    * @param failure what the invocation failed with, if it did
    * @throws {@link ImportError} `lease_lost` if it was lost, and is not ours to write any more
    */
-  async release(state: State, progress: Progress, failure?: { code: string; message: string }): Promise<void> {
+  async release(state: State, progress: Progress, failure?: Failure): Promise<void> {
+    await this.#end(progress);
+    this.#setLastError(failure);
+    await this.#write(state, null);
+  }
+
+  /**
+   * Releases the lease of an invocation that settled nothing although nothing kept it from that.
+   *
+   * @returns whether the object was set aside, because too many invocations in a row were such
+   * @throws {@link ImportError} `lease_lost`
+   */
+  async releaseFruitless(progress: Progress): Promise<boolean> {
+    await this.#end(progress);
+    this.#fruitless++;
+    if (this.isSpent) {
+      await this.#setAside();
+    } else {
+      this.#setLastError(undefined);
+      await this.#write('running', null);
+    }
+    return this.isSpent;
+  }
+
+  /** Ends the renewal. */
+  async #end(progress: Progress): Promise<void> {
     this.#ended.abort();
     await this.#renewal;
     this.#lost.signal.throwIfAborted();
     this.#progress = () => progress;
+  }
+
+  async #setAside(): Promise<void> {
+    this.#setLastError({ code: 'stalled', message: `${this.#fruitless} invocations in a row settled nothing` });
+    await this.#write('stalled', null);
+  }
+
+  #setLastError(failure: Failure | undefined): void {
     const time = new Date().toISOString();
     const since = this.#lastError?.code === failure?.code ? this.#lastError?.since : undefined;
     this.#lastError = failure === undefined ? null : { ...failure, time, since: since ?? time };
-    await this.#write(state, null);
   }
 
   async #renew(): Promise<void> {
@@ -172,6 +228,7 @@ export class Lease {
     const signal = this.#deadline === Infinity ? run.stopping : this.#lost.signal;
     /** The last attempt, if it is not known whether it succeeded. */
     let attempt: { begunAt: number; content: string } | undefined;
+    let conflicts = 0;
     for (let delayMs = MIN_INTERVAL_MS; ; delayMs *= 2) {
       // After a late wake-up the expiry timer may not have fired yet, so check the clock.
       if (run.clock.now() >= this.#deadline) throw new LeaseLostError(this.#options.name);
@@ -183,9 +240,10 @@ export class Lease {
         this.#extend(attempt.begunAt, leaseMs);
         return;
       } catch (error) {
-        if (statusOf(error) === 412) continue;
-        if (error instanceof ImportError || !isTransient(error)) throw error;
-        await run.clock.sleep(delayMs, signal);
+        const isConflict = statusOf(error) === 412;
+        if (error instanceof ImportError || !(isConflict || isTransient(error))) throw error;
+        run.stats.deferred++;
+        await run.clock.sleep(isConflict ? conflictDelay(++conflicts) : delayMs, signal);
       }
     }
   }
@@ -222,8 +280,9 @@ export class Lease {
       state,
       holder: this.#options.holder,
       leaseExpiresAt: leaseMs === null ? null : new Date(Date.now() + leaseMs).toISOString(),
-      takeovers: hasMoved ? 0 : this.takeovers,
-      fruitless: hasMoved ? 0 : this.#fruitless,
+      takeovers: hasMoved ? 0 : this.#takeovers,
+      // Should this invocation crash, nobody else will count it.
+      fruitless: hasMoved ? 0 : this.#fruitless + (leaseMs === null ? 0 : 1),
       lastError: this.#lastError,
     });
   }
@@ -248,6 +307,11 @@ export class Lease {
     this.#options.run.stop('lease-lost');
     this.#options.run.abort();
   }
+}
+
+/** @param conflicts writes in a row whose precondition failed */
+function conflictDelay(conflicts: number): number {
+  return Math.min(MIN_CONFLICT_DELAY_MS * 2 ** (conflicts - 1), MAX_READ_DELAY_MS);
 }
 
 function renewalInterval(leaseMs: number): number {

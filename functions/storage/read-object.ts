@@ -30,6 +30,8 @@ const IDLE_TIMEOUT_MS = 30_000;
 /** Attempts in a row that bring nothing. */
 const MAX_ATTEMPTS = 5;
 const MIN_DELAY_MS = 500;
+/** Waits before the looks that confirm a 404, in milliseconds: a single one can be a mistake. */
+const CONFIRMATION_DELAYS_MS = [500, 1_000, 2_000];
 
 /** The object generation does not exist, or not any more. */
 export class ObjectGoneError extends Error {
@@ -51,6 +53,24 @@ export async function getMetadata(file: File, run: Run): Promise<ObjectMetadata>
       await beforeNextAttempt(error, failures, file, run);
     }
   }
+}
+
+/**
+ * Whether the object generation exists. A 404 is not believed alone: the object may be there, as that generation, if it is
+ * asked for without one.
+ *
+ * @param file a file with its generation
+ */
+export async function isStored(file: File, run: Run): Promise<boolean> {
+  for (const asked of [file, file.bucket.file(file.name)]) {
+    try {
+      const [{ generation }] = await withTimeout(asked.getMetadata(), IDLE_TIMEOUT_MS, run.stopping);
+      if (Number(generation) === file.generation) return true;
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+    }
+  }
+  return false;
 }
 
 /** A read that can be broken off, and gone on with. */
@@ -118,9 +138,25 @@ export function readObject(file: File, content: StoredContent, run: Run): AsyncG
 
 /** Waits, longer each time; throws where another attempt makes no sense. */
 async function beforeNextAttempt(error: unknown, failures: number, file: File, run: Run): Promise<void> {
-  if (statusOf(error) === 404) throw new ObjectGoneError(`the object generation ${file.name} is gone`);
-  if (!isTransient(error) || failures >= MAX_ATTEMPTS) throw error;
+  const isMissing = statusOf(error) === 404;
+  if (isMissing && (await isGone(file, run))) throw new ObjectGoneError(`the object generation ${file.name} is gone`);
+  if (!(isMissing || isTransient(error)) || failures >= MAX_ATTEMPTS) throw error;
+  run.stats.deferred++;
   await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
+}
+
+/** Whether every look over some seconds confirms that the object generation does not exist. A look that fails does not. */
+async function isGone(file: File, run: Run): Promise<boolean> {
+  for (const delayMs of CONFIRMATION_DELAYS_MS) {
+    await run.clock.sleep(delayMs, run.stopping);
+    try {
+      if (await isStored(file, run)) return false;
+    } catch (error) {
+      if (run.stopping.aborted || !isTransient(error)) throw error;
+      return false;
+    }
+  }
+  return true;
 }
 
 /** One read, as far as it comes. */

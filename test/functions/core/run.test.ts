@@ -10,7 +10,7 @@ describe('a run', () => {
     const clock = virtualClock();
     clock.advance(1_000);
     const run = startRun(5_000, clock);
-    assert.deepEqual(run.stats, { batches: 0, attempts: 0, throttled: 0, bytes: 0, accepted: 0 });
+    assert.deepEqual(run.stats, { batches: 0, attempts: 0, throttled: 0, bytes: 0, accepted: 0, deferred: 0 });
     assert.equal(run.stopReason, undefined);
     assert.ok(!run.stopping.aborted);
     assert.ok(!run.aborted.aborted);

@@ -66,13 +66,30 @@ describe('formatCheckpoint', () => {
     });
   }
 
+  test('formatCheckpoint writes an import that was set aside as version 2', () => {
+    const stalled = { ...checkpoint, state: 'stalled' as const, leaseExpiresAt: null };
+    assert.equal(JSON.parse(formatCheckpoint(stalled)).version, 2);
+    assert.deepEqual(parseCheckpoint(formatCheckpoint(stalled)), stalled);
+  });
+
+  for (const [name, fields] of Object.entries(variants)) {
+    test(`parseCheckpoint gives back where an import ${name} stood before its object was gone`, () => {
+      const written = { ...checkpoint, ...fields, state: 'gone' as const };
+      assert.deepEqual(parseCheckpoint(formatCheckpoint(written)), { ...written, fruitless: 0, lastError: null });
+    });
+  }
+
   for (const state of ['done', 'gone'] as const) {
     test(`formatCheckpoint writes an import that is ${state} as version 1`, () => {
       assert.equal(
         formatCheckpoint({ ...checkpoint, state, leaseExpiresAt: null }),
         `{"version":1,"state":"${state}","holder":"h","leaseExpiresAt":null,` +
           '"format":"array","gzip":true,"offset":812,"line":7,"checksum":4294967295,' +
-          '"counts":{"read":6,"expanded":1,"imported":5,"rejected":1,"dropped":1},"takeovers":2}',
+          '"counts":{"read":6,"expanded":1,"imported":5,"rejected":1,"dropped":1},"takeovers":2' +
+          (state === 'gone'
+            ? ',"position":{"format":"json","compression":["gzip"],"offset":812,"line":7,"checksum":4294967295,' +
+              '"state":{"array":true,"indent":2}},"metadata":{"plan":"ü\\n"}}'
+            : '}'),
       );
     });
 
@@ -84,7 +101,7 @@ describe('formatCheckpoint', () => {
         assert.ok(isWholeInVersion1(found));
         const { offset, line, checksum } = over.position;
         assert.deepEqual(
-          { ...found, format: undefined, gzip: undefined },
+          { ...found, format: undefined, gzip: undefined, position: undefined, metadata: undefined },
           {
             version: 1,
             state,
@@ -97,6 +114,8 @@ describe('formatCheckpoint', () => {
             checksum,
             counts: over.counts,
             takeovers: 2,
+            position: undefined,
+            metadata: undefined,
           },
         );
         const parsed = parseCheckpoint(formatCheckpoint(over));

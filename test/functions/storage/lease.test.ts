@@ -56,14 +56,14 @@ async function start(t: TestContext, before?: Checkpoint | string) {
     checkpoint: async () => (await readCheckpoint(bucket, NAME)).checkpoint!,
     generation: async () => String((await bucket.file(NAME).getMetadata())[0].generation),
     writes: () => requests.filter(({ kind }) => kind === 'upload').length,
-    holder(holder: string, leaseMs = LEASE_MS) {
+    holder(holder: string, leaseMs = LEASE_MS, isStored = false) {
       const clock = virtualClock();
       const run = startRun(undefined, clock);
       t.after(() => run.end());
       return {
         clock,
         run,
-        acquire: () => acquireLease({ bucket, name: NAME, holder, leaseMs, run }),
+        acquire: () => acquireLease({ bucket, name: NAME, holder, leaseMs, run, isStored: async () => isStored }),
         async lease(): Promise<Lease> {
           const acquired = await this.acquire();
           assert.equal(acquired.kind, 'acquired');
@@ -85,7 +85,7 @@ describe('acquireLease', { concurrency: true }, () => {
     const before = Date.now();
     const lease = await holder('a').lease();
     const { leaseExpiresAt, ...rest } = await checkpoint();
-    const nothing = { takeovers: 0, fruitless: 0, lastError: null };
+    const nothing = { takeovers: 0, fruitless: 1, lastError: null };
     assert.deepEqual(rest, { state: 'running', holder: 'a', ...noProgress(), ...nothing });
     const until = Date.parse(leaseExpiresAt!) - LEASE_MS;
     assert.ok(before <= until && until <= Date.now());
@@ -93,7 +93,7 @@ describe('acquireLease', { concurrency: true }, () => {
     assert.equal((await bucket.file(NAME).getMetadata())[0].metadata?.state, 'running');
   });
 
-  for (const state of ['done', 'gone'] as const) {
+  for (const state of ['done', 'gone', 'stalled'] as const) {
     test(`acquireLease finds nothing to do if the import is ${state}, and writes nothing`, async (t) => {
       const { holder, writes } = await start(t, { ...expired, state });
       assert.deepEqual(await holder('a').acquire(), { kind: 'over', state });
@@ -110,16 +110,16 @@ describe('acquireLease', { concurrency: true }, () => {
 
   test('acquireLease continues from where a lease was released', async (t) => {
     const { holder, checkpoint } = await start(t, released);
-    const { begin, takeovers } = await holder('a').lease();
+    const { begin } = await holder('a').lease();
     assert.deepEqual(begin, moved);
-    assert.equal(takeovers, 0);
-    assert.equal((await checkpoint()).holder, 'a');
+    const { holder: by, takeovers } = await checkpoint();
+    assert.deepEqual([by, takeovers], ['a', 0]);
   });
 
   test('acquireLease takes over a lease that has expired, and counts how often that happens without movement', async (t) => {
     const { holder, checkpoint, write } = await start(t, expired);
     for (let count = 1; count <= 3; count++) {
-      assert.equal((await holder(`h${count}`).lease()).takeovers, count);
+      await holder(`h${count}`).lease();
       assert.equal((await checkpoint()).takeovers, count);
       await write({ ...(await checkpoint()), leaseExpiresAt: expired.leaseExpiresAt });
     }
@@ -130,7 +130,7 @@ describe('acquireLease', { concurrency: true }, () => {
     await (await holder('a').lease()).release('running', moved);
     assert.equal((await checkpoint()).takeovers, 3);
     const next = await holder('b').lease();
-    assert.equal(next.takeovers, 3);
+    assert.equal((await checkpoint()).takeovers, 3);
     await next.release('running', movedTo(moved.position.offset + 1));
     assert.equal((await checkpoint()).takeovers, 0);
   });
@@ -143,6 +143,56 @@ describe('acquireLease', { concurrency: true }, () => {
     assert.equal((await checkpoint()).fruitless, 0);
   });
 
+  test('acquireLease counts every invocation that crashed without movement, and sets the object aside after the fifth', async (t) => {
+    const { holder, checkpoint, write, writes } = await start(t);
+    for (let count = 1; count <= 5; count++) {
+      await holder(`h${count}`).lease();
+      const { fruitless } = await checkpoint();
+      assert.equal(fruitless, count);
+      await write({ ...(await checkpoint()), leaseExpiresAt: expired.leaseExpiresAt });
+    }
+    const written = writes();
+    assert.deepEqual(await holder('a').acquire(), { kind: 'stalled', begin: noProgress() });
+    const { state, leaseExpiresAt, fruitless, lastError } = await checkpoint();
+    assert.deepEqual([state, leaseExpiresAt, fruitless, lastError?.code], ['stalled', null, 5, 'stalled']);
+    assert.equal(writes(), written + 1);
+    assert.deepEqual(await holder('b').acquire(), { kind: 'over', state: 'stalled' });
+  });
+
+  test('acquireLease does not count an invocation that moved before it crashed', async (t) => {
+    const { holder, checkpoint, write } = await start(t, { ...released, fruitless: 4 });
+    const a = holder('a');
+    const lease = await a.lease();
+    assert.equal((await checkpoint()).fruitless, 5);
+    lease.keep(() => movedTo(900));
+    await a.wait(10_000);
+    await until(() => a.clock.slept.filter((ms) => ms === 10_000).length === 2);
+    await write({ ...(await checkpoint()), leaseExpiresAt: expired.leaseExpiresAt });
+    assert.equal((await holder('b').acquire()).kind, 'acquired');
+    assert.equal((await checkpoint()).fruitless, 1);
+  });
+
+  test('acquireLease takes over an import that is gone if its object is there, exactly where it stands', async (t) => {
+    const { holder, checkpoint } = await start(t);
+    const progress = { ...moved, compression: ['zstd'] };
+    await (await holder('a').lease()).release('gone', progress);
+    const { begin } = await holder('b', LEASE_MS, true).lease();
+    assert.deepEqual(begin, progress);
+    assert.equal((await checkpoint()).state, 'running');
+  });
+
+  test('acquireLease asks a bucket that refuses every write with 412 at a pace that slows down, until the run stops', async (t) => {
+    const { holder, server, writes } = await start(t);
+    server.fault = ({ kind }) => (kind === 'upload' ? { status: 412 } : undefined);
+    const { acquire, wait, run, clock } = holder('a');
+    const acquired = acquire();
+    for (const ms of [100, 200, 400, 800, 1_600, 3_200, 6_400, 8_000]) await wait(ms);
+    await until(() => clock.slept.filter((ms) => ms === 8_000).length === 2);
+    assert.equal(writes(), 9);
+    run.stop('deadline');
+    await assert.rejects(acquired, (error) => error === run.stopping.reason);
+  });
+
   test('acquireLease takes over a checkpoint of the previous release, and writes it in the new version', async (t) => {
     const { counts } = moved;
     const place = { offset: 812, line: 7, checksum: 4_294_967_295 };
@@ -150,15 +200,14 @@ describe('acquireLease', { concurrency: true }, () => {
       t,
       `{"version":1,"state":"running","holder":"x","leaseExpiresAt":"2020-01-01T00:00:00.000Z","format":"ndjson","gzip":true,"offset":812,"line":7,"checksum":4294967295,"counts":${JSON.stringify(counts)},"takeovers":1}`,
     );
-    const { begin, takeovers } = await holder('a').lease();
+    const { begin } = await holder('a').lease();
     assert.deepEqual(begin, { format: 'json', compression: ['gzip'], position: place, counts, metadata: null });
-    assert.equal(takeovers, 2);
-    const { version, position, fruitless, metadata, lastError } = JSON.parse(
+    const { version, position, takeovers, fruitless, metadata, lastError } = JSON.parse(
       String(await bucket.file(NAME).download()),
     );
-    assert.equal(version, 2);
+    assert.deepEqual([version, takeovers], [2, 2]);
     assert.deepEqual(position, { format: 'json', compression: ['gzip'], ...place });
-    assert.deepEqual([fruitless, metadata, lastError], [0, null, null]);
+    assert.deepEqual([fruitless, metadata, lastError], [1, null, null]);
   });
 
   for (const [name, before] of Object.entries({
@@ -170,7 +219,21 @@ describe('acquireLease', { concurrency: true }, () => {
       // Nobody writes before everybody has read.
       server.fault = ({ kind }) => (kind === 'upload' ? { delayMs: 100 } : undefined);
       const names = ['a', 'b', 'c', 'd'];
-      const acquired = await Promise.all(names.map((name) => holder(name).acquire()));
+      const acquired = await Promise.all(
+        names.map(async (name) => {
+          const { acquire, clock } = holder(name);
+          const acquiring = acquire();
+          await until(() => clock.sleepers === 1);
+          // The winner waits for its lease to run out; the others wait twice before they look again.
+          while (clock.slept.at(-1) === 100) {
+            const waits = clock.slept.length;
+            clock.advance(100);
+            if (waits === 1) await until(() => clock.slept.length === 2);
+            else break;
+          }
+          return acquiring;
+        }),
+      );
       const kinds = acquired.map(({ kind }) => kind);
       assert.deepEqual([...kinds].sort(), ['acquired', 'held', 'held', 'held']);
       assert.equal((await checkpoint()).holder, names[kinds.indexOf('acquired')]);
@@ -270,9 +333,41 @@ describe('a lease', { concurrency: true }, () => {
         checksum: 4_294_967_295,
         counts: moved.counts,
         takeovers: 0,
+        // The previous release does not look at these.
+        ...(state === 'gone'
+          ? { position: { format: 'json', compression: [], ...movedTo(1_000).position }, metadata: moved.metadata }
+          : {}),
       });
     });
   }
+
+  test('a lease of the fifth fruitless invocation in a row sets the object aside, and no one before', async (t) => {
+    const { holder, checkpoint } = await start(t, released);
+    for (let count = 1; count <= 5; count++) {
+      const isSetAside = await (await holder(`h${count}`).lease()).releaseFruitless(moved);
+      const { state, fruitless, leaseExpiresAt, position } = await checkpoint();
+      assert.deepEqual(
+        [isSetAside, state, fruitless, leaseExpiresAt, position],
+        [count === 5, count === 5 ? 'stalled' : 'running', count, null, moved.position],
+      );
+    }
+  });
+
+  test('a lease is lost if a bucket refuses every renewal with 412 until it runs out', async (t) => {
+    const { holder, server, writes } = await start(t);
+    const a = holder('a');
+    const lease = await a.lease();
+    lease.keep(() => moved);
+    server.fault = ({ kind }) => (kind === 'upload' ? { status: 412 } : undefined);
+    for (const ms of [10_000, 100, 200, 400, 800, 1_600, 3_200, 6_400]) await a.wait(ms);
+    await until(() => a.clock.slept.at(-1) === 8_000);
+    assert.equal(a.run.stopReason, undefined, 'after 23 s it is still held');
+    a.clock.advance(38_000);
+    await until(() => a.run.aborted.aborted);
+    assert.equal(a.run.stopReason, 'lease-lost');
+    assert.equal(writes(), 9);
+    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+  });
 
   test('a lease that is released after a failure says what it failed with, and when', async (t) => {
     const { holder, checkpoint } = await start(t, released);
@@ -378,6 +473,7 @@ describe('a lease', { concurrency: true }, () => {
     server.fault = firstOf('upload', { delayMs: 1_300 }, { delayMs: 700 });
     const releasing = lease.release('running', moved);
     await a.wait(1_000);
+    await a.wait(100);
     await releasing;
     const { holder: by, position, leaseExpiresAt } = await checkpoint();
     assert.deepEqual({ by, offset: position.offset, leaseExpiresAt }, { by: 'a', offset: 812, leaseExpiresAt: null });
@@ -419,6 +515,7 @@ describe('a lease', { concurrency: true }, () => {
     await holder('b').lease();
     const written = await generation();
     await a.wait(10_000);
+    await a.wait(100);
     await until(() => a.run.aborted.aborted);
     assert.equal(a.run.stopReason, 'lease-lost');
     await assert.rejects(lease.release('done', moved), { name: 'ImportError', code: 'lease_lost' });
@@ -428,17 +525,23 @@ describe('a lease', { concurrency: true }, () => {
 
   test('a lease is found to be lost at the last write, too', async (t) => {
     const { holder, checkpoint, write } = await start(t);
-    const lease = await holder('a').lease();
+    const a = holder('a');
+    const lease = await a.lease();
     await write({ ...(await checkpoint()), holder: 'b' });
-    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    const releasing = assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    await a.wait(100);
+    await releasing;
     assert.equal((await checkpoint()).state, 'running');
   });
 
   test('a lease is lost if the checkpoint is deleted', async (t) => {
     const { holder, bucket } = await start(t);
-    const lease = await holder('a').lease();
+    const a = holder('a');
+    const lease = await a.lease();
     await bucket.file(NAME).delete();
-    await assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    const releasing = assert.rejects(lease.release('done', moved), { code: 'lease_lost' });
+    await a.wait(100);
+    await releasing;
     assert.deepEqual(await bucket.file(NAME).exists(), [false]);
   });
 
@@ -494,7 +597,14 @@ describe('a lease', { concurrency: true }, () => {
     test(`a lease can have a checkpoint whose name has ${name}`, async (t) => {
       const { bucket } = await startStored(t);
       const run = startRun(undefined, virtualClock());
-      const acquired = await acquireLease({ bucket, name: object, holder: 'a', leaseMs: LEASE_MS, run });
+      const acquired = await acquireLease({
+        bucket,
+        name: object,
+        holder: 'a',
+        leaseMs: LEASE_MS,
+        run,
+        isStored: async () => false,
+      });
       assert.equal(acquired.kind, 'acquired');
       await (acquired as { lease: Lease }).lease.release('done', moved);
       const [files] = await bucket.getFiles();

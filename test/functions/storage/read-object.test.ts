@@ -10,11 +10,16 @@ import {
   ObjectGoneError,
   readObject,
 } from '../../../functions/storage/read-object.ts';
-import type { StorageFault } from '../../../local-cloud/storage/server.ts';
+import type { StorageFault, StorageRequest } from '../../../local-cloud/storage/server.ts';
 import { firstOf, sleeplessClock, startStored } from '../../support/stored.ts';
 
 const SIZE = 1_000_000;
 const content = randomBytes(SIZE);
+
+/** The first read is answered 404. */
+function oneRead({ kind, sequence }: StorageRequest): StorageFault | undefined {
+  return kind === 'read' && sequence === 1 ? { status: 404 } : undefined;
+}
 
 /** An object in a Cloud Storage, and a run that does not wait. */
 async function store(t: TestContext, bytes: Buffer = content) {
@@ -114,12 +119,48 @@ describe('readObject', () => {
     const { bucket, server, file, what, run } = await store(t);
     const some: Buffer[] = [];
     server.fault = ({ kind, sequence }) =>
-      kind === 'read' ? (sequence === 1 ? { cutAfterBytes: 100_000 } : { status: 404 }) : undefined;
+      kind === 'read' && sequence === 1 ? { cutAfterBytes: 100_000 } : { status: 404 };
     await assert.rejects(gather(readObject(file, what, run), some), ObjectGoneError);
     assert.deepEqual(Buffer.concat(some), content.subarray(0, 100_000));
     server.fault = undefined;
     await bucket.file('o').delete();
     await assert.rejects(gather(readObject(file, what, run)), ObjectGoneError);
+  });
+
+  const strays: Record<string, (request: StorageRequest) => StorageFault | undefined> = {
+    'is there for the first look': firstOf('read', { status: 404 }),
+    'is there for a look without the generation only': (request) =>
+      request.kind === 'metadata' ? (request.sequence % 2 === 1 ? { status: 404 } : undefined) : oneRead(request),
+    'is there for the last look': (request) =>
+      request.kind === 'metadata' && request.sequence <= 4 ? { status: 404 } : oneRead(request),
+    'cannot be looked for': (request) => (request.kind === 'metadata' ? { status: 503 } : oneRead(request)),
+  };
+  for (const [name, fault] of Object.entries(strays)) {
+    test(`a reader continues after a 404 if the object ${name}`, async (t) => {
+      const { server, file, what, run, read } = await store(t);
+      server.fault = fault;
+      assert.deepEqual(await gather(readObject(file, what, run)), content);
+      assert.deepEqual(read(), [0, 0]);
+      assert.ok(run.stats.deferred > 0);
+    });
+  }
+
+  test('a reader believes a 404 after three looks over some seconds', async (t) => {
+    const { bucket, file, what, run, clock, requests } = await store(t);
+    await bucket.file('o').delete();
+    requests.length = 0;
+    await assert.rejects(gather(readObject(file, what, run)), ObjectGoneError);
+    assert.deepEqual(clock.slept, [500, 1_000, 2_000]);
+    assert.deepEqual(
+      requests.map(({ kind }) => kind),
+      ['read', ...Array(6).fill('metadata')],
+    );
+  });
+
+  test('a reader gives up, and does not call the object gone, if it cannot be read although it is there', async (t) => {
+    const { server, file, what, run } = await store(t);
+    server.fault = ({ kind }) => (kind === 'read' ? { status: 404 } : undefined);
+    await assert.rejects(gather(readObject(file, what, run)), { code: 404 });
   });
 
   test('a reader never continues in another generation of the object', async (t) => {

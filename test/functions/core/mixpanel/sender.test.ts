@@ -103,7 +103,7 @@ describe('an answer 200', () => {
     assert.equal(sending.server.duplicates, 0);
     assert.deepEqual(statusesOf(sending), [200]);
     const bytes = lines.join('\n').length + 1;
-    assert.deepEqual(run.stats, { batches: 0, attempts: 1, throttled: 0, bytes, accepted: 3 });
+    assert.deepEqual(run.stats, { batches: 0, attempts: 1, throttled: 0, bytes, accepted: 3, deferred: 0 });
     assert.deepEqual(sending.notices, []);
     assert.deepEqual(sending.clock.slept, []);
   });
