@@ -34,6 +34,8 @@ Options
   --again              also objects that were set aside because they never got on (stalled), from where they stand
   --dry-run            says how many and which, and publishes nothing
   --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
+  --dead-letters gs://LETTERS
+                       the bucket of dead letters; else DEAD_LETTER_BUCKET, else the state bucket
   --topic TOPIC        projects/P/topics/T, where the bucket's notifications go; else OBJECT_TOPIC
   --help               prints this
 
@@ -56,6 +58,7 @@ const OPTIONS = {
   pending: { type: 'string' },
   'dry-run': { type: 'boolean' },
   state: { type: 'string' },
+  'dead-letters': { type: 'string' },
   topic: { type: 'string' },
 } as const;
 const MAX_PENDING = 200;
@@ -74,10 +77,11 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const maxPending = parsePending(options.pending);
   const since = options.since === undefined ? 0 : parseSince(options.since, Date.now());
   const topic = isDryRun ? 'unused' : options.topic;
-  const deployment = readDeployment(env, { ...options, topic });
-  const { stateBucket, storageEndpoint, objectPrefix } = deployment;
-  if (under.bucket === stateBucket) {
-    throw new UsageError(`${arg}: the state bucket, whose objects are no events. Name the bucket that they came to`);
+  const deployment = readDeployment(env, { state: options.state, deadLetters: options['dead-letters'], topic });
+  const { stateBucket, deadLetterBucket, storageEndpoint, objectPrefix } = deployment;
+  if (under.bucket === stateBucket || under.bucket === deadLetterBucket) {
+    const which = under.bucket === stateBucket ? 'the state bucket' : 'the bucket of dead letters';
+    throw new UsageError(`${arg}: ${which}, whose objects are not events. Name the bucket that they came to`);
   }
   // Google's clients take their time to load: what is wrong on the command line is said at once.
   const { createStorage } = await import('../functions/storage/client.ts');
@@ -103,7 +107,7 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
     emulatorHost: deployment.pubsubEmulatorHost,
   });
   const state = storage.bucket(stateBucket);
-  const deadLetters = { bucket: stateBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
+  const deadLetters = { bucket: deadLetterBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
   return untilDone(found.candidates, deadLetters, {
     maxPending,
     async publish(candidate) {

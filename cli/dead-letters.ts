@@ -1,10 +1,11 @@
-/** `npm run dead-letters -- gs://STATE`: what was rejected, and why; see `--help`. */
+/** `npm run dead-letters -- gs://LETTERS`: what was rejected, and why; see `--help`. */
 
 import { readCoreConfig } from '../functions/config.ts';
 import { UsageError } from './import/arguments.ts';
 import { withoutCredentials } from './import/environment.ts';
 import { countOf, formatCount } from './import/quantities.ts';
 import { EXIT, runCommand } from './operate/command.ts';
+import { inBothBuckets } from './operate/letter-buckets.ts';
 import { findLetterFiles } from './operate/letter-files.ts';
 import { printProblems } from './operate/problems.ts';
 import { renderReasons } from './operate/render-reasons.ts';
@@ -12,11 +13,13 @@ import { type Survey, surveyLetters } from './operate/survey.ts';
 
 const HELP = `Lists dead letters: how many, why, and where the newest of them stood.
 
-Usage: npm run dead-letters -- [--records] [--json] gs://STATE | gs://STATE/PREFIX | FOLDER | FILE …
+Usage: npm run dead-letters -- [--records] [--json] gs://LETTERS | gs://LETTERS/PREFIX | FOLDER | FILE …
 
-gs://STATE is the state bucket: all of its dead letters. Below it are
+gs://LETTERS is the bucket of dead letters: all of them. Below it are
   dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
   dead-letters/messages/SUBSCRIPTION/YYYY-MM-DD/      those of a day's messages
+A deployment that had no such bucket at first has older ones in the state bucket: name both. If DEAD_LETTER_BUCKET and
+STATE_BUCKET are set, naming one of them reads both.
 In a FOLDER the files are read that are named as the functions and npm run import name them.
 
 Options
@@ -25,7 +28,7 @@ Options
   --help      prints this
 
 A dead letter that stands in two files, as it may after a crash, counts once. Google's credentials are asked for when an
-argument is gs://, and only then; the account needs the role Storage Object Viewer on the state bucket.
+argument is gs://, and only then; the account needs the role Storage Object Viewer on the bucket.
 
 To send them again: npm run replay, with the same arguments.
 
@@ -37,9 +40,10 @@ await runCommand({
   help: HELP,
   options: { records: { type: 'boolean' }, json: { type: 'boolean' } },
   async run({ options, args, env }) {
-    if (args.length === 0) throw new UsageError('Where are they? Try: npm run dead-letters -- gs://STATE, or --help');
+    if (args.length === 0) throw new UsageError('Where are they? Try: npm run dead-letters -- gs://LETTERS, or --help');
     const withRecords = options.records === true;
-    const files = await findLetterFiles(args, readCoreConfig(withoutCredentials(env)).storageEndpoint);
+    const { storageEndpoint } = readCoreConfig(withoutCredentials(env));
+    const files = await findLetterFiles(inBothBuckets(args, env), storageEndpoint);
     const problems = printProblems((text) => process.stderr.write(`${text}\n`));
     const survey = await surveyLetters(files, problems.add);
     problems.close();

@@ -1,4 +1,4 @@
-/** `npm run replay -- gs://STATE`: dead letters are sent again; see `--help`. */
+/** `npm run replay -- gs://LETTERS`: dead letters are sent again; see `--help`. */
 
 import '../functions/runtime/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
@@ -13,6 +13,7 @@ import { handleInterrupts } from './import/interrupts.ts';
 import { Meter } from './import/meter.ts';
 import { countOf } from './import/quantities.ts';
 import { EXIT, explain, runCommand } from './operate/command.ts';
+import { inBothBuckets } from './operate/letter-buckets.ts';
 import { findLetterFiles } from './operate/letter-files.ts';
 import { printProblems } from './operate/problems.ts';
 import { renderReplayed } from './operate/render-replayed.ts';
@@ -20,11 +21,13 @@ import { findUnprovided, type Replayed, replayLetters } from './operate/replay-l
 
 const HELP = `Sends dead letters again: their records go through functions/transform.ts as it is now, and to Mixpanel.
 
-Usage: npm run replay -- gs://STATE | gs://STATE/PREFIX | FOLDER | FILE …
+Usage: npm run replay -- gs://LETTERS | gs://LETTERS/PREFIX | FOLDER | FILE …
 
-gs://STATE is the state bucket: all of its dead letters. Below it are
+gs://LETTERS is the bucket of dead letters: all of them. Below it are
   dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
   dead-letters/messages/SUBSCRIPTION/YYYY-MM-DD/      those of a day's messages
+A deployment that had no such bucket at first has older ones in the state bucket: name both. If DEAD_LETTER_BUCKET and
+STATE_BUCKET are set, naming one of them reads both.
 In a FOLDER the files are replayed that are named as the functions and npm run import name them.
 
 What Mixpanel takes, or the transform leaves out, is removed from its file, and a file of which nothing is left is deleted.
@@ -41,7 +44,7 @@ Credentials, as environment variables
   MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
   or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us. INSERT_ID as in the functions.
   Google's are asked for when an argument is gs://, and only then; the account needs the role Storage Object User on the
-  state bucket.
+  bucket.
 
 Options
   --raw       sends records as they are even if they passed a transform before and there is none now
@@ -59,9 +62,9 @@ await runCommand({
   help: HELP,
   options: { raw: { type: 'boolean' } },
   async run({ options: { raw }, args, env }) {
-    if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://STATE, or --help');
+    if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://LETTERS, or --help');
     const config = readCoreConfig(env);
-    const files = await findLetterFiles(args, config.storageEndpoint);
+    const files = await findLetterFiles(inBothBuckets(args, env), config.storageEndpoint);
     const mapping = mappingOf(transform);
     const run = startRun();
     const unprovided = raw ? undefined : await findUnprovided(files, { mapping, run });

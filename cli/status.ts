@@ -8,7 +8,7 @@ import { renderState } from './operate/render-state.ts';
 
 const HELP = `Says whether an object is imported: how far, with which counts, and what was rejected.
 
-Usage: npm run status -- [--state gs://STATE] gs://BUCKET/OBJECT[#GENERATION]
+Usage: npm run status -- [options] gs://BUCKET/OBJECT[#GENERATION]
 
 Without #GENERATION it is the object as it is now. (A name that itself ends with # and digits needs one.)
 
@@ -19,10 +19,11 @@ Without #GENERATION it is the object as it is now. (A name that itself ends with
   stalled        it was set aside, because five invocations in a row settled nothing; backfill --again takes it up
 
 Options
-  --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
-  --help               prints this
+  --state gs://STATE           the state bucket; else the environment variable STATE_BUCKET
+  --dead-letters gs://LETTERS  the bucket of dead letters; else DEAD_LETTER_BUCKET, else the state bucket alone
+  --help                       prints this
 
-Google's credentials are needed; the account needs the role Storage Object Viewer on both buckets.
+Google's credentials are needed; the account needs the role Storage Object Viewer on all of these buckets.
 
 Exit code: 0 when it is done, 1 when it is not, 2 when the command or the configuration is wrong.
 `;
@@ -30,7 +31,7 @@ Exit code: 0 when it is done, 1 when it is not, 2 when the command or the config
 await runCommand({
   name: 'status',
   help: HELP,
-  options: { state: { type: 'string' } },
+  options: { state: { type: 'string' }, 'dead-letters': { type: 'string' } },
   async run({ options, args, env }) {
     const [arg, ...more] = args;
     if (arg === undefined || more.length > 0) {
@@ -39,9 +40,10 @@ await runCommand({
     const { bucket, name } = parseAddress(arg);
     const [, object = '', generation] = /^(.*?)(?:#(\d+))?$/s.exec(name) ?? [];
     if (object === '') throw new UsageError(`${arg}: must be gs://BUCKET/OBJECT`);
-    const { stateBucket, storageEndpoint } = readDeployment(env, { state: options.state, topic: 'unused' });
+    const deadLetters = options['dead-letters'];
+    const deployment = readDeployment(env, { state: options.state, deadLetters, topic: 'unused' });
     const { findObjectState } = await import('./operate/object-state.ts');
-    const found = await findObjectState({ bucket, object, generation, stateBucket, storageEndpoint });
+    const found = await findObjectState({ ...deployment, bucket, object, generation });
     if (found === undefined) {
       process.stdout.write(`${arg}: no such object, and no checkpoint of one. Check the name\n`);
       return EXIT.incomplete;

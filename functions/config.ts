@@ -21,6 +21,8 @@ export interface CoreConfig extends BatchLimits {
 /** What both functions need. */
 interface FunctionConfig extends CoreConfig {
   stateBucket: string;
+  /** The state bucket unless given. */
+  deadLetterBucket: string;
   /** From the start of an invocation to the moment it winds down. */
   deadlineMs: number;
 }
@@ -50,6 +52,8 @@ const REGIONS: Record<string, string> = {
   eu: 'https://api-eu.mixpanel.com',
   in: 'https://api-in.mixpanel.com',
 };
+/** https://cloud.google.com/storage/docs/buckets#naming */
+const BUCKET = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
 const INSERT_IDS: Record<string, InsertIdOf> = { content: insertIdByContent, position: insertIdByPosition };
 /** Time-out of the deployed functions, and what of it is left for winding down, in seconds. */
 const FUNCTION_TIMEOUT = 580;
@@ -104,9 +108,11 @@ function readFunction(variables: Variables): FunctionConfig {
       `IMPORT_DEADLINE_SECONDS and IMPORT_REQUEST_TIMEOUT_MS together must leave ${WIND_DOWN} of the function's ${FUNCTION_TIMEOUT} seconds`,
     );
   }
+  const stateBucket = variables.required('STATE_BUCKET', BUCKET, 'the name of a bucket');
   return {
     ...core,
-    stateBucket: variables.required('STATE_BUCKET', /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'the name of a bucket'),
+    stateBucket,
+    deadLetterBucket: variables.matching('DEAD_LETTER_BUCKET', BUCKET, 'the name of a bucket') ?? stateBucket,
     deadlineMs,
   };
 }
@@ -181,6 +187,10 @@ class Variables {
     const value = this.text(name) ?? '';
     if (!pattern.test(value)) this.problem(`${name} must be ${allowed}`);
     return value;
+  }
+
+  matching(name: string, pattern: RegExp, allowed: string): string | undefined {
+    return this.text(name) === undefined ? undefined : this.required(name, pattern, allowed);
   }
 
   number(name: string, fallback: number, min: number, max: number): number {

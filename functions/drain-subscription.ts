@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
-import type { Bucket } from '@google-cloud/storage';
+import type { Bucket, Storage } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
 import { addCounts, type Block, noCounts, type Source } from './core/block.ts';
 import { MessageReader } from './core/formats/read-message.ts';
@@ -40,13 +40,13 @@ export function createDrainSubscription(
   sender: Sender,
   subscriber: v1.SubscriberClient,
 ): DrainSubscription {
-  let stateBucket: Promise<Bucket> | undefined;
+  let storage: Promise<Storage> | undefined;
 
   return async (logger) => {
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
-      return await new Drain({ config, sender, subscriber, run, logger, findStateBucket }).run();
+      return await new Drain({ config, sender, subscriber, run, logger, findBucket }).run();
     } finally {
       release();
       run.end();
@@ -54,11 +54,9 @@ export function createDrainSubscription(
   };
 
   /** Loads the storage client only when needed: most drains have no dead letters, and an instance starts faster without. */
-  function findStateBucket(): Promise<Bucket> {
-    stateBucket ??= import('./storage/client.ts').then(({ createStorage }) =>
-      createStorage(config.storageEndpoint).bucket(config.stateBucket),
-    );
-    return stateBucket;
+  async function findBucket(name: string): Promise<Bucket> {
+    storage ??= import('./storage/client.ts').then(({ createStorage }) => createStorage(config.storageEndpoint));
+    return (await storage).bucket(name);
   }
 }
 
@@ -69,7 +67,7 @@ interface DrainContext {
   subscriber: v1.SubscriberClient;
   run: Run;
   logger: Logger;
-  findStateBucket: () => Promise<Bucket>;
+  findBucket: (name: string) => Promise<Bucket>;
 }
 
 /** A message that is not settled. */
@@ -91,14 +89,14 @@ class Drain {
   readonly #limit = new RejectionLimit();
 
   constructor(context: DrainContext) {
-    const { config, subscriber, logger, run, findStateBucket } = context;
+    const { config, subscriber, logger, run, findBucket } = context;
     const subscription = config.eventSubscription;
     this.#context = context;
     this.#acks = new Acks(subscriber, subscription, (error) =>
       logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
     );
     this.#deadLetters = new DeadLetterWriter(
-      findStateBucket,
+      () => findBucket(config.deadLetterBucket),
       () => messageDeadLetterName(subscription, new Date(), randomUUID()),
       run,
     );

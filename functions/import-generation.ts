@@ -86,7 +86,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
     return;
   }
   const { lease } = acquired;
-  const task = new ImportTask(object, lease, holder, context);
+  const task = new ImportTask(object, lease, context);
   const end = await endOf(task, lease, context);
   const fields = summary(task.counts);
   switch (end.kind) {
@@ -169,7 +169,7 @@ class ImportTask {
   #metadata: Progress['metadata'];
   #reader: ObjectReader | undefined;
 
-  constructor(object: ObjectGeneration, { begin }: Lease, holder: string, context: GenerationContext) {
+  constructor(object: ObjectGeneration, { begin }: Lease, context: GenerationContext) {
     this.#object = object;
     this.#context = context;
     this.#begin = begin;
@@ -177,8 +177,8 @@ class ImportTask {
     this.#format = { format: begin.format, compression: begin.compression };
     this.#metadata = begin.metadata;
     this.#deadLetters = new DeadLetterWriter(
-      async () => context.writing.bucket(context.config.stateBucket),
-      (firstOffset) => objectDeadLetterName(object, firstOffset, holder),
+      async () => context.writing.bucket(context.config.deadLetterBucket),
+      (firstOffset) => objectDeadLetterName(object, firstOffset, randomUUID()),
       context.run,
     );
   }

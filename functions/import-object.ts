@@ -34,11 +34,11 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       return;
     }
     const { object } = notification;
-    if (object.bucket === config.stateBucket) {
+    if (object.bucket === config.stateBucket || object.bucket === config.deadLetterBucket) {
       const fields = { ...object, code: 'state_bucket_watched' };
       logger.error(
         fields,
-        'The state bucket notifies of its objects, which are not imported: remove that notification',
+        'The bucket of checkpoints or dead letters notifies of its objects, which are not imported: remove that notification',
       );
       return;
     }

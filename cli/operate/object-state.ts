@@ -17,8 +17,8 @@ export interface ObjectState {
   stored: { size: number; createdAt: string } | undefined;
   /** Undefined where none was written. */
   checkpoint: Checkpoint | undefined;
-  /** Where its dead letters are, and what is there. */
-  deadLetters: { url: string; survey: Survey };
+  /** Where its dead letters can be, where they are, and what is there. */
+  deadLetters: { places: string[]; foundIn: string[]; survey: Survey };
   /** Checkpoints of other generations of it, the newest first. */
   others: { generation: string; state: string | undefined }[];
 }
@@ -30,6 +30,7 @@ export interface ObjectQuery {
   /** The live one unless given. */
   generation: string | undefined;
   stateBucket: string;
+  deadLetterBucket: string;
   storageEndpoint: string | undefined;
 }
 
@@ -38,7 +39,7 @@ export interface ObjectQuery {
  * @throws ImportError `checkpoint_unreadable`; whatever Cloud Storage refuses
  */
 export async function findObjectState(query: ObjectQuery): Promise<ObjectState | undefined> {
-  const { bucket, object, stateBucket, storageEndpoint } = query;
+  const { bucket, object, stateBucket, deadLetterBucket, storageEndpoint } = query;
   const storage = createStorage(storageEndpoint);
   const state = storage.bucket(stateBucket);
   const stored = await findStored(storage.bucket(bucket), object, query.generation);
@@ -48,12 +49,17 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
   const source = { bucket, object, generation };
   const name = checkpointName(source);
   const { checkpoint } = await readCheckpoint(state, name);
-  const url = formatAddress({ bucket: stateBucket, name: folderOf(objectDeadLetterName(source, 0, '')) });
-  const survey = await surveyLetters(await findLetterFiles([url], storageEndpoint), (place, problem) => {
+  const folder = folderOf(objectDeadLetterName(source, 0, ''));
+  // Letters that were written before they had a bucket of their own are in the state bucket.
+  const buckets = new Set([deadLetterBucket, stateBucket]);
+  const places = [...buckets].map((bucket) => formatAddress({ bucket, name: folder }));
+  const files = await findLetterFiles(places, storageEndpoint);
+  const foundIn = places.filter((place) => files.some(({ name }) => name.startsWith(place)));
+  const survey = await surveyLetters(files, (place, problem) => {
     process.stderr.write(`${place}: ${problem}\n`);
   });
   const others = checkpoints.filter((other) => other.generation !== generation);
-  return { object: source, stored, checkpoint, deadLetters: { url, survey }, others };
+  return { object: source, stored, checkpoint, deadLetters: { places, foundIn, survey }, others };
 }
 
 async function findStored(bucket: Bucket, name: string, generation: string | undefined) {

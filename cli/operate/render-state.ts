@@ -75,13 +75,18 @@ function renderLastError(lastError: Checkpoint['lastError']): string {
   return `\nThe last invocation failed, as all have since ${since}: ${printable(`${code}: ${message}`)}\n`;
 }
 
-function renderDeadLetters({ deadLetters: { url, survey }, checkpoint }: ObjectState): string {
+function renderDeadLetters({ deadLetters: { places, foundIn, survey }, checkpoint }: ObjectState): string {
   const { total, repeated } = survey.tally;
   if (total === 0) {
-    return (checkpoint?.counts.rejected ?? 0) > 0 ? '\nIts dead letters are not there any more.\n' : '';
+    if ((checkpoint?.counts.rejected ?? 0) === 0) return '';
+    return `\nNo dead letters of it in ${namesOf(places)}: they were replayed or deleted, or are in another bucket (--dead-letters).\n`;
   }
   const also = repeated > 0 ? `, ${countOf(repeated, 'repetition')} not counted` : '';
-  return `\n${countOf(total, 'dead letter')}${also} in ${printable(url)}\n${renderReasons(survey.tally.reasons(), { withRecords: false })}`;
+  return `\n${countOf(total, 'dead letter')}${also} in ${namesOf(foundIn)}\n${renderReasons(survey.tally.reasons(), { withRecords: false })}`;
+}
+
+function namesOf(places: readonly string[]): string {
+  return places.map(printable).join(' and ');
 }
 
 function renderOthers({ others }: ObjectState): string {

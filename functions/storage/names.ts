@@ -1,4 +1,4 @@
-/** Names of the objects in the state bucket. */
+/** Names of the objects in the state bucket and the dead letter bucket. */
 
 import { hash } from 'node:crypto';
 
@@ -23,9 +23,14 @@ export function checkpointName(source: ObjectGeneration): string {
   return stateName('checkpoints', source, `${source.generation}.json`);
 }
 
-/** Where the dead letters of an object go that begin with the record at `offset` of the decoded content. */
-export function objectDeadLetterName(source: ObjectGeneration, offset: number, holder: string): string {
-  const file = `${String(offset).padStart(15, '0')}-${holder}.ndjson`;
+/**
+ * Where dead letters of an object go.
+ *
+ * @param offset where the first of their records begins in the decoded content
+ * @param id     a UUID
+ */
+export function objectDeadLetterName(source: ObjectGeneration, offset: number, id: string): string {
+  const file = `${String(offset).padStart(15, '0')}-${id}.ndjson`;
   return stateName('dead-letters/objects', source, `${source.generation}/${file}`);
 }
 

@@ -100,15 +100,17 @@ test('backfill ends at Ctrl-C, and continues when it is run again', async () => 
   assert.equal(interrupted.code, 130);
   assert.equal(published.length, 3);
   cloud.mixpanel.fault = undefined;
-  const { code, stdout } = await backfill([`gs://${NAMES.importBucket}/in/`]);
-  assert.match(stdout, /\d objects done/);
+  const { code, stdout } = await backfill(['--dead-letters', 'letters', `gs://${NAMES.importBucket}/in/`]);
+  assert.match(stdout, /\d objects done.*dead-letters -- 'gs:\/\/letters\/dead-letters\/objects\//);
   assert.equal(code, 0);
   assert.equal(cloud.mixpanel.events().length, OBJECTS);
 });
 
 test('backfill refuses the state bucket, and what it does not understand', async () => {
   const cases: [string[], RegExp][] = [
-    [[`gs://${NAMES.stateBucket}/checkpoints/`], /the state bucket, whose objects are no events/],
+    [[`gs://${NAMES.stateBucket}/checkpoints/`], /the state bucket, whose objects are not events/],
+    [['--dead-letters', 'letters', 'gs://letters/'], /the bucket of dead letters, whose objects are not events/],
+    [['--dead-letters', 'gs://letters/x', 'gs://b'], /--dead-letters gs:\/\/letters\/x: must be a bucket alone/],
     [['--pending', '0', 'gs://b'], /--pending 0: must be a whole number/],
     [['--since', 'yesterday', 'gs://b'], /--since yesterday: must be such as/],
     [['--topic', 'objects', 'gs://b'], /OBJECT_TOPIC must be projects\/P\/topics\/T/],

@@ -81,6 +81,25 @@ test('dead-letters prints one JSON object for programs', async () => {
   });
 });
 
+test('dead-letters reads the bucket of dead letters and the state bucket, whichever of them is named', async () => {
+  const newer = OBJECT.replace('/1/', '/2/');
+  await site.letters.file(newer).save(letterLine({ source: sourceAt(1, { generation: '2' }) }), { resumable: false });
+  const pair = { STORAGE_API_ENDPOINT: site.storage.url, STATE_BUCKET: 'state', DEAD_LETTER_BUCKET: 'letters' };
+  for (const [args, env, count] of [
+    [['gs://letters', 'gs://state'], {}, '7 dead letters in 4 files'],
+    [['gs://letters'], pair, '7 dead letters in 4 files'],
+    [['gs://state/'], pair, '7 dead letters in 4 files'],
+    [['gs://letters/dead-letters/objects/imports/'], pair, '6 dead letters in 3 files'],
+    [[`gs://state/${newer}`], pair, '1 dead letter in 1 file'],
+    [['gs://letters'], {}, '1 dead letter in 1 file'],
+    [['gs://letters'], { DEAD_LETTER_BUCKET: 'letters' }, '1 dead letter in 1 file'],
+    [['gs://imports'], pair, '0 dead letters in 0 files'],
+  ] as const) {
+    const { stdout } = await deadLetters([...args], { env: { STORAGE_API_ENDPOINT: site.storage.url, ...env } });
+    assert.equal(stdout.split(/[;\n]/)[0], count, args.join(' '));
+  }
+});
+
 test('dead-letters reads folders and files without credentials, and says if there are none', async () => {
   const env = { GOOGLE_APPLICATION_CREDENTIALS: '/nonexistent' };
   await mkdir(join(site.folder, 'copy/deep'), { recursive: true });

@@ -50,8 +50,7 @@ beforeEach(() => {
 afterEach(async () => {
   site.storage.fault = undefined;
   rmSync(join(site.folder, 'files'), { recursive: true });
-  const [files] = await site.state.getFiles();
-  await Promise.all(files.map((file) => file.delete()));
+  await Promise.all([site.state, site.letters].map((bucket) => bucket.deleteFiles()));
 });
 
 const replay = (args: string[], options: Partial<CommandOptions> = {}) =>
@@ -95,6 +94,21 @@ describe('npm run replay, with the dead letters of a bucket', () => {
       { source: letter.source, insertId: letter.insertId, record: letter.record },
       { source: sourceAt(2), insertId: 'id-2', record: recordJson(2, REFUSED) },
     );
+  });
+
+  test('replay sends the letters of the bucket of dead letters and of the state bucket, each once, and deletes both', async () => {
+    const again = letterLine({ source: sourceAt(1), insertId: 'id-1' });
+    await upload(OBJECT, again);
+    await upload(MESSAGES, letterLine({ source: sourceAt(2), insertId: 'id-2', record: recordJson(2, REFUSED) }));
+    const newer = letterLine({ source: sourceAt(3), insertId: 'id-3', record: recordJson(3) });
+    await site.letters.file(OBJECT).save(`${again}${newer}`, { resumable: false });
+    const env = { ...site.env, DEAD_LETTER_BUCKET: 'letters' };
+    const { code, stdout } = await replay(['gs://letters'], { env });
+    assert.match(stdout, /3 dead letters replayed in .*: 2 events imported, 1 rejected again, 1 repetition removed\./);
+    assert.equal(code, 1);
+    assert.deepEqual(Object.keys(await contentsOf(site.letters, '')), []);
+    assert.deepEqual(Object.keys(await contentsOf(site.state, '')), [MESSAGES]);
+    assert.deepEqual([site.mixpanel.count('id-1'), site.mixpanel.count('id-3')], [1, 1]);
   });
 
   test('replay continues after it was killed before it could rewrite an object: nothing is lost, and nothing is counted twice', async () => {

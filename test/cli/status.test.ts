@@ -65,6 +65,27 @@ for (const [kind, object] of Object.entries(NAMES)) {
   });
 }
 
+test('status finds dead letters in the bucket of dead letters, and older ones in the state bucket', async () => {
+  const generation = await upload('rejected');
+  const counts = { read: 2, expanded: 0, imported: 0, rejected: 2, dropped: 0 };
+  await writeCheckpoint('rejected', generation, { state: 'done', ...progressTo(1_000, 3), counts });
+  const missing = await status('gs://imports/rejected');
+  assert.match(missing.stdout, /No dead letters of it in gs:\/\/state\/.*rejected\/\d+\/: .*--dead-letters/);
+
+  const source = { bucket: 'imports', object: 'rejected', generation, line: 1, offset: 0 };
+  const name = objectDeadLetterName(source, 0, UUID);
+  const folder = name.slice(0, name.lastIndexOf('/') + 1);
+  await site.letters.file(name).save(letterLine({ source }), { resumable: false });
+  const run = async (...args: string[]) => (await status(...args, 'gs://imports/rejected')).stdout;
+  assert.ok((await run('--dead-letters', 'letters')).includes(`\n1 dead letter in gs://letters/${folder}\n`));
+  await site.state.file(name).save(letterLine({ source: { ...source, line: 2, offset: 9 } }), { resumable: false });
+  const both = await run('--dead-letters', 'gs://letters');
+  assert.ok(both.includes(`\n2 dead letters in gs://letters/${folder} and gs://state/${folder}\n`));
+  const env = { ...site.env, DEAD_LETTER_BUCKET: 'letters' };
+  const set = await runCommand('status', ['gs://imports/rejected'], { env, cwd: site.folder });
+  assert.equal(set.stdout, both);
+});
+
 const hour = 3_600_000;
 const progress = progressTo(400, 5);
 

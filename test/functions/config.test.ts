@@ -63,6 +63,7 @@ describe('the defaults', () => {
     assert.deepEqual(readImportObjectConfig(object), {
       ...coreDefaults,
       stateBucket: 'state-bucket',
+      deadLetterBucket: 'state-bucket',
       deadlineMs: 500_000,
       objectTopic: 'projects/p/topics/t',
       objectPrefix: '',
@@ -75,6 +76,7 @@ describe('the defaults', () => {
     assert.deepEqual(readDrainSubscriptionConfig(drain), {
       ...coreDefaults,
       stateBucket: 'state-bucket',
+      deadLetterBucket: 'state-bucket',
       deadlineMs: 500_000,
       eventSubscription: 'projects/p/subscriptions/s',
       drainIdleMs: 3_000,
@@ -209,6 +211,7 @@ describe('a variable', () => {
     },
     { name: 'STORAGE_API_ENDPOINT', bad: ['127.0.0.1:80', 'gs://b', 'http:/a'] },
     { name: 'STATE_BUCKET', bad: ['B', 'ab', 'gs://bucket', 'a/b', '-bucket', 'bucket.', 'x'.repeat(300)] },
+    { name: 'DEAD_LETTER_BUCKET', bad: ['B', 'gs://bucket', 'a/b', 'x'.repeat(300)] },
     {
       name: 'OBJECT_TOPIC',
       bad: [
@@ -242,6 +245,14 @@ describe('a variable', () => {
       for (const value of [undefined, '', ' ']) assert.deepEqual(faultyOf(read, { ...env, [name]: value }), [name]);
     });
   }
+
+  test('dead letters go to the bucket of DEAD_LETTER_BUCKET', () => {
+    for (const value of ['letters', ' letters ']) {
+      const { stateBucket, deadLetterBucket } = readImportObjectConfig({ ...object, DEAD_LETTER_BUCKET: value });
+      assert.deepEqual([stateBucket, deadLetterBucket], ['state-bucket', 'letters']);
+      assert.equal(readDrainSubscriptionConfig({ ...drain, DEAD_LETTER_BUCKET: value }).deadLetterBucket, 'letters');
+    }
+  });
 
   test('variables of another function are not checked', () => {
     assert.deepEqual(
@@ -325,6 +336,7 @@ describe('the problems', () => {
     'MIXPANEL_REGION',
     'MIXPANEL_API_URL',
     'STATE_BUCKET',
+    'DEAD_LETTER_BUCKET',
     'OBJECT_TOPIC',
     'IMPORT_MAX_BATCH_EVENTS',
     'IMPORT_MAX_BATCH_BYTES',

@@ -19,8 +19,9 @@ export interface Site {
   folder: string;
   mixpanel: MixpanelServer;
   storage: StorageServer;
-  /** The buckets `state` and `imports`. */
+  /** The buckets `state`, `letters` and `imports`. */
   state: Bucket;
+  letters: Bucket;
   imports: Bucket;
   /** Environment of the commands. */
   env: Record<string, string>;
@@ -35,13 +36,14 @@ export async function startSite(): Promise<Site> {
     serviceAccount: { projectId: '1', username: 'user', secret: `secret-${MARKER}` },
   });
   const storage = await startStorage({ folder: stored });
-  for (const name of ['state', 'imports']) storage.createBucket(name);
+  for (const name of ['state', 'letters', 'imports']) storage.createBucket(name);
   const client = createStorage(storage.url);
   return {
     folder,
     mixpanel,
     storage,
     state: client.bucket('state'),
+    letters: client.bucket('letters'),
     imports: client.bucket('imports'),
     env: {
       STORAGE_API_ENDPOINT: storage.url,

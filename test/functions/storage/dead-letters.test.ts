@@ -21,7 +21,7 @@ function rejection(line: number, record = `record ${line}`): Rejection {
 }
 
 /** A writer with the client of the functions; its objects are called 0, 1, … */
-async function start(t: TestContext, nameOf?: () => string) {
+async function start(t: TestContext) {
   const { server, requests } = await startStored(t);
   const bucket = createStorage(server.url).bucket('bucket');
   const clock = virtualClock();
@@ -29,10 +29,15 @@ async function start(t: TestContext, nameOf?: () => string) {
   let next = 0;
   return {
     server,
+    requests,
     bucket,
     clock,
     run,
-    writer: new DeadLetterWriter(async () => bucket, nameOf ?? (() => `${next++}`), run),
+    writer: new DeadLetterWriter(
+      async () => bucket,
+      () => `${next++}`,
+      run,
+    ),
     writes: () => requests.filter(({ kind }) => kind === 'upload').length,
     /** The lines of the dead letters in each object. */
     async written(): Promise<number[][]> {
@@ -127,13 +132,31 @@ describe('DeadLetterWriter', { concurrency: true }, () => {
     });
   }
 
-  test('write fails, and does not overwrite, if another object already has the name', async (t) => {
-    const { writer, bucket } = await start(t);
-    await bucket.file('0').save('other', { resumable: false });
+  test('dead letters are written by an account that may create objects and do nothing else, even if an answer is lost', async (t) => {
+    const { writer, server, requests, written } = await start(t);
+    server.fault = ({ kind, sequence }) => {
+      if (kind !== 'upload') return { status: 403 };
+      return sequence === 1 ? { status: 503, apply: true } : undefined;
+    };
     const writing = writer.write([rejection(1)]);
     writer.flush();
-    await assert.rejects(writing, { code: 412 });
-    assert.equal((await bucket.file('0').download()).toString(), 'other');
+    await writing;
+    assert.equal(writer.waitingBytes, 0);
+    server.fault = undefined;
+    assert.deepEqual(
+      requests.map(({ kind }) => kind),
+      ['upload', 'upload'],
+    );
+    assert.deepEqual(await written(), [[1]]);
+  });
+
+  test('an object whose name is taken is not overwritten', async (t) => {
+    const { writer, bucket } = await start(t);
+    await bucket.file('0').save('an earlier attempt', { resumable: false });
+    const writing = writer.write([rejection(1)]);
+    writer.flush();
+    await writing;
+    assert.equal((await bucket.file('0').download()).toString(), 'an earlier attempt');
   });
 
   test('every waiting caller learns that a write failed, and the next object is written', async (t) => {

@@ -4,10 +4,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { checkpointName, messageDeadLetterName, objectDeadLetterName } from '../../../functions/storage/names.ts';
 
-const HOLDER = '01234567-89ab-cdef-0123-456789abcdef';
+const ID = '01234567-89ab-cdef-0123-456789abcdef';
 const of = (object: string) => ({ bucket: 'b', object, generation: '1700000000000000' });
 
-describe('the names in the state bucket', () => {
+describe('the names in the buckets of checkpoints and dead letters', () => {
   const objects = {
     'letters alone': 'events.json',
     slashes: 'a//b/c.json',
@@ -28,8 +28,8 @@ describe('the names in the state bucket', () => {
     const digest = hash('sha256', object);
     assert.equal(checkpointName(of(object)), `checkpoints/b/${digest}/1700000000000000.json`);
     assert.equal(
-      objectDeadLetterName(of(object), 812, HOLDER),
-      `dead-letters/objects/b/${digest}/1700000000000000/000000000000812-${HOLDER}.ndjson`,
+      objectDeadLetterName(of(object), 812, ID),
+      `dead-letters/objects/b/${digest}/1700000000000000/000000000000812-${ID}.ndjson`,
     );
   });
 
@@ -44,7 +44,7 @@ describe('the names in the state bucket', () => {
     });
     fc.assert(
       fc.property(source, source, fc.nat(), (one, other, offset) => {
-        const names = [checkpointName(one), objectDeadLetterName(one, offset, HOLDER)];
+        const names = [checkpointName(one), objectDeadLetterName(one, offset, ID)];
         assert.ok(names[0]!.startsWith(`checkpoints/${one.bucket}/`));
         assert.ok(names[1]!.startsWith(`dead-letters/objects/${one.bucket}/`));
         for (const name of names) assert.ok(Buffer.byteLength(name) <= 1_024);
@@ -56,15 +56,15 @@ describe('the names in the state bucket', () => {
   });
 
   test('the names of the dead letters of an object are in the order of their first records', () => {
-    const names = [0, 9, 10, 99_999_999_999].map((offset) => objectDeadLetterName(of('o'), offset, HOLDER));
+    const names = [0, 9, 10, 99_999_999_999].map((offset) => objectDeadLetterName(of('o'), offset, ID));
     assert.deepEqual([...names].sort(), names);
   });
 
   test('the names of the dead letters of messages contain the day', () => {
     const now = new Date('2026-11-23T23:59:59.999Z');
     assert.equal(
-      messageDeadLetterName('projects/p/subscriptions/s', now, HOLDER),
-      `dead-letters/messages/s/2026-11-23/${HOLDER}.ndjson`,
+      messageDeadLetterName('projects/p/subscriptions/s', now, ID),
+      `dead-letters/messages/s/2026-11-23/${ID}.ndjson`,
     );
   });
 });
