@@ -299,3 +299,63 @@ test('a pause that another run met stops a run at once if it outlasts the deadli
   await assert.rejects(limiter.acquire(run), { code: 'stopped' });
   assert.equal(run.stopReason, 'retry-after');
 });
+
+describe('a pause of more than a minute', () => {
+  test('one attempt a minute may start as a probe, and its end alone does not end the pause', async () => {
+    const { clock, limiter, run, ask } = setUp(8);
+    limiter.pause(600_000, clock.now());
+    const asked = [ask(run), ask(run), ask(run)];
+    await turn();
+    clock.advance(59_999);
+    assert.deepEqual(await statesOf(asked), ['waiting', 'waiting', 'waiting']);
+    clock.advance(1);
+    assert.deepEqual(await statesOf(asked), ['started', 'waiting', 'waiting']);
+    limiter.release(false, 'probe');
+    assert.deepEqual(await statesOf(asked), ['started', 'waiting', 'waiting']);
+    clock.advance(60_000);
+    assert.deepEqual(await statesOf(asked), ['started', 'started', 'waiting']);
+  });
+
+  test('an attempt says whether it is a probe', async () => {
+    const { clock, limiter, run } = setUp(8);
+    assert.equal(await limiter.acquire(run), 'attempt');
+    limiter.pause(600_000, clock.now());
+    const permit = limiter.acquire(run);
+    clock.advance(60_000);
+    assert.equal(await permit, 'probe');
+    limiter.resume();
+    limiter.release(true, 'probe');
+    assert.equal(await limiter.acquire(run), 'attempt');
+  });
+
+  test('everybody who waits starts when the pause ends early, up to the limit', async () => {
+    const { clock, limiter, run, ask } = setUp(8);
+    limiter.pause(600_000, clock.now());
+    const asked = [ask(run), ask(run), ask(run)];
+    assert.deepEqual(await statesOf(asked), ['waiting', 'waiting', 'waiting']);
+    limiter.resume();
+    assert.deepEqual(await statesOf(asked), ['started', 'started', 'waiting']);
+    assert.equal(clock.sleepers, 0);
+  });
+
+  test('a run whose probe is under way is not stopped by a pause that outlasts it, and is once the probe failed', async () => {
+    const { clock, limiter, ask } = setUp(8);
+    limiter.pause(600_000, clock.now());
+    clock.advance(60_000);
+    const run = startRun(300_000, clock);
+    const asked = [ask(run), ask(run)];
+    assert.deepEqual(await statesOf(asked), ['started', 'waiting']);
+    limiter.pause(600_000, clock.now(), 'probe');
+    limiter.release(false, 'probe');
+    assert.equal(run.stopReason, undefined);
+    const next = ask(run);
+    assert.deepEqual(await statesOf([next]), ['refused']);
+    assert.equal(run.stopReason, 'retry-after');
+  });
+
+  test('a pause that was not asked for with 429 leaves the limit as it is', () => {
+    const { clock, limiter } = setUp(8);
+    limiter.pause(600_000, clock.now(), 'attempt', false);
+    assert.equal(limiter.limit, 4);
+  });
+});
