@@ -72,9 +72,12 @@ describe('an object that is not as it should be', () => {
       const object = `gone-${severity}`;
       const file = cloud.storageClient.bucket(NAMES.importBucket).file(object);
       let isRead = false;
+      let isGone = false;
       cloud.storage.fault = ({ kind, object: name }) => {
-        if (kind !== 'read' || name !== object) return undefined;
-        if (fault === undefined || isRead) return { status: 404 };
+        if (name !== object || kind === 'upload') return undefined;
+        isGone ||= kind === 'read' && (fault === undefined || isRead);
+        if (isGone) return { status: 404 };
+        if (kind !== 'read') return undefined;
         isRead = true;
         return fault;
       };

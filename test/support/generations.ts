@@ -15,8 +15,7 @@ import { createReadingStorage, createStorage } from '../../functions/storage/cli
 import { checkpointName, type ObjectGeneration } from '../../functions/storage/names.ts';
 import { type MixpanelOptions, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
-
-const silent = createLogger({ write() {} });
+import type { LogLine } from './serving.ts';
 
 /**
  * @param env     variables of the function besides the addresses
@@ -38,8 +37,13 @@ export async function startGenerations(env: Record<string, string> = {}, options
   const checkpointFile = (object: ObjectGeneration) =>
     createStorage(storage.url).bucket('state').file(checkpointName(object));
 
+  const logged: LogLine[] = [];
+  const logger = createLogger({ write: (line) => logged.push(JSON.parse(line)) });
   return {
     mixpanel,
+    storage,
+    /** All that was logged, as the functions framework prints it. */
+    logged,
 
     async upload(object: string, content: Buffer): Promise<ObjectGeneration> {
       const file = createStorage(storage.url).bucket('import').file(object);
@@ -57,20 +61,25 @@ export async function startGenerations(env: Record<string, string> = {}, options
     saveCheckpoint: (object: ObjectGeneration, text: string) => checkpointFile(object).save(text, { resumable: false }),
 
     /** One invocation; whether it finished the object. */
-    async invoke(object: ObjectGeneration, run: Run = startRun()): Promise<boolean> {
+    async invoke(
+      object: ObjectGeneration,
+      run: Run = startRun(),
+      publishContinuation: () => Promise<void> = async () => {},
+    ): Promise<boolean> {
       const client = createMixpanelClient(config.mixpanel);
       try {
         await importGeneration(object, {
           config,
           sender: createSender(client, config),
-          logger: silent,
+          logger,
           run,
           reading: createReadingStorage(storage.url),
           writing: createStorage(storage.url),
-          publishContinuation: async () => {},
+          publishContinuation,
         });
       } catch (error) {
         if (!(error instanceof LoggedError)) throw error;
+        logged.push(JSON.parse(error.stack!));
       } finally {
         run.end();
         client.close();
