@@ -12,7 +12,8 @@ locals {
   credential             = local.has_token ? "MIXPANEL_PROJECT_TOKEN" : "MIXPANEL_SERVICE_ACCOUNT_SECRET"
   environment = merge(
     {
-      MIXPANEL_REGION = var.mixpanel_region
+      DEAD_LETTER_BUCKET = google_storage_bucket.dead_letters.name
+      MIXPANEL_REGION    = var.mixpanel_region
       # Buffers die young: a small young generation is cleared often, which costs less than collecting all of the heap.
       NODE_OPTIONS = "--max-semi-space-size=1"
       STATE_BUCKET = google_storage_bucket.state.name

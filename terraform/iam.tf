@@ -30,11 +30,39 @@ resource "google_secret_manager_secret_iam_member" "function" {
   member    = local.members[each.key]
 }
 
+# importObject keeps checkpoints; drainSubscription only what it suspects, and cannot reach checkpoints.
 resource "google_storage_bucket_iam_member" "state" {
-  for_each = toset(["import", "drain"])
+  for_each = { import = [], drain = ["suspects/"] }
 
   bucket = google_storage_bucket.state.name
   role   = "roles/storage.objectUser"
+  member = local.members[each.key]
+
+  dynamic "condition" {
+    for_each = each.value
+
+    content {
+      title       = "Objects in ${condition.value}"
+      description = "Of the state bucket ${local.accounts[each.key]} uses these alone."
+      expression  = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.state.name}/objects/${condition.value}\")"
+    }
+  }
+}
+
+# An object that is not there is answered 404 to those who may list its bucket, and 403 to others. importObject may, by
+# roles/storage.objectUser. A condition on names of objects is never true of a bucket: drainSubscription gets it here.
+resource "google_storage_bucket_iam_member" "state_list" {
+  bucket = google_storage_bucket.state.name
+  role   = "roles/storage.legacyBucketReader"
+  member = local.members["drain"]
+}
+
+# They write dead letters, and can neither read, overwrite nor delete one.
+resource "google_storage_bucket_iam_member" "dead_letters" {
+  for_each = toset(["import", "drain"])
+
+  bucket = google_storage_bucket.dead_letters.name
+  role   = "roles/storage.objectCreator"
   member = local.members[each.key]
 }
 
@@ -108,9 +136,10 @@ resource "google_artifact_registry_repository_iam_member" "build" {
 resource "time_sleep" "bindings" {
   create_duration = local.propagation
 
-  # Another secret has other bindings, which are to be waited for as well.
+  # Another secret has other bindings, and so has a bucket that an upgrade adds: they are to be waited for as well.
   triggers = {
-    secret = "projects/${local.secret.project}/secrets/${local.secret.name}"
+    dead_letters = google_storage_bucket.dead_letters.name
+    secret       = "projects/${local.secret.project}/secrets/${local.secret.name}"
   }
 
   depends_on = [
@@ -118,7 +147,9 @@ resource "time_sleep" "bindings" {
     google_project_iam_member.build,
     google_pubsub_topic_iam_member.storage_agent,
     google_secret_manager_secret_iam_member.function,
+    google_storage_bucket_iam_member.dead_letters,
     google_storage_bucket_iam_member.import,
     google_storage_bucket_iam_member.state,
+    google_storage_bucket_iam_member.state_list,
   ]
 }

@@ -152,7 +152,7 @@ locals {
       title  = "Dead letters were written"
       filter = "jsonPayload.rejected>0"
       labels = null
-      advice = "Records could not become events. `npm run dead-letters -- gs://${google_storage_bucket.state.name}` lists them by reason; `npm run replay` sends them again, once the reason is gone."
+      advice = "Records could not become events. `npm run dead-letters -- gs://${google_storage_bucket.dead_letters.name}` lists them by reason; `npm run replay` sends them again, once the reason is gone."
     }
   }
 }
@@ -183,7 +183,7 @@ resource "google_monitoring_alert_policy" "backlog" {
   }
 
   documentation {
-    content = "What waits is not lost: it is kept for 31 days. Mixpanel may be out of reach or throttle, the configuration may be wrong, or more comes than the instances can take: look at the functions' log lines, `import_max_instances` and `drain_parallelism`."
+    content = "What waits is not lost: it is kept for 31 days. Mixpanel may be out of reach or throttle (a WARNING with the code `throttled`), the configuration may be wrong, or more comes than the instances can take: look at the functions' log lines, `import_max_instances` and `drain_parallelism`."
   }
 
   depends_on = [time_sleep.apis]

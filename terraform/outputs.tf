@@ -1,6 +1,7 @@
 # Where things are, and what to do next.
 
 locals {
+  buckets         = "--state gs://${google_storage_bucket.state.name} --dead-letters gs://${google_storage_bucket.dead_letters.name}"
   upload_command  = "gcloud storage cp FILE gs://${local.import_bucket}/${var.object_prefix}"
   publish_command = "gcloud pubsub topics publish ${local.event_topic} --message='{\"event\":\"Hello\",\"properties\":{\"distinct_id\":\"me\",\"time\":'$(date +%s)'}}'"
   dashboard       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.this.id))[0]}?project=${var.project_id}"
@@ -12,8 +13,13 @@ output "import_bucket" {
 }
 
 output "state_bucket" {
-  description = "Bucket of the checkpoints and dead letters."
+  description = "Bucket of the checkpoints, and of dead letters from before they had a bucket of their own."
   value       = google_storage_bucket.state.name
+}
+
+output "dead_letter_bucket" {
+  description = "Bucket of the dead letters."
+  value       = google_storage_bucket.dead_letters.name
 }
 
 output "object_topic" {
@@ -55,10 +61,10 @@ output "next_steps" {
   description = "All that in one text, with the commands that look after what was imported."
   value       = <<-EOT
     Upload a file:                  ${local.upload_command}
-    Is it in?                       npm run status -- --state gs://${google_storage_bucket.state.name} gs://${local.import_bucket}/OBJECT
+    Is it in?                       npm run status -- ${local.buckets} gs://${local.import_bucket}/OBJECT
     Publish a message:              ${local.publish_command}
-    What could not be imported:     npm run dead-letters -- gs://${google_storage_bucket.state.name}
-    Import what was there before:   npm run backfill -- --state gs://${google_storage_bucket.state.name} --topic ${local.object_topic} gs://${local.import_bucket}/${var.object_prefix}
+    What could not be imported:     npm run dead-letters -- gs://${google_storage_bucket.dead_letters.name}
+    Import what was there before:   npm run backfill -- ${local.buckets} --topic ${local.object_topic} gs://${local.import_bucket}/${var.object_prefix}
     Watch:                          ${local.dashboard}
   EOT
 }

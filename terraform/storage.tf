@@ -3,6 +3,9 @@
 locals {
   import_bucket         = var.import_bucket == null ? google_storage_bucket.import[0].name : var.import_bucket.name
   import_bucket_project = var.import_bucket == null ? var.project_id : var.import_bucket.project_id
+  # Dead letters may be the only copy of a message: what is deleted by mistake can be restored for a week, unless they are
+  # meant to be gone after some days.
+  dead_letter_soft_delete = var.dead_letter_retention_days == null ? 604800 : 0
 }
 
 resource "google_storage_bucket" "import" {
@@ -18,8 +21,8 @@ resource "google_storage_bucket" "import" {
   depends_on = [time_sleep.apis]
 }
 
-# Checkpoints say which objects are done: they never expire. Dead letters may be the only copy of a message: what is
-# deleted by mistake can be restored for a week, unless they are meant to be gone after some days.
+# Checkpoints say which objects are done: they never expire. Dead letters are here only if they were written before they
+# had a bucket of their own.
 resource "google_storage_bucket" "state" {
   project                     = var.project_id
   name                        = "${var.project_id}-${var.name}-state"
@@ -29,7 +32,7 @@ resource "google_storage_bucket" "state" {
   public_access_prevention    = "enforced"
 
   soft_delete_policy {
-    retention_duration_seconds = var.dead_letter_retention_days == null ? 604800 : 0
+    retention_duration_seconds = local.dead_letter_soft_delete
   }
 
   dynamic "lifecycle_rule" {
@@ -39,6 +42,35 @@ resource "google_storage_bucket" "state" {
       condition {
         age            = lifecycle_rule.value
         matches_prefix = ["dead-letters/"]
+      }
+      action {
+        type = "Delete"
+      }
+    }
+  }
+
+  depends_on = [time_sleep.apis]
+}
+
+# Apart from checkpoints, so that a function that may write them can neither read nor delete what is here.
+resource "google_storage_bucket" "dead_letters" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.name}-dead-letters"
+  location                    = var.region
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  soft_delete_policy {
+    retention_duration_seconds = local.dead_letter_soft_delete
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = var.dead_letter_retention_days == null ? [] : [var.dead_letter_retention_days]
+
+    content {
+      condition {
+        age = lifecycle_rule.value
       }
       action {
         type = "Delete"

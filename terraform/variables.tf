@@ -63,8 +63,8 @@ variable "import_bucket" {
   }
 
   validation {
-    condition     = try(var.import_bucket.name, "") != "${var.project_id}-${var.name}-state"
-    error_message = "import_bucket must not be the state bucket."
+    condition     = !contains([for suffix in ["state", "dead-letters"] : "${var.project_id}-${var.name}-${suffix}"], try(var.import_bucket.name, ""))
+    error_message = "import_bucket must be neither the state bucket nor the dead letter bucket."
   }
 }
 

@@ -42,6 +42,29 @@ run "accounts_bindings_buckets_and_apis" {
   }
 
   assert {
+    condition = { for key, member in google_storage_bucket_iam_member.state : key => join(" ", member.condition[*].expression) } == {
+      drain  = "resource.name.startsWith(\"projects/_/buckets/test-project-mixpanel-state/objects/suspects/\")"
+      import = ""
+    }
+    error_message = "drainSubscription must use those in suspects/ alone."
+  }
+
+  assert {
+    condition = [google_storage_bucket_iam_member.state_list.bucket, google_storage_bucket_iam_member.state_list.role, google_storage_bucket_iam_member.state_list.member, length(google_storage_bucket_iam_member.state_list.condition)] == [
+      "test-project-mixpanel-state", "roles/storage.legacyBucketReader", "serviceAccount:drain", 0,
+    ]
+    error_message = "drainSubscription must be told that an object is not there, and not that it may not look."
+  }
+
+  assert {
+    condition = { for key, member in google_storage_bucket_iam_member.dead_letters : key => [member.bucket, member.role, member.member] } == {
+      drain  = ["test-project-mixpanel-dead-letters", "roles/storage.objectCreator", "serviceAccount:drain"]
+      import = ["test-project-mixpanel-dead-letters", "roles/storage.objectCreator", "serviceAccount:import"]
+    }
+    error_message = "Both runtimes must create dead letters, and not read them."
+  }
+
+  assert {
     condition = [google_storage_bucket_iam_member.import.bucket, google_storage_bucket_iam_member.import.role, google_storage_bucket_iam_member.import.member] == [
       "test-project-mixpanel-import", "roles/storage.objectViewer", "serviceAccount:import",
     ]
@@ -100,7 +123,7 @@ run "accounts_bindings_buckets_and_apis" {
 
   assert {
     condition = alltrue([
-      for bucket in [google_storage_bucket.import[0], google_storage_bucket.state, google_storage_bucket.source] :
+      for bucket in [google_storage_bucket.import[0], google_storage_bucket.state, google_storage_bucket.dead_letters, google_storage_bucket.source] :
       bucket.uniform_bucket_level_access && bucket.public_access_prevention == "enforced" && !coalesce(bucket.force_destroy, false)
       && bucket.location == "us-central1" && bucket.project == "test-project"
     ])
@@ -108,12 +131,12 @@ run "accounts_bindings_buckets_and_apis" {
   }
 
   assert {
-    condition     = length(google_storage_bucket.state.lifecycle_rule) == 0
-    error_message = "Nothing in the state bucket must expire."
+    condition     = length(google_storage_bucket.state.lifecycle_rule) == 0 && length(google_storage_bucket.dead_letters.lifecycle_rule) == 0
+    error_message = "Neither checkpoints nor dead letters must expire."
   }
 
   assert {
-    condition     = google_storage_bucket.state.soft_delete_policy[0].retention_duration_seconds == 604800
+    condition     = alltrue([for bucket in [google_storage_bucket.state, google_storage_bucket.dead_letters] : bucket.soft_delete_policy[0].retention_duration_seconds == 604800])
     error_message = "What was deleted by mistake must be restorable for a week."
   }
 
@@ -134,6 +157,11 @@ run "accounts_bindings_buckets_and_apis" {
     condition     = time_sleep.apis.create_duration == "60s" && time_sleep.bindings.create_duration == "60s"
     error_message = "What was just enabled or bound must be waited for."
   }
+
+  assert {
+    condition     = time_sleep.bindings.triggers["dead_letters"] == "test-project-mixpanel-dead-letters"
+    error_message = "An upgrade that adds the bucket must wait for its bindings, too."
+  }
 }
 
 run "dead_letters_are_deleted_when_told_so_and_checkpoints_never" {
@@ -148,11 +176,21 @@ run "dead_letters_are_deleted_when_told_so_and_checkpoints_never" {
       && one(google_storage_bucket.state.lifecycle_rule[0].condition).age == 90
       && one(google_storage_bucket.state.lifecycle_rule[0].condition).matches_prefix == tolist(["dead-letters/"])
     )
-    error_message = "Dead letters alone must be deleted, after 90 days."
+    error_message = "Of the state bucket dead letters alone must be deleted, after 90 days."
   }
 
   assert {
-    condition     = google_storage_bucket.state.soft_delete_policy[0].retention_duration_seconds == 0
+    condition = (
+      length(google_storage_bucket.dead_letters.lifecycle_rule) == 1
+      && one(google_storage_bucket.dead_letters.lifecycle_rule[0].action).type == "Delete"
+      && one(google_storage_bucket.dead_letters.lifecycle_rule[0].condition).age == 90
+      && one(google_storage_bucket.dead_letters.lifecycle_rule[0].condition).matches_prefix == null
+    )
+    error_message = "All of the bucket of dead letters must be deleted, after 90 days."
+  }
+
+  assert {
+    condition     = alltrue([for bucket in [google_storage_bucket.state, google_storage_bucket.dead_letters] : bucket.soft_delete_policy[0].retention_duration_seconds == 0])
     error_message = "What is deleted then must be gone."
   }
 }

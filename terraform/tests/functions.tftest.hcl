@@ -126,6 +126,7 @@ run "the_environment_says_where_things_are" {
 
   assert {
     condition = google_cloudfunctions2_function.import_object.service_config[0].environment_variables == tomap({
+      DEAD_LETTER_BUCKET                = "test-project-mixpanel-dead-letters"
       IMPORT_MAX_CONCURRENCY            = "4"
       MIXPANEL_PROJECT_ID               = "1"
       MIXPANEL_REGION                   = "eu"
@@ -139,6 +140,7 @@ run "the_environment_says_where_things_are" {
 
   assert {
     condition = google_cloudfunctions2_function.drain_subscription.service_config[0].environment_variables == tomap({
+      DEAD_LETTER_BUCKET                = "test-project-mixpanel-dead-letters"
       EVENT_SUBSCRIPTION                = "projects/test-project/subscriptions/mixpanel-events"
       IMPORT_MAX_CONCURRENCY            = "4"
       MIXPANEL_PROJECT_ID               = "1"
@@ -186,6 +188,7 @@ run "two_instances_share_a_project" {
         google_pubsub_topic.object.name,
         google_secret_manager_secret.mixpanel[0].secret_id,
         google_service_account.this["import"].account_id,
+        trimprefix(google_storage_bucket.dead_letters.name, "test-project-"),
         trimprefix(google_storage_bucket.import[0].name, "test-project-"),
         trimprefix(google_storage_bucket.source.name, "test-project-"),
         trimprefix(google_storage_bucket.state.name, "test-project-"),
@@ -224,6 +227,7 @@ run "labels_are_on_all_that_takes_them" {
         google_pubsub_topic.event[0].labels,
         google_pubsub_topic.object.labels,
         google_secret_manager_secret.mixpanel[0].labels,
+        google_storage_bucket.dead_letters.labels,
         google_storage_bucket.import[0].labels,
         google_storage_bucket.source.labels,
         google_storage_bucket.state.labels,

@@ -77,9 +77,9 @@ run "metrics_dashboard_and_outputs" {
         output.upload_command,
         output.publish_command,
         output.dashboard,
-        "npm run status -- --state gs://test-project-mixpanel-state gs://test-project-mixpanel-import/OBJECT\n",
-        "npm run dead-letters -- gs://test-project-mixpanel-state\n",
-        "npm run backfill -- --state gs://test-project-mixpanel-state --topic projects/test-project/topics/mixpanel-objects gs://test-project-mixpanel-import/\n",
+        "npm run status -- --state gs://test-project-mixpanel-state --dead-letters gs://test-project-mixpanel-dead-letters gs://test-project-mixpanel-import/OBJECT\n",
+        "npm run dead-letters -- gs://test-project-mixpanel-dead-letters\n",
+        "npm run backfill -- --state gs://test-project-mixpanel-state --dead-letters gs://test-project-mixpanel-dead-letters --topic projects/test-project/topics/mixpanel-objects gs://test-project-mixpanel-import/\n",
       ] : strcontains(output.next_steps, command)
     ])
     error_message = "The next steps must have all commands."
@@ -137,6 +137,16 @@ run "alerts_go_to_the_channels" {
       && google_monitoring_alert_policy.log["errors"].conditions[0].condition_matched_log[0].label_extractors == tomap({ code = "EXTRACT(jsonPayload.code)" })
     )
     error_message = "Each alert must match its lines, and errors be told apart by their code."
+  }
+
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.log["errors"].conditions[0].condition_matched_log[0].filter, "severity>=ERROR AND jsonPayload.code:* AND jsonPayload.code!=\"credentials_refused\"")
+    error_message = "Every code of an ERROR must raise an alert, also one that is added later."
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.log["dead_letters"].documentation[0].content, "gs://test-project-mixpanel-dead-letters`")
+    error_message = "The alert must say where dead letters are."
   }
 }
 

@@ -117,6 +117,16 @@ run "the_state_bucket_as_import_bucket_is_refused" {
   expect_failures = [var.import_bucket]
 }
 
+run "the_dead_letter_bucket_as_import_bucket_is_refused" {
+  command = plan
+
+  variables {
+    import_bucket = { name = "test-project-mixpanel-dead-letters", project_id = "test-project" }
+  }
+
+  expect_failures = [var.import_bucket]
+}
+
 run "a_prefix_that_ends_in_white_space_is_refused" {
   command = plan
 

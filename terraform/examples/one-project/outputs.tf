@@ -4,8 +4,13 @@ output "import_bucket" {
 }
 
 output "state_bucket" {
-  description = "Bucket of the checkpoints and dead letters."
+  description = "Bucket of the checkpoints."
   value       = module.ingestion.state_bucket
+}
+
+output "dead_letter_bucket" {
+  description = "Bucket of the dead letters."
+  value       = module.ingestion.dead_letter_bucket
 }
 
 output "event_topic" {
