@@ -4,14 +4,15 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket, Storage } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Source } from './core/block.ts';
-import { MessageReader } from './core/formats/read-message.ts';
+import { addCounts, type Block, noCounts, type Reason, type Source } from './core/block.ts';
+import { MessageReader, rejectedBlock } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { memoryOf, RejectionLimit } from './core/rejections.ts';
 import { type Run, startRun } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
+import { Signal } from './core/signal.ts';
 import { Acks } from './pubsub/acks.ts';
 import { dataOf, sourceOf } from './pubsub/message-source.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
@@ -19,7 +20,9 @@ import { type Logger, loggedError } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
 import { failure, statsOf } from './runtime/summary.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
-import { messageDeadLetterName } from './storage/names.ts';
+import { DrainRegistry } from './storage/drain-registry.ts';
+import { drainRegistryName, messageDeadLetterName } from './storage/names.ts';
+import { SUSPECT_TIMES, Suspects, type Verdict } from './storage/suspects.ts';
 import transform from './transform.ts';
 
 /** How long a batch that is not full waits for more messages, in milliseconds. */
@@ -28,6 +31,9 @@ const LINGER_MS = 1_000;
 const SLICE_BYTES = 1_048_576;
 /** Approximate memory that a message takes besides its data until it is settled; most of it for small messages. */
 const MESSAGE_BYTES = 2_000;
+
+/** Why a message becomes a dead letter that ended a process. */
+const SUSPECT: Reason = { field: 'record', message: 'the process ended while it handled this message alone' };
 
 const mapping = mappingOf(transform);
 
@@ -39,21 +45,33 @@ export function createDrainSubscription(
   config: DrainSubscriptionConfig,
   sender: Sender,
   subscriber: v1.SubscriberClient,
+  suspectTimes = SUSPECT_TIMES,
 ): DrainSubscription {
   let storage: Promise<Storage> | undefined;
+  const findStateBucket = () => findBucket(config.stateBucket);
+  const registry = new DrainRegistry(findStateBucket, drainRegistryName(config.eventSubscription));
 
   return async (logger) => {
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
-      return await new Drain({ config, sender, subscriber, run, logger, findBucket }).run();
+      const suspects = new Suspects({
+        registry,
+        bucketOf: findStateBucket,
+        subscription: config.eventSubscription,
+        drain: randomUUID(),
+        clock: run.clock,
+        times: suspectTimes,
+        onFailure: (error) => warnOfFailure(logger, config.eventSubscription, error),
+      });
+      return await new Drain({ config, sender, subscriber, run, logger, findBucket, suspects }).run();
     } finally {
       release();
       run.end();
     }
   };
 
-  /** Loads the storage client only when needed: most drains have no dead letters, and an instance starts faster without. */
+  /** Loads the storage client only when needed: most drains find no messages, and an instance starts faster without. */
   async function findBucket(name: string): Promise<Bucket> {
     storage ??= import('./storage/client.ts').then(({ createStorage }) => createStorage(config.storageEndpoint));
     return (await storage).bucket(name);
@@ -68,6 +86,7 @@ interface DrainContext {
   run: Run;
   logger: Logger;
   findBucket: (name: string) => Promise<Bucket>;
+  suspects: Suspects;
 }
 
 /** A message that is not settled. */
@@ -87,11 +106,14 @@ class Drain {
   readonly #open = new Map<Source, OpenMessage>();
   #unsettledBytes = 0;
   readonly #limit = new RejectionLimit();
+  /** Notified when a message is settled, or the run winds down. */
+  readonly #settled = new Signal();
 
   constructor(context: DrainContext) {
     const { config, subscriber, logger, run, findBucket } = context;
     const subscription = config.eventSubscription;
     this.#context = context;
+    run.stopping.addEventListener('abort', () => this.#settled.notify(), { once: true });
     this.#acks = new Acks(subscriber, subscription, (error) =>
       logger.warn({ subscription, error: error.message }, 'A call to Pub/Sub failed: its messages will come again'),
     );
@@ -106,8 +128,17 @@ class Drain {
     const { config, sender, run, logger } = this.#context;
     const source = this.#blocks();
     const settlement = this.#settlement();
+    const { suspects } = this.#context;
+    const options = {
+      ...config,
+      sender,
+      settlement,
+      get lingerMs() {
+        return suspects.isCareful ? 0 : LINGER_MS;
+      },
+    };
     try {
-      await importBlocks(source, { ...config, sender, settlement, lingerMs: LINGER_MS }, run);
+      await importBlocks(source, options, run);
     } catch (error) {
       await this.#handBack(source);
       throw failure(logger, this.#summary(), error, 'subscription drained');
@@ -123,16 +154,32 @@ class Drain {
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, subscriber, run } = this.#context;
+    const { config, subscriber, run, suspects } = this.#context;
     const subscription = config.eventSubscription;
     const reader = new MessageReader(config.insertIdOf);
     const nack = (messages: ReceivedMessage[]) => this.#acks.nack(messages.map(({ ackId }) => ackId ?? ''));
-    const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, nack });
+    const isCautious = () => suspects.isCautious;
+    const pulled = pullMessages({ subscriber, subscription, idleMs: config.drainIdleMs, run, isCautious, nack });
     for await (const messages of pulled) {
       for (const { ackId } of messages) this.#unread.add(ackId ?? '');
+      await suspects.enter();
       let blocks: Block[] = [];
       let bytes = 0;
-      for (const message of messages) {
+      for (const [index, message] of messages.entries()) {
+        let isSuspect = false;
+        if (suspects.isCareful) {
+          yield blocks;
+          blocks = [];
+          bytes = 0;
+          await this.#allSettled();
+          if (run.stopping.aborted) return;
+          const verdict = messages.length > 1 ? 'give back' : await this.#mark(message);
+          if (verdict === 'give back') {
+            this.#giveBack(messages.slice(index));
+            break;
+          }
+          isSuspect = verdict === 'reject';
+        }
         const data = dataOf(message);
         const { hasMany } = this.#limit;
         const about = { limit: this.#limit, stored: hasMany ? data : undefined };
@@ -141,7 +188,8 @@ class Drain {
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
         this.#unsettledBytes += MESSAGE_BYTES;
-        for (const block of reader.read(data, source)) {
+        const read = isSuspect ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)] : reader.read(data, source);
+        for (const block of read) {
           open.open++;
           this.#unsettledBytes += block.weight;
           blocks.push(block);
@@ -154,7 +202,33 @@ class Drain {
         this.#closeOne(source);
       }
       yield blocks;
+      if (suspects.isCareful) await this.#allSettled();
     }
+  }
+
+  /** Waits until nothing is in progress: the message that comes next is handled alone. */
+  async #allSettled(): Promise<void> {
+    const { run, suspects } = this.#context;
+    while (this.#open.size > 0 && !run.stopping.aborted) await this.#settled.wait();
+    // What stays in progress keeps its marker until it is given back.
+    if (this.#open.size === 0) await Promise.all([this.#acks.flush(), suspects.unmarkAll()]);
+  }
+
+  async #mark({ message }: ReceivedMessage): Promise<Verdict> {
+    const { config, logger, suspects } = this.#context;
+    const messageId = message?.messageId ?? '';
+    const verdict = await suspects.mark(messageId);
+    if (verdict === 'reject') {
+      const fields = { subscription: config.eventSubscription, messageId, code: 'message_ends_process' };
+      logger.error(fields, 'The process ended while it handled this message alone: the message becomes a dead letter');
+    }
+    return verdict;
+  }
+
+  #giveBack(messages: readonly ReceivedMessage[]): void {
+    const ackIds = messages.map(({ ackId }) => ackId ?? '');
+    for (const ackId of ackIds) this.#unread.delete(ackId);
+    this.#acks.nack(ackIds);
   }
 
   #settlement(): Settlement {
@@ -167,10 +241,12 @@ class Drain {
       open() {},
       settle(block) {
         if (block.rejections.length === 0) return drain.#settle(block);
-        return drain.#deadLetters.write(block.rejections).then(() => {
+        const written = drain.#deadLetters.write(block.rejections).then(() => {
           drain.#limit.release(block.rejections);
           drain.#settle(block);
         });
+        if (drain.#context.suspects.isCareful) drain.#deadLetters.flush();
+        return written;
       },
       flush: () => drain.#deadLetters.flush(),
     };
@@ -189,13 +265,14 @@ class Drain {
     this.#open.delete(source);
     this.#unsettledBytes -= MESSAGE_BYTES;
     this.#acks.ack(message.ackId);
+    this.#settled.notify();
   }
 
   async #handBack(source: AsyncGenerator<Block[]>): Promise<void> {
     // Pulls that are still in progress may bring messages; they are nacked too.
     await source.return(undefined);
     this.#acks.nack([...[...this.#open.values()].map(({ ackId }) => ackId), ...this.#unread]);
-    await this.#acks.close();
+    await Promise.all([this.#acks.flush(), this.#context.suspects.leave()]);
   }
 
   #summary(): object {
@@ -207,4 +284,12 @@ class Drain {
       ...statsOf(run),
     };
   }
+}
+
+function warnOfFailure(logger: Logger, subscription: string, error: Error): void {
+  const fields = { subscription, code: 'suspects_unreachable', error: error.message };
+  logger.warn(
+    fields,
+    'The state bucket cannot be used to find messages that end the process: the drain goes on without',
+  );
 }

@@ -29,8 +29,8 @@ export class Acks {
   /** Acknowledges soon. */
   ack(ackId: string): void {
     this.#ids.push(ackId);
-    if (this.#ids.length >= MAX_IDS) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), LINGER_MS);
+    if (this.#ids.length >= MAX_IDS) this.#send();
+    else this.#timer ??= setTimeout(() => this.#send(), LINGER_MS);
   }
 
   /** Has messages delivered again at once, or after the subscription's back-off. */
@@ -42,13 +42,13 @@ export class Acks {
     }
   }
 
-  /** Resolves when all calls have ended. */
-  async close(): Promise<void> {
-    this.#flush();
+  /** Acknowledges at once what waits; resolves when all calls have ended. */
+  async flush(): Promise<void> {
+    this.#send();
     while (this.#calls.size > 0) await Promise.all(this.#calls);
   }
 
-  #flush(): void {
+  #send(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const ids = this.#ids;

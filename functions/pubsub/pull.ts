@@ -30,13 +30,15 @@ export interface PullOptions {
   /** How long nothing comes until there is nothing left, in milliseconds. */
   idleMs: number;
   run: Run;
+  /** Whether messages are to be pulled one at a time, the next when the one before is done with; asked before each pull. */
+  isCautious(): boolean;
   /** Takes messages that came too late to be worked on. */
   nack(messages: ReceivedMessage[]): void;
 }
 
 /** Yields messages until none came for `idleMs`, or the run winds down. */
 export async function* pullMessages(options: PullOptions): AsyncGenerator<ReceivedMessage[]> {
-  const { run, idleMs, nack } = options;
+  const { run, idleMs, nack, isCautious } = options;
   const pulls = new Set<Promise<void>>();
   const ended: Pulled[] = [];
   const change = new Signal();
@@ -47,7 +49,7 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
   let isOver = false;
   try {
     while (!run.stopping.aborted) {
-      while (pulls.size + ended.length < wanted) begin();
+      while (pulls.size + ended.length < (isCautious() ? 1 : wanted)) begin();
       const pulled = ended.shift();
       if (pulled === undefined) {
         await change.wait();
@@ -93,8 +95,8 @@ interface Pulled {
 }
 
 /** Pulls once; never rejected. */
-async function pull({ subscriber, subscription, idleMs, run }: PullOptions): Promise<Pulled> {
-  const request = { subscription, maxMessages: MAX_MESSAGES };
+async function pull({ subscriber, subscription, idleMs, run, isCautious }: PullOptions): Promise<Pulled> {
+  const request = { subscription, maxMessages: isCautious() ? 1 : MAX_MESSAGES };
   try {
     const [{ receivedMessages }] = await subscriber.pull(request, {
       timeout: Math.max(MIN_PULL_MS, idleMs),

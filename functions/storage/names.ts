@@ -43,3 +43,23 @@ export function objectDeadLetterName(source: ObjectGeneration, offset: number, i
 export function messageDeadLetterName(subscription: string, now: Date, id: string): string {
   return `dead-letters/messages/${subscription.split('/').at(-1)}/${now.toISOString().slice(0, 10)}/${id}.ndjson`;
 }
+
+/**
+ * Where the registry of a subscription's drains is.
+ *
+ * @param subscription `projects/P/subscriptions/S`
+ */
+export function drainRegistryName(subscription: string): string {
+  return `suspects/${subscription.split('/').at(-1)}/drains.json`;
+}
+
+/**
+ * Where the marker of a message is that is handled alone.
+ *
+ * @param subscription `projects/P/subscriptions/S`
+ * @param messageId    digits; anything else is hashed, as it comes from outside
+ */
+export function suspectName(subscription: string, messageId: string): string {
+  const id = /^\d{1,100}$/.test(messageId) ? messageId : hash('sha256', messageId);
+  return `suspects/${subscription.split('/').at(-1)}/${id}`;
+}

@@ -32,14 +32,14 @@ describe('Acks', () => {
     await once(started.server, 'ack');
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 3 });
     assert.equal(started.calls('Acknowledge'), 1);
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.acks.acknowledged, 3);
   });
 
   test('a call acknowledges at most 1,000 messages, and full calls do not wait', async (t) => {
     const started = await start(t);
     for (const id of await take(started, 2_500)) started.acks.ack(id);
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.calls('Acknowledge'), 3);
     assert.equal(started.acks.acknowledged, 2_500);
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 2_500 });
@@ -54,7 +54,7 @@ describe('Acks', () => {
       const started = await start(t);
       started.server.fault = ({ method, sequence }) => (method === 'Acknowledge' && sequence === 1 ? fault : undefined);
       for (const id of await take(started, 1)) started.acks.ack(id);
-      await started.acks.close();
+      await started.acks.flush();
       assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 0, acked: 1 });
       assert.deepEqual(started.failures, []);
       assert.equal(started.calls('Acknowledge'), 2);
@@ -67,7 +67,7 @@ describe('Acks', () => {
     started.server.fault = ({ method, sequence }) =>
       method === 'Acknowledge' && sequence === 1 ? { code: PERMISSION_DENIED } : undefined;
     for (const id of ids) started.acks.ack(id);
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.failures.length, 1);
     assert.equal(started.acks.acknowledged, 1);
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1_000, acked: 1 });
@@ -76,11 +76,11 @@ describe('Acks', () => {
   test('messages that are nacked are delivered again at once', async (t) => {
     const started = await start(t);
     started.acks.nack(await take(started, 1_500));
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.calls('ModifyAckDeadline'), 2);
     assert.deepEqual(started.backlog(), { waiting: 1_500, outstanding: 0, acked: 0 });
     started.acks.nack([]);
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.calls('ModifyAckDeadline'), 2, 'no call without a message');
   });
 
@@ -89,7 +89,7 @@ describe('Acks', () => {
     const ids = await take(started, 1);
     started.server.fault = ({ method }) => (method === 'ModifyAckDeadline' ? { code: PERMISSION_DENIED } : undefined);
     started.acks.nack(ids);
-    await started.acks.close();
+    await started.acks.flush();
     assert.equal(started.failures.length, 1);
     assert.deepEqual(started.backlog(), { waiting: 0, outstanding: 1, acked: 0 });
   });

@@ -16,7 +16,14 @@ async function start(t: TestContext, { idleMs = 0 } = {}) {
   });
   const nacked: ReceivedMessage[] = [];
   const nack = (messages: ReceivedMessage[]) => nacked.push(...messages);
-  const pulled = pullMessages({ subscriber: subscribed.subscriber, subscription: SUBSCRIPTION, idleMs, run, nack });
+  const pulled = pullMessages({
+    subscriber: subscribed.subscriber,
+    subscription: SUBSCRIPTION,
+    idleMs,
+    run,
+    isCautious: () => false,
+    nack,
+  });
   return { ...subscribed, run, slept, nacked, pulled };
 }
 
