@@ -1,9 +1,7 @@
-/**
- * Refuses whatever does not come from the page itself. That the server listens on loopback is not enough: any page in the
- * same browser can send requests there, and one whose name is made to point here (DNS rebinding) can read the answers.
- */
+/** Refuses whatever does not come from the page itself: beyond the guard of all local servers, links and programs. */
 
 import type { IncomingMessage } from 'node:http';
+import * as local from '../local-cloud/guard.ts';
 
 /** Sent with every answer. Nothing may be loaded from elsewhere, and no text can become markup or code. */
 export const SECURITY_HEADERS = {
@@ -24,17 +22,12 @@ export const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
 } as const;
 
-/**
- * @param port on which the server listens
- * @returns why the request is refused; undefined where it is not
- */
-export function refusalOf({ method, url, headers }: IncomingMessage, port: number): string | undefined {
-  const hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
-  const { host = '', origin } = headers;
-  if (!hosts.includes(host)) return `This is ${hosts.join(' or ')}, and nothing else`;
+/** @returns the reason why the request is refused; undefined if it is not */
+export function refusalOf({ method, url, headers }: IncomingMessage): string | undefined {
+  const refusal = local.refusalOf(headers);
+  if (refusal !== undefined) return refusal;
   // A browser sends Origin with every POST; what asks without a browser has the servers themselves.
-  if (method !== 'GET' && origin === undefined) return 'Only the page itself may ask for this';
-  if (origin !== undefined && origin !== `http://${host}`) return 'Another page may not ask for this';
+  if (method !== 'GET' && headers.origin === undefined) return 'Only the page itself may ask for this';
   const site = headers['sec-fetch-site'] ?? 'none';
   // A link from elsewhere may lead to the page; nothing else of it is given to others.
   const isLink = url === '/' && headers['sec-fetch-mode'] === 'navigate';

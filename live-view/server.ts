@@ -3,8 +3,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { json } from 'node:stream/consumers';
 import type { LocalCloud } from '../local-cloud/cloud.ts';
+import { LOOPBACK } from '../local-cloud/guard.ts';
+import { BodyTooLargeError, readBody } from '../local-cloud/read-body.ts';
 import { kill, publish, RefusedError, setSwitch, upload, uploadMade, uploadSamples } from './actions.ts';
 import { readAsset } from './assets.ts';
 import { refusalOf, SECURITY_HEADERS } from './guard.ts';
@@ -62,7 +63,7 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     response.setHeader('cache-control', 'no-store');
-    const refusal = refusalOf(request, port);
+    const refusal = refusalOf(request);
     if (refusal !== undefined) return send(request, response, 403, { error: refusal });
     const { pathname, searchParams: query } = new URL(`http://view${request.url}`);
     if (request.method === 'GET' && pathname === '/stream') {
@@ -70,7 +71,7 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
     }
     const handler = handlers[`${request.method} ${pathname}`];
     if (handler !== undefined) {
-      return send(request, response, 200, await handler({ request, query, body: () => readBody(request) }));
+      return send(request, response, 200, await handler({ request, query, body: () => readObject(request) }));
     }
     const asset = request.method === 'GET' ? await readAsset(pathname) : undefined;
     if (asset === undefined) return send(request, response, 404, { error: 'There is no such thing here' });
@@ -80,16 +81,15 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
 
   const server = createServer({ requestTimeout: 0 }, (request, response) => {
     answer(request, response).catch((error) => {
-      const isRefused = error instanceof RefusedError;
       const text = error instanceof Error ? error.message : String(error);
-      send(request, response, isRefused ? 400 : 500, { error: text });
+      send(request, response, statusOf(error), { error: text });
     });
   });
-  server.listen(wanted, '127.0.0.1');
+  server.listen(wanted, LOOPBACK);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${LOOPBACK}:${port}`,
     port,
     async close() {
       const closed = once(server, 'close');
@@ -108,9 +108,21 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new RefusedError('That is too much');
-  const body = await json(request).catch(() => undefined);
+function statusOf(error: unknown): number {
+  if (error instanceof BodyTooLargeError) return 413;
+  return error instanceof RefusedError ? 400 : 500;
+}
+
+async function readObject(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const body = parse(await readBody(request, MAX_BODY_BYTES));
   if (typeof body !== 'object' || body === null) throw new RefusedError('That is no JSON object');
   return body as Record<string, unknown>;
+}
+
+function parse(text: Buffer): unknown {
+  try {
+    return JSON.parse(text.toString());
+  } catch {
+    return undefined;
+  }
 }

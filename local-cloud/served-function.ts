@@ -7,9 +7,12 @@ import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LOOPBACK } from './guard.ts';
 
 const framework = join(dirname(createRequire(import.meta.url).resolve('@google-cloud/functions-framework')), 'main.js');
 const sources = new URL('../functions/runtime/main.mts', import.meta.url).pathname;
+/** Loaded before the framework; what is deployed does not have it. */
+const loopback = new URL('loopback.ts', import.meta.url).href;
 /** How long a function that cannot be started is left alone before it is tried again. */
 const RESTART_DELAY_MS = 1_000;
 
@@ -68,7 +71,7 @@ export async function serveFunction(options: ServedFunctionOptions): Promise<Ser
   };
   if (options.isKept) void keep();
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${LOOPBACK}:${port}`,
     get pid() {
       return instance.child.pid!;
     },
@@ -90,7 +93,8 @@ export const NODE_OPTIONS = '--max-semi-space-size=1';
 
 /** Starts a process and waits until it answers. */
 async function startInstance({ target, source = sources, env, onLine }: ServedFunctionOptions, port: number) {
-  const child = spawn(process.execPath, [framework, `--target=${target}`, `--source=${source}`, `--port=${port}`], {
+  const args = [`--import=${loopback}`, framework, `--target=${target}`, `--source=${source}`, `--port=${port}`];
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env.PATH, NODE_OPTIONS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -120,7 +124,7 @@ async function startInstance({ target, source = sources, env, onLine }: ServedFu
 
 /** A port that nothing listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+  const server = createServer().listen(0, LOOPBACK);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();

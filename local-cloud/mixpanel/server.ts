@@ -7,6 +7,7 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { guarded, LOOPBACK } from '../guard.ts';
 import { type Answer, errorAnswer, okAnswer, send } from './answers.ts';
 import { describe, type FaultHook, faultAnswer, type InjectedFault, pause, untilGone } from './faults.ts';
 import { createRateLimit, type RateLimitOptions } from './rate-limit.ts';
@@ -95,12 +96,13 @@ export class MixpanelServer extends EventEmitter<{
     this.#rateLimit = createRateLimit(options.rateLimit);
     // Longer than clients keep an idle connection, so that none is closed here while a request is on its way.
     http.keepAliveTimeout = 60_000;
-    http.on('request', (request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch((error) => {
         response.destroy();
         this.emit('error', error);
       });
-    });
+    };
+    http.on('request', guarded(answer));
   }
 
   /** Events ingested, duplicates included. */
@@ -222,7 +224,7 @@ export class MixpanelServer extends EventEmitter<{
  */
 export async function startMixpanel(options: MixpanelOptions = {}): Promise<MixpanelServer> {
   const http = createServer();
-  http.listen(options.port ?? 0, '127.0.0.1');
+  http.listen(options.port ?? 0, LOOPBACK);
   await once(http, 'listening');
   return new MixpanelServer(options, http);
 }

@@ -4,10 +4,12 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { LOOPBACK } from '../guard.ts';
+import { guardCalls } from './guard.ts';
 import { publisherService, StatusError, subscriberService } from './protocol.ts';
 import { type Caller, createPullMethods } from './pull.ts';
 import { createResources, type Observers, type Resources } from './resources.ts';
-import { createFront, createRestServer } from './rest.ts';
+import { createFront, createRestServer, MAX_REQUEST_BYTES } from './rest.ts';
 import { type Backlog, type Clock, type Message, systemClock } from './subscription.ts';
 
 /** Settings of a local Pub/Sub. */
@@ -71,7 +73,11 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
   /** The port it listens on. */
   port = 0;
   readonly #resources: Resources;
-  readonly #grpc = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
+  readonly #grpc = new Server({
+    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+    'grpc.max_send_message_length': -1,
+    interceptors: [guardCalls],
+  });
   readonly #rest = createRestServer((request) => this.#call('Publish', request, this.#resources.Publish));
   readonly #sockets = new Set<Socket>();
   readonly #front = createFront(
@@ -106,7 +112,7 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
 
   /** @param port - to listen on; 0 for any that is free */
   async listen(port: number): Promise<void> {
-    this.#front.listen(port, '127.0.0.1');
+    this.#front.listen(port, LOOPBACK);
     await once(this.#front, 'listening');
     this.port = (this.#front.address() as AddressInfo).port;
   }

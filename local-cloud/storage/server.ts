@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { finished, pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
+import { guarded, LOOPBACK } from '../guard.ts';
 import { type Answer, conditionsOf, parseRoute, type Route, readJson } from './answer.ts';
 import { errorBody, StorageError } from './errors.ts';
 import { type AnyFault, faultyBody, type StorageFault, type StorageRequest } from './faults.ts';
@@ -63,9 +64,10 @@ export class StorageServer extends EventEmitter<{ request: [StorageRequest]; fin
       return object;
     });
     // No time limit on a request, for slow uploads; and idle connections outlive the pauses between a client's requests.
-    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: 120_000 }, (request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch(() => response.destroy());
-    });
+    };
+    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: 120_000 }, guarded(answer));
   }
 
   /** The port on 127.0.0.1. */
@@ -113,7 +115,7 @@ export class StorageServer extends EventEmitter<{ request: [StorageRequest]; fin
    * @param port - The port on 127.0.0.1, 0 for any that is free.
    */
   async listen(port: number): Promise<void> {
-    this.#server.listen(port, '127.0.0.1');
+    this.#server.listen(port, LOOPBACK);
     await once(this.#server, 'listening');
   }
 

@@ -44,7 +44,12 @@ test('the page may ask for everything, under both names of this machine', async 
 });
 
 test('a name that was made to point here (DNS rebinding) is refused, whatever is asked for', async () => {
-  for (const host of ['attacker.example', `attacker.example:${live.view.port}`, '127.0.0.1', 'localhost:1']) {
+  for (const host of [
+    'attacker.example',
+    `attacker.example:${live.view.port}`,
+    'localhost.attacker.example',
+    '192.0.2.1',
+  ]) {
     for (const path of ['/', '/stream', '/letters', '/page.ts']) {
       assert.equal((await ask('GET', path, { host })).status, 403, `${host} ${path}`);
     }

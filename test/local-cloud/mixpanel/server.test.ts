@@ -202,7 +202,7 @@ describe('bodies', () => {
     ]) {
       assert.equal((await read(answer)).code, 404);
     }
-    const socket = connect(server.port, '127.0.0.1', () => socket.write('POST // HTTP/1.1\r\nHost: a\r\n\r\n'));
+    const socket = connect(server.port, '127.0.0.1', () => socket.write('POST // HTTP/1.1\r\nHost: localhost\r\n\r\n'));
     const [answer] = await once(socket, 'data');
     socket.destroy();
     assert.match(String(answer), /^HTTP\/1.1 404 /);

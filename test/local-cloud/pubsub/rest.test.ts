@@ -79,7 +79,7 @@ describe('a message that is published by REST', () => {
 
   test('the server closes although connections of REST clients are open', async () => {
     const other = await startPubSub();
-    const sockets = ['', 'P', 'POST /', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'].map((beginning) => {
+    const sockets = ['', 'P', 'POST /', 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'].map((beginning) => {
       const socket = connect(other.port, '127.0.0.1');
       socket.on('error', () => {});
       socket.write(beginning);
@@ -96,7 +96,7 @@ describe('a message that is published by REST', () => {
     const socket = connect(server.port, '127.0.0.1');
     const answer = text(socket);
     const body = JSON.stringify({ messages: [MESSAGE] });
-    const head = `POST /v1/${TOPIC}:publish HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const head = `POST /v1/${TOPIC}:publish HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`;
     socket.setNoDelay(true);
     for (const byte of head + body) await new Promise((written) => socket.write(byte, written));
     assert.match(await answer, /^HTTP\/1\.1 200 /);
