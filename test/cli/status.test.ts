@@ -122,7 +122,8 @@ const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: Reg
   },
   'that it is gone': {
     fields: () => ({ state: 'gone' }),
-    expected: /gone: the object was not there any more; nothing of it was settled\. It is there now; to import the rest: .*\n/,
+    expected:
+      /gone: the object was not there any more; nothing of it was settled\. It is there now; to import the rest: .*\n/,
   },
 };
 for (const [name, { fields, expected }] of Object.entries(RUNNING)) {
