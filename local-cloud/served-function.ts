@@ -1,9 +1,10 @@
 /** Serves one of the functions with the functions framework, in a process of its own, as it is deployed. */
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -122,12 +123,21 @@ async function startInstance({ target, source = sources, env, onLine }: ServedFu
   return { child, ended };
 }
 
+/** Ports below those that systems give to outgoing connections, any of which could take a free one in the meantime. */
+const [MIN_PORT, MAX_PORT] = [10_000, 32_000] as const;
+
 /** A port that nothing listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, LOOPBACK);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(MIN_PORT, MAX_PORT);
+    const server = createServer().listen(port, LOOPBACK);
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

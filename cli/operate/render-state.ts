@@ -32,14 +32,14 @@ function verdictOf({ object, stored, checkpoint }: ObjectState, now: number): st
 notification was lost: npm run backfill -- '${printable(address)}'`;
   }
   if (checkpoint.state === 'done') return 'done: all of it is settled.';
-  const backfill = `npm run backfill -- --again '${printable(`gs://${object.bucket}/${object.object}`)}'`;
+  const address = printable(`gs://${object.bucket}/${object.object}`);
   if (checkpoint.state === 'gone') {
-    const again = stored === undefined ? '' : ` It is there now; to import the rest: ${backfill}`;
+    const again = stored === undefined ? '' : ` It is there now; to import the rest: npm run backfill -- '${address}'`;
     return `gone: the object was not there any more; ${placeOf(checkpoint, stored)} was settled.${again}`;
   }
   if (checkpoint.state === 'stalled') {
     return `stalled: set aside, because ${checkpoint.fruitless} invocations in a row settled nothing; ${placeOf(checkpoint, stored)} is settled.
-Inspect the record there, and the memory of the function, then: ${backfill}`;
+Inspect the record there, and the memory of the function, then: npm run backfill -- --again '${address}'`;
   }
   return `running: ${placeOf(checkpoint, stored)} is settled; ${leaseOf(checkpoint, now)}`;
 }

@@ -47,7 +47,7 @@ describe('with a bucket of their own for dead letters, in which the functions ma
     assert.equal(cloud.mixpanel.count('id-1'), 1);
   });
 
-  test('drainSubscription writes dead letters there, and nothing to the state bucket', async () => {
+  test('drainSubscription writes dead letters there, and none to the state bucket', async () => {
     await cloud.publish('no event', eventText('id-1'));
     assert.equal((await cloud.drain()).status, 200);
     const { letters, state } = await written();
@@ -55,7 +55,10 @@ describe('with a bucket of their own for dead letters, in which the functions ma
       Object.keys(letters).map((name) => name.startsWith('dead-letters/messages/')),
       [true],
     );
-    assert.deepEqual(state, {});
+    assert.deepEqual(
+      Object.keys(state).filter((name) => !name.startsWith('suspects/')),
+      [],
+    );
   });
 
   test('each file of an object has an id of its own, so that no name is used twice', async () => {
