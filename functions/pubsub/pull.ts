@@ -14,8 +14,11 @@ const MAX_PULLS = 3;
 const MAX_MESSAGES = 1_000;
 /** How long a single pull waits, at least; the service takes about a second to find out that it has nothing. */
 const MIN_PULL_MS = 2_000;
-/** How long to wait for pulls in progress when the run stops, so that the messages they bring can be nacked. */
-const LAST_PULL_MS = 1_000;
+/**
+ * How long to wait for pulls in progress when the run stops, so that the messages they bring can be nacked: longer than they
+ * wait by default. A pull that outlives the process would take messages that are out of reach until their ack deadline.
+ */
+const LAST_PULL_MS = 4_000;
 /** How long a pull that failed keeps the next one waiting; it may have failed at once. */
 const PAUSE_MS = 1_000;
 const DEADLINE_EXCEEDED = 4;

@@ -62,7 +62,7 @@ describe('Suspects', () => {
   });
 
   test('a drain at work notices that another one has ended, and is careful from then on', async (t) => {
-    const { begin, save } = await start(t, { refreshMs: 20, staleMs: 300 });
+    const { begin, save } = await start(t, { refreshMs: 20, staleMs: 3_000 });
     await save(REGISTRY, { drains: { other: inMs(0) }, ended: {}, carefulUntil: null });
     const drain = begin('a');
     await drain.enter();
