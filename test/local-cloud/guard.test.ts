@@ -69,7 +69,7 @@ test('no server accepts connections at an address other than 127.0.0.1', async (
 
 test('every server answers 403 to a request for another host, and to one that a page of another origin sends', async () => {
   for (const [name, port] of Object.entries(ports)) {
-    const refused = [
+    const refused: Record<string, string>[] = [
       { host: 'evil.example' },
       { host: `evil.example:${port}` },
       { host: 'localhost.evil.example' },
