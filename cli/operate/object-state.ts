@@ -5,6 +5,7 @@ import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpo
 import { createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
 import { statusOf } from '../../functions/storage/requests.ts';
+import { printable } from '../import/printable.ts';
 import { formatAddress } from './address.ts';
 import { findLetterFiles } from './letter-files.ts';
 import { listObjects } from './listing.ts';
@@ -50,7 +51,7 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
   const { checkpoint } = await readCheckpoint(state, name);
   const url = formatAddress({ bucket: stateBucket, name: folderOf(objectDeadLetterName(source, 0, '')) });
   const survey = await surveyLetters(await findLetterFiles([url], storageEndpoint), (place, problem) => {
-    process.stderr.write(`${place}: ${problem}\n`);
+    process.stderr.write(`${printable(`${place}: ${problem}`)}\n`);
   });
   const others = checkpoints.filter((other) => other.generation !== generation);
   return { object: source, stored, checkpoint, deadLetters: { url, survey }, others };

@@ -1,6 +1,6 @@
 /** Prints dead letters by their reasons. */
 
-import { printable } from '../import/findings.ts';
+import { printable } from '../import/printable.ts';
 import { formatCount } from '../import/quantities.ts';
 import { placeOf } from './letters.ts';
 import type { ReasonCount } from './tally.ts';
@@ -14,9 +14,9 @@ export function renderReasons(reasons: readonly ReasonCount[], { withRecords }: 
   const width = Math.max(0, ...shown.map(({ count }) => formatCount(count).length));
   const indent = ' '.repeat(width + 4);
   const lines = shown.flatMap(({ reason, count, examples }) => [
-    `  ${formatCount(count).padStart(width)}  ${reason}`,
+    `  ${formatCount(count).padStart(width)}  ${printable(reason)}`,
     ...examples.flatMap(({ source, rejectedAt, record }) => [
-      `${indent}${[printable(placeOf(source)), rejectedAt.slice(0, 19)].filter(Boolean).join(', ')}`,
+      `${indent}${printable([placeOf(source), rejectedAt.slice(0, 19)].filter(Boolean).join(', '))}`,
       ...(withRecords ? [`${indent}  ${printable(record)}`] : []),
     ]),
   ]);
