@@ -14,7 +14,7 @@ export function renderReasons(reasons: readonly ReasonCount[], { withRecords }: 
   const width = Math.max(0, ...shown.map(({ count }) => formatCount(count).length));
   const indent = ' '.repeat(width + 4);
   const lines = shown.flatMap(({ reason, count, examples }) => [
-    `  ${formatCount(count).padStart(width)}  ${printable(reason)}`,
+    `  ${formatCount(count).padStart(width)}  ${reason}`,
     ...examples.flatMap(({ source, rejectedAt, record }) => [
       `${indent}${printable([placeOf(source), rejectedAt.slice(0, 19)].filter(Boolean).join(', '))}`,
       ...(withRecords ? [`${indent}  ${printable(record)}`] : []),

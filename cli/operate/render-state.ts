@@ -13,11 +13,9 @@ const MAX_OTHERS = 5;
 export function renderState(found: ObjectState, now: number): string {
   const { object, stored, checkpoint } = found;
   const facts =
-    stored === undefined
-      ? 'not in the bucket any more'
-      : `${formatBytes(stored.size)}, written ${printable(stored.createdAt)}`;
+    stored === undefined ? 'not in the bucket any more' : `${formatBytes(stored.size)}, written ${stored.createdAt}`;
   return [
-    `${printable(`gs://${object.bucket}/${object.object}#${object.generation}`)}: ${facts}\n\n`,
+    `${printable(`gs://${object.bucket}/${object.object}#${object.generation}: ${facts}`)}\n\n`,
     `${verdictOf(found, now)}\n`,
     checkpoint === undefined ? '' : renderCounts(checkpoint),
     renderLastError(checkpoint?.lastError ?? null),

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
-import { objectDeadLetterName } from '../../functions/storage/names.ts';
+import { UsageError } from '../../cli/import/arguments.ts';
+import { explain } from '../../cli/operate/command.ts';
+import { renderEnd } from '../../cli/operate/render-backfill.ts';
+import { ConfigError, ImportError } from '../../functions/core/errors.ts';
+import { type Checkpoint, formatCheckpoint, noProgress } from '../../functions/storage/checkpoint.ts';
+import { checkpointName, objectDeadLetterName } from '../../functions/storage/names.ts';
 import { letterLine, recordJson, runCommand, type Site, startSite } from '../support/operating.ts';
 
 /** Colours, moves, rings and reverses what follows it. */
@@ -25,6 +30,7 @@ before(async () => {
   await file.save(`${recordJson(1)}\n`, { resumable: false });
   generation = String(file.metadata.generation);
   mkdirSync(join(site.folder, ODD));
+  writeFileSync(join(site.folder, 'plain.ndjson'), `${recordJson(1)}\n`);
   writeFileSync(join(site.folder, NAME), `${recordJson(1)}\nnot JSON\n`);
 });
 after(() => site.close());
@@ -67,6 +73,32 @@ test('import prints no control character of a file or an object, be it imported,
   assert.equal((await run('import', [NAME, `gs://imports/${OBJECT}`])).code, 1);
 });
 
+test('import prints no control character of a file that it skips, or of an object that it cannot read', async () => {
+  writeFileSync(join(site.folder, `${ODD}.dead-letters.ndjson`), '');
+  const skipped = await run('import', ['--dry-run', 'plain.ndjson', `odd*.dead-letters.ndjson`]);
+  assert.match(skipped.stderr, /skipped, dead letters of an earlier run/);
+  site.storage.fault = ({ kind }) => (kind === 'read' ? { status: 403 } : undefined);
+  const failed = await run('import', ['--dry-run', `gs://imports/${OBJECT}`]);
+  site.storage.fault = undefined;
+  assert.ok(failed.stderr.includes(`${SHOWN_OBJECT}.ndjson: `), failed.stderr);
+});
+
+test('an error is explained without control characters, be it of a service, of ours or a defect', () => {
+  for (const error of [
+    new UsageError(ODD, ODD),
+    new ConfigError([ODD]),
+    new ImportError('request_refused', ODD),
+    Object.assign(new Error(ODD), { code: 403 }),
+    Object.assign(new Error(ODD), { code: 'ENOTFOUND' }),
+    new Error(ODD),
+    ODD,
+  ]) {
+    const text = explain(error);
+    assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Bidi_Control}]/u);
+    assert.ok(text.includes('odd\\u001b[31m'), text);
+  }
+});
+
 test("import prints no control character of Mixpanel's reasons", async () => {
   const body = {
     code: 400,
@@ -76,7 +108,6 @@ test("import prints no control character of Mixpanel's reasons", async () => {
     status: 'Bad Request',
   };
   site.mixpanel.fault = () => ({ status: 400, body: JSON.stringify(body) });
-  writeFileSync(join(site.folder, 'plain.ndjson'), `${recordJson(1)}\n`);
   await run('import', ['plain.ndjson']);
 });
 
@@ -85,6 +116,26 @@ test('status prints no control character of an object, its error or its dead let
   assert.match(stdout, /1 dead letter in /);
   assert.match(stderr, /not a dead letter/);
   await run('status', [`gs://imports/${OBJECT}-2`]);
+  const source = { bucket: 'imports', object: 'plain', generation: '2' };
+  const checkpoint: Checkpoint = {
+    ...noProgress(),
+    state: 'running',
+    holder: ODD,
+    leaseExpiresAt: new Date().toISOString(),
+    takeovers: 0,
+    fruitless: 0,
+    lastError: { code: 'stopped', message: ODD, time: ODD, since: ODD },
+  };
+  const save = (generation: string) =>
+    site.state.file(checkpointName({ ...source, generation })).save(formatCheckpoint(checkpoint), {
+      resumable: false,
+      metadata: { metadata: { state: ODD } },
+    });
+  await Promise.all([save('1'), save('2')]);
+  const found = await run('status', ['gs://imports/plain#2']);
+  for (const line of [`held by ${SHOWN}`, `since ${SHOWN}: stopped: ${SHOWN}`, `#1  ${SHOWN}`]) {
+    assert.ok(found.stdout.includes(line), found.stdout);
+  }
   await run('status', [`gs://${ODD}`]);
 });
 
@@ -110,6 +161,8 @@ test('backfill prints no control character of the prefix and of the objects unde
     (await run('backfill', ['--dry-run', `gs://imports/${OBJECT.slice(0, 10)}`], { env })).stdout,
     /1 object to import/,
   );
+  const progress = { total: 1, done: 1, gone: 0, bytes: 1, pending: new Map(), waiting: 0, idleMs: 0 };
+  assert.ok(renderEnd(progress, 1, { bucket: 'state', name: ODD }).includes(`'gs://state/${SHOWN}'`));
   await run('backfill', ['--since', ODD, 'gs://imports/'], { env });
   await run('backfill', [`gs://${ODD}`], { env });
 });

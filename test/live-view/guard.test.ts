@@ -88,7 +88,15 @@ test('every answer forbids everything that is not part of the page', async () =>
 test('only the files of the page are served, and no path leads elsewhere', async () => {
   assert.match((await ask('GET', '/page.ts')).content, /^\/\*\* The page of the view/);
   assert.doesNotMatch((await ask('GET', '/ring.ts')).content, /readonly #limits: RingLimits/);
-  for (const path of ['/tsconfig.json', '/../server.ts', '/..%2fserver.ts', '/%2e%2e/dev.ts', '/page', '//page.ts']) {
+  for (const path of [
+    '/tsconfig.json',
+    '/../server.ts',
+    '/..%2fserver.ts',
+    '/%2e%2e/dev.ts',
+    '/page',
+    '//page.ts',
+    '/cli/import.ts',
+  ]) {
     assert.equal((await ask('GET', path)).status, 404, path);
   }
 });
