@@ -3,6 +3,7 @@
 import { readCoreConfig } from '../functions/config.ts';
 import { UsageError } from './import/arguments.ts';
 import { withoutCredentials } from './import/environment.ts';
+import { printableLines } from './import/printable.ts';
 import { countOf, formatCount } from './import/quantities.ts';
 import { EXIT, runCommand } from './operate/command.ts';
 import { inBothBuckets } from './operate/letter-buckets.ts';
@@ -59,7 +60,8 @@ function renderJson({ tally, unreadable }: Survey, files: number, withRecords: b
     ...entry,
     examples: entry.examples.map(({ record, ...example }) => (withRecords ? { ...example, record } : example)),
   }));
-  return `${JSON.stringify({ letters, repeated, truncated, unreadable, files, reasons }, undefined, 2)}\n`;
+  const json = JSON.stringify({ letters, repeated, truncated, unreadable, files, reasons }, undefined, 2);
+  return `${printableLines(json)}\n`;
 }
 
 function renderText({ tally, unreadable }: Survey, files: number, withRecords: boolean): string {

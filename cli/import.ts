@@ -14,6 +14,7 @@ import { type FileResult, importFile } from './import/import-file.ts';
 import { findInputs } from './import/inputs.ts';
 import { handleInterrupts } from './import/interrupts.ts';
 import { Meter } from './import/meter.ts';
+import { printable, printableLines } from './import/printable.ts';
 import { type Outcome, renderReport } from './import/report.ts';
 
 const EXIT = { done: 0, rejected: 1, usage: 2, interrupted: 130 } as const;
@@ -23,9 +24,11 @@ const { env } = process;
 if (env.npm_lifecycle_event === 'import' && env.INIT_CWD !== undefined) process.chdir(env.INIT_CWD);
 
 const exitCode = await main(process.argv.slice(2)).catch((error) => {
-  if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
-  const problems = error instanceof ConfigError ? error.problems : [error.message];
-  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (!(error instanceof UsageError || error instanceof ConfigError)) {
+    process.stderr.write(`${printableLines(error instanceof Error ? String(error.stack) : String(error))}\n`);
+    return EXIT.rejected;
+  }
+  for (const problem of error.problems) process.stderr.write(`${printable(problem)}\n`);
   return EXIT.usage;
 });
 // Standard input may be open still, and connections too.
@@ -48,7 +51,7 @@ async function main(args: readonly string[]): Promise<number> {
   const interrupts = handleInterrupts(() =>
     display.print('Interrupted: what is under way is finished; press Ctrl-C again to break it off'),
   );
-  for (const name of skipped) display.print(`${name}: skipped, dead letters of an earlier run`);
+  for (const name of skipped) display.print(`${printable(name)}: skipped, dead letters of an earlier run`);
   // One for all files: what it learns of Mixpanel's limits concerns those that follow.
   const sender = createSender(createMixpanelClient(config.mixpanel), { ...config, onNotice: display.notice });
 
@@ -78,7 +81,7 @@ function isRefusal(error: unknown): boolean {
 /** The message alone: what else an error carries may hold credentials. */
 function explain({ name, error }: FileResult): string {
   const message = error instanceof Error ? error.message : String(error);
-  return isRefusal(error) ? message : `${name}: ${message}`;
+  return printable(isRefusal(error) ? message : `${name}: ${message}`);
 }
 
 function exitCodeOf({ results, left }: Outcome, isInterrupted: boolean): number {

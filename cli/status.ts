@@ -1,6 +1,7 @@
 /** `npm run status -- gs://BUCKET/OBJECT`: is my file in? See `--help`. */
 
 import { UsageError } from './import/arguments.ts';
+import { printable } from './import/printable.ts';
 import { parseAddress } from './operate/address.ts';
 import { EXIT, runCommand } from './operate/command.ts';
 import { readDeployment } from './operate/config.ts';
@@ -45,7 +46,7 @@ await runCommand({
     const { findObjectState } = await import('./operate/object-state.ts');
     const found = await findObjectState({ ...deployment, bucket, object, generation });
     if (found === undefined) {
-      process.stdout.write(`${arg}: no such object, and no checkpoint of one. Check the name\n`);
+      process.stdout.write(`${printable(arg)}: no such object, and no checkpoint of one. Check the name\n`);
       return EXIT.incomplete;
     }
     process.stdout.write(renderState(found, Date.now()));

@@ -6,6 +6,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { extname } from 'node:path';
 
 const FOLDER = new URL('page/', import.meta.url);
+const ROOT = new URL('../', import.meta.url);
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -14,6 +15,8 @@ const TYPES: Record<string, string> = {
 };
 /** Known by name, so that no path leads out of the folder. */
 const FILES = new Set(readdirSync(FOLDER).filter((name) => extname(name) in TYPES));
+/** What the page imports from elsewhere: a browser takes `../../` above the root for the root. */
+const SHARED = new Set(['cli/import/printable.ts']);
 
 /** A file as it is sent. */
 export interface Asset {
@@ -29,8 +32,9 @@ export interface Asset {
  */
 export async function readAsset(path: string): Promise<Asset | undefined> {
   const name = path === '/' ? 'page.html' : path.slice(1);
-  if (!FILES.has(name)) return undefined;
-  const content = await readFile(new URL(name, FOLDER), 'utf8');
+  const folder = FILES.has(name) ? FOLDER : SHARED.has(name) ? ROOT : undefined;
+  if (folder === undefined) return undefined;
+  const content = await readFile(new URL(name, folder), 'utf8');
   const extension = extname(name);
   return { type: TYPES[extension]!, content: extension === '.ts' ? stripTypes(content) : content };
 }

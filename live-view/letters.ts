@@ -19,6 +19,8 @@ import type { Watch } from './watch.ts';
 /** Letters of a group that are shown, and groups. */
 const MAX_SHOWN = 50;
 const MAX_GROUPS = 200;
+/** Different reasons that are kept while letters are read; a transform's exceptions can all be different. */
+const MAX_REASONS = 1_000;
 /** Characters of a record that are shown. */
 const MAX_RECORD_LENGTH = 2_000;
 /** How long a replay may take. */
@@ -55,19 +57,21 @@ export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: strin
   const sender = createSender(createMixpanelClient(config.mixpanel), config);
   const allFiles = await letterFiles(cloud.storage.url);
   const files = allFiles.map((file) => onlyGroup(file, reason));
-  const problems: string[] = [];
+  let firstProblem = '';
   const run = startRun(DEADLINE_MS);
   watch.replaying++;
   try {
     const meter = new Meter([undefined], () => performance.now()).begin('', () => 0);
-    const onProblem = (place: string, problem: string) => problems.push(`${place}: ${problem}`);
+    const onProblem = (place: string, problem: string) => {
+      firstProblem ||= `${place}: ${problem}`;
+    };
     const mapping = mappingOf(await readTransform());
     if ((await findUnprovided(allFiles, { mapping, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
       return 'not replayed: these records passed a transform, and there is none now';
     }
     const replayed = await replayLetters(files, { config, sender, mapping, isRaw: false, run, meter, onProblem });
     addCounts(watch.replayed, replayed.counts);
-    return tell(replayed, problems);
+    return tell(replayed, firstProblem);
   } finally {
     run.end();
     watch.replaying--;
@@ -105,6 +109,7 @@ function reasonOf({ reason }: Letter): string {
 
 function add(groups: Map<string, LetterGroup>, letter: Letter): void {
   const reason = reasonOf(letter);
+  if (groups.size === MAX_REASONS && !groups.has(reason)) return;
   const group = groups.get(reason) ?? { reason, field: letter.reason.field, count: 0, letters: [] };
   groups.set(reason, group);
   group.count++;
@@ -119,14 +124,14 @@ function toShownLetter({ reason, source, insertId = '', rejectedAt, record }: Le
   return { message: reason.message, place: placeOf(source), rejectedAt, insertId, record: beginning };
 }
 
-function tell({ counts, truncated, filesLeft, error }: Replayed, problems: readonly string[]): string {
+function tell({ counts, truncated, filesLeft, error }: Replayed, firstProblem: string): string {
   const parts = [
     `${counts.read} replayed: ${counts.imported} imported, ${counts.rejected} rejected again`,
     counts.dropped > 0 ? `${counts.dropped} dropped by the transform` : '',
     truncated > 0 ? `${truncated} cannot be sent, as only the beginning is there` : '',
     filesLeft.length > 0 ? 'some stay as they are' : '',
     error instanceof Error ? error.message : '',
-    problems[0] ?? '',
+    firstProblem,
   ];
   return parts.filter(Boolean).join('; ');
 }

@@ -13,6 +13,8 @@ import { createSwitches, faultOf } from './switches.ts';
 
 /** Lines of the log that are kept. */
 const MAX_LOG = 100;
+/** A checkpoint is far smaller; anybody can upload something else under such a name. */
+const MAX_CHECKPOINT_BYTES = 1_000_000;
 
 /** A line that a function logs. */
 interface Line extends FileLine, Partial<Counts> {
@@ -182,7 +184,7 @@ export class Watch {
   /** Reads those that were written since; of one that was written often, what stands there now. */
   #readCheckpoints(): void {
     for (const name of this.#checkpoints) {
-      const content = this.#cloud!.storage.content(NAMES.stateBucket, name);
+      const content = this.#cloud!.storage.content(NAMES.stateBucket, name, MAX_CHECKPOINT_BYTES);
       const checkpoint = content === undefined ? 'gone' : parseCheckpoint(content.toString());
       if (typeof checkpoint !== 'string') this.#files.update(name, checkpoint);
     }

@@ -1,6 +1,7 @@
 /** Prints what happens in the local cloud, a line each, with the station where it happens in front. */
 
 import { styleText } from 'node:util';
+import { printable } from '../cli/import/printable.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -29,17 +30,19 @@ interface LogLine {
   durationMs?: number;
 }
 
-/** Prints in colours where the stream is a terminal. */
+/** Prints in colours where the stream is a terminal; texts without control characters. */
 export function createTerminal(stream: NodeJS.WriteStream) {
   const style = (styles: Style, text: string) => styleText(styles, text, { stream });
   const print = (text: string) => stream.write(`${text}\n`);
 
   return {
-    heading: (text: string) => print(`\n${style('bold', text)}`),
+    heading: (text: string) => print(`\n${style('bold', printable(text))}`),
 
     /** What happened at a station of {@link STYLES}. */
-    line: (station: string, text: string) =>
-      print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${text}`),
+    line(station: string, text: string, textStyle?: Style): void {
+      const shown = textStyle === undefined ? printable(text) : style(textStyle, printable(text));
+      print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${shown}`);
+    },
 
     /** A line that a function printed: its log lines in short; all else as it is, but for the framework's greeting. */
     functionLine(target: string, line: string): void {
@@ -54,22 +57,23 @@ export function createTerminal(stream: NodeJS.WriteStream) {
           ? ''
           : `: ${read} read, ${imported} imported, ${rejected} rejected, in ${batches} ${batches === 1 ? 'batch' : 'batches'} and ${durationMs} ms`;
       const text = [`${message}${details}`, reason, error].filter(Boolean).join('; ');
-      this.line(target, severity === 'ERROR' ? style('red', text) : text);
+      this.line(target, text, severity === 'ERROR' ? 'red' : undefined);
     },
 
     /** A table; the first row is its head. Columns after the first stand to the right. */
     table(rows: readonly (readonly (string | number)[])[]): void {
-      const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-      for (const [index, row] of rows.entries()) {
-        const cells = row.map((cell, column) =>
-          column === 0 ? String(cell).padEnd(widths[column]!) : String(cell).padStart(widths[column]!),
+      const texts = rows.map((row) => row.map((cell) => printable(String(cell))));
+      const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
+      for (const [index, row] of texts.entries()) {
+        const cells = row.map((text, column) =>
+          column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!),
         );
         print(`  ${index === 0 ? style('bold', cells.join('   ')) : cells.join('   ')}`);
       }
     },
 
-    success: (text: string) => print(`\n${style(['bold', 'green'], text)}`),
-    failure: (text: string) => print(`\n${style(['bold', 'red'], text)}`),
+    success: (text: string) => print(`\n${style(['bold', 'green'], printable(text))}`),
+    failure: (text: string) => print(`\n${style(['bold', 'red'], printable(text))}`),
   };
 }
 

@@ -10,9 +10,16 @@ export interface ImportArguments {
   help: boolean;
 }
 
-/** The command cannot be understood, or names what is not there; nothing was done. */
+/** The command cannot be understood, or names what is not there; nothing was done. Carries all problems at once. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  readonly problems: readonly string[];
+
+  /** @param problems what is wrong and what to do, each to be printed on a line of its own */
+  constructor(...problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
 }
 
 /** What `--help` prints. */

@@ -2,6 +2,7 @@
 
 import type { Rejection } from '../../functions/core/block.ts';
 import { countOf } from '../../functions/core/rejections.ts';
+import { printable } from './printable.ts';
 
 /** Rejections that are kept, of those that stand first. */
 const MAX_FIRST = 5;
@@ -52,7 +53,7 @@ export class Findings {
   }
 }
 
-/** `field: message` on one line, without what a terminal would take for a command. */
+/** `field: message` on one line, printable. */
 export function describe({ field, message }: Rejection['reason']): string {
   // Mixpanel's messages name the field once more.
   const text = printable(`${field}: ${message.replace(`'${field}' is invalid: `, '')}`);
@@ -62,9 +63,4 @@ export function describe({ field, message }: Rejection['reason']): string {
 /** A described reason without the place in it, so that equal ones are counted together. */
 export function kindOf(reason: string): string {
   return reason.replace(/,? (at byte \d+|after \d+ bytes)$/, '');
-}
-
-/** Without what a terminal would take for a command. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

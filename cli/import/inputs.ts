@@ -61,7 +61,7 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
       else found.push(...(await findFiles(arg, skipped)));
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
-      problems.push(error.message);
+      problems.push(...error.problems);
     }
   }
   if (problems.length === 0 && found.length === 0) {
@@ -69,7 +69,7 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
       `${skipped.join(', ')}: dead letters of an earlier run, no events. Name the files that they came from`,
     );
   }
-  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  if (problems.length > 0) throw new UsageError(...problems);
   return { inputs: withDeadLetterPaths(found), skipped };
 }
 

@@ -1,6 +1,7 @@
 /** Writes progress as text: a bar for a terminal, a line for everything else. */
 
 import type { Progress } from './meter.ts';
+import { printable } from './printable.ts';
 import { countOf, formatBytes, formatCount, formatTimeLeft } from './quantities.ts';
 
 /** The parts of a bar that a terminal shows in colours of their own. */
@@ -43,7 +44,7 @@ export function renderLine(progress: Progress): string {
   const { file, place, totalBytes } = progress;
   const [first, ...others] = cellsOf(progress).map(({ text }) => text.trimStart());
   const size = totalBytes === undefined ? '' : ` of ${formatBytes(totalBytes)}`;
-  return `${place === undefined ? '' : `${place} `}${file}: ${[`${first}${size}`, ...others].join(', ')}`;
+  return `${place === undefined ? '' : `${place} `}${printable(file)}: ${[`${first}${size}`, ...others].join(', ')}`;
 }
 
 /** A piece of text; the higher its rank, the sooner it is left out. */
@@ -62,7 +63,7 @@ function cellsOf(progress: Progress): Cell[] {
     { text: eventsPerSecond >= 0.5 ? `${formatCount(eventsPerSecond)}/s` : '', rank: 4 },
     { text: bytesPerSecond >= 0.5 ? `${formatBytes(bytesPerSecond)}/s` : '', rank: 5 },
     { text: msLeft === undefined || waiting ? '' : `${formatTimeLeft(msLeft)} left`, rank: 3 },
-    { text: waiting ?? '', rank: 1, part: 'waiting' },
+    { text: printable(waiting ?? ''), rank: 1, part: 'waiting' },
   ];
   return cells.filter(({ text }) => text !== '');
 }
@@ -75,7 +76,7 @@ function fractionOf({ bytes, totalBytes }: Progress): number | undefined {
 /** The file with its place, its beginning left out where it is too long; nothing where hardly any room is left. */
 function nameWithin({ file, place }: Progress, width: number): string {
   const lead = place === undefined ? '' : `${place} `;
-  const name = file.replace(/\p{Cc}/gu, '?');
+  const name = printable(file);
   const room = width - lead.length;
   if (columnsOf(name) <= room) return lead + name;
   if (room < MIN_NAME) return place !== undefined && width >= place.length ? place : '';

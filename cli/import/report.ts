@@ -2,6 +2,7 @@
 
 import { addCounts, noCounts } from '../../functions/core/block.ts';
 import type { FileResult } from './import-file.ts';
+import { printable } from './printable.ts';
 import { countOf, formatCount, formatDuration } from './quantities.ts';
 
 /** Reasons of a dry run that are shown, the most frequent ones. */
@@ -22,7 +23,7 @@ export function renderReport(outcome: Outcome): string {
     renderTable(rowsOf(outcome)),
     ...outcome.results.map((result) => renderFile(result, outcome.dryRun)).filter((text) => text !== ''),
     renderReasons(outcome),
-    outcome.left.length > 0 ? `Not begun: ${outcome.left.join(', ')}\n` : '',
+    outcome.left.length > 0 ? `Not begun: ${outcome.left.map(printable).join(', ')}\n` : '',
     `${verdict(outcome)}\n`,
   ];
   return `\n${paragraphs.filter(Boolean).join('\n')}`;
@@ -50,7 +51,7 @@ function rowsOf({ results, dryRun, durationMs }: Outcome): string[][] {
   ];
   return [
     [...head, 'time', 'rate'],
-    ...results.map(({ name, counts, durationMs: ms }) => row(name, counts, ms)),
+    ...results.map(({ name, counts, durationMs: ms }) => row(printable(name), counts, ms)),
     ...(results.length > 1 ? [row('total', total, durationMs)] : []),
   ];
 }
@@ -65,10 +66,11 @@ function renderTable(rows: readonly string[][]): string {
 
 /** What there is to say of a file besides its accounts; nothing where all went well. */
 function renderFile(result: FileResult, dryRun: boolean): string {
-  const { name, state, findings, deadLetterPath } = result;
+  const { state, findings, deadLetterPath } = result;
+  const name = printable(result.name);
   const lines = state === 'done' ? [] : [`${name}: ${state}; ${settledPart(result, dryRun)}`];
   if (findings.total > 0) {
-    const kept = deadLetterPath === undefined ? '' : `; written to ${deadLetterPath}`;
+    const kept = deadLetterPath === undefined ? '' : `; written to ${printable(deadLetterPath)}`;
     lines.push(`${name}: ${formatCount(findings.total)} ${dryRun ? 'would be rejected' : 'rejected'}${kept}`);
     for (const { line, reason } of findings.first) lines.push(`  ${name}:${line} ${reason}`);
     const more = findings.total - findings.first.length;

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Environment } from '../../functions/config.ts';
 import { ConfigError, ImportError } from '../../functions/core/errors.ts';
 import { UsageError } from '../import/arguments.ts';
+import { printable, printableLines } from '../import/printable.ts';
 
 /** Exit codes, those of `npm run import`. */
 export const EXIT = { done: 0, incomplete: 1, usage: 2, interrupted: 130 } as const;
@@ -64,14 +65,14 @@ function parse<Of extends Options>({ options }: Command<Of>, args: string[]) {
   }
 }
 
-/** The message alone: what else an error carries may hold credentials. A defect shows where it is. */
+/** The message alone, printable: what else an error carries may hold credentials. A defect shows where it is. */
 export function explain(error: unknown): string {
-  if (error instanceof ConfigError) return error.problems.join('\n');
-  if (!(error instanceof Error)) return String(error);
-  if (error instanceof UsageError || error instanceof ImportError) return error.message;
+  if (error instanceof ConfigError || error instanceof UsageError) return error.problems.map(printable).join('\n');
+  if (!(error instanceof Error)) return printable(String(error));
+  if (error instanceof ImportError) return printable(error.message);
   const { code, message, stack } = error as NodeJS.ErrnoException;
-  if (code === undefined) return stack ?? message;
+  if (code === undefined) return printableLines(stack ?? message);
   const [text] = message.split('\n');
   const isRefusal = /^(401|403|7|16)$/.test(String(code));
-  return `${text}. Check ${isRefusal ? 'what this account may do there' : 'the network, and the credentials: gcloud auth application-default login'}`;
+  return `${printable(text!)}. Check ${isRefusal ? 'what this account may do there' : 'the network, and the credentials: gcloud auth application-default login'}`;
 }

@@ -54,10 +54,10 @@ export async function findLetterFiles(
       for (const file of files) if (!found.has(file.key)) found.set(file.key, file);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
-      problems.push(error.message);
+      problems.push(...error.problems);
     }
   }
-  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  if (problems.length > 0) throw new UsageError(...problems);
   return [...found.values()];
 }
 

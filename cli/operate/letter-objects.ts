@@ -1,5 +1,6 @@
 /** Files of dead letters in Cloud Storage. It loads Google's client: import it only where there is a `gs://` address. */
 
+import { hash } from 'node:crypto';
 import type { File } from '@google-cloud/storage';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { readObject } from '../../functions/storage/read-object.ts';
@@ -66,7 +67,7 @@ async function rewrite(file: File, generation: string, content: Buffer): Promise
     });
   } catch (error) {
     // An attempt of this very request may have succeeded without our hearing of it.
-    const isOurs = statusOf(error) === 412 && (await file.download())[0].equals(content);
+    const isOurs = statusOf(error) === 412 && (await file.getMetadata())[0].md5Hash === hash('md5', content, 'base64');
     if (!isOurs) throw isChanged(error);
   }
 }

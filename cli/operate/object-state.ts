@@ -5,6 +5,7 @@ import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpo
 import { createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
 import { statusOf } from '../../functions/storage/requests.ts';
+import { printable } from '../import/printable.ts';
 import { formatAddress } from './address.ts';
 import { findLetterFiles } from './letter-files.ts';
 import { listObjects } from './listing.ts';
@@ -56,7 +57,7 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
   const files = await findLetterFiles(places, storageEndpoint);
   const foundIn = places.filter((place) => files.some(({ name }) => name.startsWith(place)));
   const survey = await surveyLetters(files, (place, problem) => {
-    process.stderr.write(`${place}: ${problem}\n`);
+    process.stderr.write(`${printable(`${place}: ${problem}`)}\n`);
   });
   const others = checkpoints.filter((other) => other.generation !== generation);
   return { object: source, stored, checkpoint, deadLetters: { places, foundIn, survey }, others };

@@ -1,5 +1,6 @@
 /** Prints problems as they are met, but not without end. */
 
+import { printable } from '../import/printable.ts';
 import { formatCount } from '../import/quantities.ts';
 
 /** Problems that are printed. */
@@ -22,7 +23,7 @@ export function printProblems(print: (text: string) => void): Problems {
     },
     add(place, problem) {
       total++;
-      if (total <= MAX_PRINTED) print(`${place}: ${problem}`);
+      if (total <= MAX_PRINTED) print(printable(`${place}: ${problem}`));
     },
     close() {
       if (total > MAX_PRINTED) print(`and ${formatCount(total - MAX_PRINTED)} more`);

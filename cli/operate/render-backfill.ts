@@ -1,6 +1,6 @@
 /** Writes what a backfill does, as plain text. */
 
-import { printable } from '../import/findings.ts';
+import { printable } from '../import/printable.ts';
 import { countOf, formatBytes, formatCount, formatDuration } from '../import/quantities.ts';
 import { type Address, formatAddress } from './address.ts';
 import type { Candidate, Candidates } from './candidates.ts';
@@ -14,7 +14,7 @@ export function renderCandidates(arg: string, { candidates, done, stalled, skipp
   const bytes = candidates.reduce((sum, { size }) => sum + size, 0);
   const aside = stalled > 0 ? `, ${formatCount(stalled)} stalled left out (--again takes them up)` : '';
   const outside = skipped > 0 ? `, ${formatCount(skipped)} outside OBJECT_PREFIX left out` : '';
-  return `${arg}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(done)} done already${aside}${outside}\n`;
+  return `${printable(arg)}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(done)} done already${aside}${outside}\n`;
 }
 
 /** What a dry run shows besides. */

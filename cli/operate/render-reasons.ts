@@ -1,6 +1,6 @@
 /** Prints dead letters by their reasons. */
 
-import { printable } from '../import/findings.ts';
+import { printable } from '../import/printable.ts';
 import { formatCount } from '../import/quantities.ts';
 import { placeOf } from './letters.ts';
 import type { ReasonCount } from './tally.ts';
@@ -16,7 +16,7 @@ export function renderReasons(reasons: readonly ReasonCount[], { withRecords }: 
   const lines = shown.flatMap(({ reason, count, examples }) => [
     `  ${formatCount(count).padStart(width)}  ${reason}`,
     ...examples.flatMap(({ source, rejectedAt, record }) => [
-      `${indent}${[printable(placeOf(source)), rejectedAt.slice(0, 19)].filter(Boolean).join(', ')}`,
+      `${indent}${printable([placeOf(source), rejectedAt.slice(0, 19)].filter(Boolean).join(', '))}`,
       ...(withRecords ? [`${indent}  ${printable(record)}`] : []),
     ]),
   ]);

@@ -1,5 +1,6 @@
 /** Writes what a replay did, as plain text. */
 
+import { printable } from '../import/printable.ts';
 import { countOf, formatCount, formatDuration } from '../import/quantities.ts';
 import { renderReasons } from './render-reasons.ts';
 import type { Replayed } from './replay-letters.ts';
@@ -33,7 +34,7 @@ export function renderReplayed(replayed: Replayed, durationMs: number): string {
 
 function renderFilesLeft({ filesLeft }: Replayed): string {
   if (filesLeft.length === 0) return '';
-  const named = filesLeft.slice(0, MAX_FILES).map(({ name }) => `  ${name}\n`);
+  const named = filesLeft.slice(0, MAX_FILES).map(({ name }) => `  ${printable(name)}\n`);
   if (filesLeft.length > MAX_FILES) named.push(`  and ${formatCount(filesLeft.length - MAX_FILES)} more\n`);
   const head = `${countOf(filesLeft.length, 'file')} not done with. Running the same command again is safe: what is in Mixpanel already counts once.`;
   return `\n${head}\n${named.join('')}`;

@@ -1,7 +1,7 @@
 /** Writes what is known of an object, as plain text. */
 
 import type { Checkpoint } from '../../functions/storage/checkpoint.ts';
-import { printable } from '../import/findings.ts';
+import { printable } from '../import/printable.ts';
 import { countOf, formatBytes, formatCount } from '../import/quantities.ts';
 import type { ObjectState } from './object-state.ts';
 import { renderReasons } from './render-reasons.ts';
@@ -15,7 +15,7 @@ export function renderState(found: ObjectState, now: number): string {
   const facts =
     stored === undefined ? 'not in the bucket any more' : `${formatBytes(stored.size)}, written ${stored.createdAt}`;
   return [
-    `${printable(`gs://${object.bucket}/${object.object}#${object.generation}`)}: ${facts}\n\n`,
+    `${printable(`gs://${object.bucket}/${object.object}#${object.generation}: ${facts}`)}\n\n`,
     `${verdictOf(found, now)}\n`,
     checkpoint === undefined ? '' : renderCounts(checkpoint),
     renderLastError(checkpoint?.lastError ?? null),
@@ -60,7 +60,7 @@ function leaseOf({ holder, leaseExpiresAt, takeovers }: Checkpoint, now: number)
   const until = isLive
     ? `until ${leaseExpiresAt}`
     : `until ${leaseExpiresAt}, which is over: the next delivery takes over`;
-  return `held by ${holder} ${until}.${often}`;
+  return printable(`held by ${holder} ${until}.${often}`);
 }
 
 function renderCounts({ counts }: Checkpoint): string {
@@ -72,7 +72,7 @@ function renderCounts({ counts }: Checkpoint): string {
 function renderLastError(lastError: Checkpoint['lastError']): string {
   if (lastError === null) return '';
   const { code, message, since } = lastError;
-  return `\nThe last invocation failed, as all have since ${since}: ${printable(`${code}: ${message}`)}\n`;
+  return `\nThe last invocation failed, as all have since ${printable(`${since}: ${code}: ${message}`)}\n`;
 }
 
 function renderDeadLetters({ deadLetters: { places, foundIn, survey }, checkpoint }: ObjectState): string {
@@ -91,7 +91,9 @@ function namesOf(places: readonly string[]): string {
 
 function renderOthers({ others }: ObjectState): string {
   if (others.length === 0) return '';
-  const named = others.slice(0, MAX_OTHERS).map(({ generation, state }) => `  #${generation}  ${state ?? 'unknown'}\n`);
+  const named = others
+    .slice(0, MAX_OTHERS)
+    .map(({ generation, state }) => `  #${generation}  ${printable(state ?? 'unknown')}\n`);
   if (others.length > MAX_OTHERS) named.push(`  and ${formatCount(others.length - MAX_OTHERS)} more\n`);
   return `\nOther generations of it\n${named.join('')}`;
 }

@@ -1,7 +1,12 @@
-/** Makes and finds elements; text becomes text nodes, never markup. */
+/** Makes and finds elements; text becomes text nodes, never markup, and is printable: much of it comes from outside. */
+
+import { printable, printableLines } from '../../cli/import/printable.ts';
 
 /** What an element is made with: attributes, and listeners under `on…`. */
 type Attributes = Record<string, string | number | boolean | undefined | ((event: Event) => void)>;
+
+/** Elements whose text may have several lines. */
+const MULTILINE = new Set(['PRE', 'TD']);
 
 /** An element with attributes and children; what is undefined or false is left out. */
 export function h<Tag extends keyof HTMLElementTagNameMap>(
@@ -12,10 +17,15 @@ export function h<Tag extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name.slice(2), value);
+    else if (name === 'aria-label') element.setAttribute(name, printable(String(value)));
     else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? '' : String(value));
   }
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === 'string' ? textFor(element, child) : child)));
   return element;
+}
+
+function textFor({ tagName }: Element, text: string): string {
+  return MULTILINE.has(tagName) ? printableLines(text) : printable(text);
 }
 
 /** The element of the page with that id. */
@@ -27,7 +37,8 @@ export function byId<Type extends Element = HTMLElement>(id: string): Type {
 
 /** Sets a text where it is another one: an unchanged node is not laid out again. */
 export function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = textFor(element, text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 /** `1,234` */

@@ -94,12 +94,15 @@ export class StorageServer extends EventEmitter<{ request: [StorageRequest]; fin
    *
    * @param bucket - The bucket.
    * @param name - The object.
-   * @returns Its live content; undefined where there is none.
+   * @param maxBytes - A larger object is not read.
+   * @returns Its live content; undefined if there is none, or if it is larger.
    */
-  content(bucket: string, name: string): Buffer | undefined {
+  content(bucket: string, name: string, maxBytes = Number.POSITIVE_INFINITY): Buffer | undefined {
     let descriptor: number;
     try {
-      descriptor = this.#store.openContent(this.#store.object(bucket, name));
+      const object = this.#store.object(bucket, name);
+      if (Number(object.size) > maxBytes) return undefined;
+      descriptor = this.#store.openContent(object);
     } catch (error) {
       if (error instanceof StorageError && error.status === 404) return undefined;
       throw error;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { NAMES } from '../../local-cloud/cloud.ts';
-import { probed, untilText, useSite } from './site.ts';
+import { letterLine } from '../support/operating.ts';
+import { probed, textOf, untilText, useSite } from './site.ts';
 
 const HOSTILE = '<img src=x onerror="document.title=1">';
 /** The longest that the page may keep a person waiting, on a machine that imports at the same time. */
@@ -101,5 +102,26 @@ describe('the events', { timeout: 600_000 }, () => {
     await page.getByLabel('Text', { exact: true }).fill('shopper-996');
     await untilText(page.locator('#shown'), /^100 of 100,000$/);
     assert.ok(performance.now() - begin < 2 * MAX_PAUSE_MS, 'filtering took too long');
+  });
+
+  test('the page shows escapes in place of what would not be seen or would reverse the text', async () => {
+    const page = await site.open();
+    const odd = 'a\u001b\u009b\u202eb';
+    publish(odd, { [odd]: odd, lines: 'one\ntwo' });
+    const row = page.getByRole('row', { name: 'a\\u001b\\u009b\\u202eb' });
+    await row.click();
+    const details = page.getByRole('complementary', { name: 'a\\u001b\\u009b\\u202eb' });
+    await untilText(details, /a\\u001b\\u009b\\u202eb a\\u001b\\u009b\\u202eb lines one two/);
+    const message = { reason: { field: 'record', message: odd }, record: `{\n"${odd}"` };
+    await site.live.cloud.storageClient
+      .bucket(NAMES.stateBucket)
+      .file('dead-letters/messages/s/2026-11-23/00000000-0000-4000-8000-000000000000.ndjson')
+      .save(letterLine(message), { resumable: false });
+    await untilText(page.locator('#letters'), /record: a\\u001b\\u009b\\u202eb/);
+    await page.locator('#letters summary').click();
+    await untilText(page.locator('#letters pre'), /^{ "a\\u001b\\u009b\\u202eb"$/);
+    assert.doesNotMatch(await textOf(page.locator('body')), /[\p{Cc}\p{Bidi_Control}]/u);
+    const names = await page.locator('[aria-label]').evaluateAll((all) => all.map((one) => one.ariaLabel).join(''));
+    assert.doesNotMatch(names, /[\p{Cc}\p{Bidi_Control}]/u);
   });
 });

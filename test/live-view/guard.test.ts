@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
 import { type Live, startLive } from '../../live-view/live.ts';
 
@@ -86,10 +88,51 @@ test('every answer forbids everything that is not part of the page', async () =>
 test('only the files of the page are served, and no path leads elsewhere', async () => {
   assert.match((await ask('GET', '/page.ts')).content, /^\/\*\* The page of the view/);
   assert.doesNotMatch((await ask('GET', '/ring.ts')).content, /readonly #limits: RingLimits/);
-  for (const path of ['/tsconfig.json', '/../server.ts', '/..%2fserver.ts', '/%2e%2e/dev.ts', '/page', '//page.ts']) {
+  for (const path of [
+    '/tsconfig.json',
+    '/../server.ts',
+    '/..%2fserver.ts',
+    '/%2e%2e/dev.ts',
+    '/page',
+    '//page.ts',
+    '/cli/import.ts',
+  ]) {
     assert.equal((await ask('GET', path)).status, 404, path);
   }
 });
+
+test('a body that is read whole is refused with 413 and the limit, whether its length is announced or not', async () => {
+  const chunk = Buffer.alloc(1_000_000, 0x20);
+  for (const [headers, megabytes] of [
+    [{ 'content-length': '64000001' }, 1],
+    [{ 'transfer-encoding': 'chunked' }, 65],
+  ] as const) {
+    const sent = request(`${live.view.url}/publish`, {
+      method: 'POST',
+      headers: { ...own(), ...headers },
+      agent: false,
+    });
+    for (const bytes of bytesOf(chunk, megabytes)) sent.write(bytes);
+    const [response] = await once(sent, 'response');
+    assert.equal(response.statusCode, 413, JSON.stringify(headers));
+    assert.match(await text(response), /larger than 64 MB, which is the limit here/);
+    sent.on('error', () => {}).destroy();
+  }
+});
+
+test('a file of any size is uploaded, as it is not read whole', async () => {
+  const sent = request(`${live.view.url}/upload?name=large.bin`, { method: 'POST', headers: own(), agent: false });
+  const [[response]] = await Promise.all([
+    once(sent, 'response'),
+    pipeline(bytesOf(Buffer.alloc(1_000_000, 0x20), 70), sent),
+  ]);
+  assert.equal(response.statusCode, 200);
+  assert.match(await text(response), /large.bin is uploaded/);
+});
+
+function* bytesOf(chunk: Buffer, times: number): Generator<Buffer> {
+  for (let time = 0; time < times; time++) yield chunk;
+}
 
 test('an invalid request is refused with words', async () => {
   for (const [path, body, words] of [

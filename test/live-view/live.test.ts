@@ -89,6 +89,39 @@ test('replaying a group sends only its letters, and leaves those with other reas
   assert.deepEqual(live.watch.replayed, { read: 3, expanded: 0, imported: 3, rejected: 0, dropped: 0 });
 });
 
+test('an object that is too large for a checkpoint is not read as one, whatever its name is', async () => {
+  const bucket = live.cloud.storageClient.bucket(NAMES.stateBucket);
+  const [checkpoint] = (await bucket.getFiles({ prefix: 'checkpoints/' }))[0];
+  const [text] = await checkpoint!.download();
+  const files = structuredClone(live.watch.state().files);
+  const other = text.toString().replace(/"offset":\d+/, '"offset":1');
+  assert.notEqual(other, text.toString());
+  await checkpoint!.save(other.padEnd(1_000_001), { resumable: false });
+  assert.deepEqual(live.watch.state().files, files);
+  await checkpoint!.save(other, { resumable: false });
+  assert.notDeepEqual(live.watch.state().files, files);
+  await checkpoint!.save(text, { resumable: false });
+  assert.deepEqual(live.watch.state().files, files);
+});
+
+test('letters with ever new reasons take no more memory than those of the first thousand', async () => {
+  const name = 'dead-letters/messages/s/2026-11-23/00000000-0000-4000-8000-000000000001.ndjson';
+  const source = { subscription: 'projects/p/subscriptions/s', messageId: '9', publishTime: '' };
+  const letters = Array.from({ length: 1_200 }, (_, index) =>
+    letterLine({ reason: { field: 'transform', message: `no. ${index}` }, source: { ...source, index } }),
+  );
+  // The last one comes again: it is counted if its reason is kept.
+  const again = Array.from({ length: 5 }, (_, index) =>
+    letterLine({ reason: { field: 'transform', message: 'no. 1199' }, source: { ...source, index: 2_000 + index } }),
+  );
+  const file = live.cloud.storageClient.bucket(NAMES.stateBucket).file(name);
+  await file.save([...letters, ...again].join(''), { resumable: false });
+  const groups = await groupLetters(live.cloud);
+  assert.equal(groups.length, 200);
+  assert.ok(groups.every(({ reason }) => reason !== 'transform: no. 1199'));
+  await file.delete();
+});
+
 test('messages that a killed drain held are delivered again, and all of them are acknowledged', async () => {
   setSwitch(live.watch, { name: 'slow', on: true });
   publish(live.cloud, { data: valid('message-{n}'), count: 500 });

@@ -110,7 +110,12 @@ describe('the bar', () => {
         fc.boolean(),
         (file, width, hasSize, waits) => {
           const bar = renderBar(
-            { ...halfway, file, totalBytes: hasSize ? 42_000_000 : undefined, waiting: waits ? waiting : undefined },
+            {
+              ...halfway,
+              file,
+              totalBytes: hasSize ? 42_000_000 : undefined,
+              waiting: waits ? `${waiting}${file}` : undefined,
+            },
             hasSize ? width : width + 3,
           );
           assert.ok(columnsOf(bar) <= (hasSize ? width : width + 3), bar);

@@ -67,6 +67,12 @@ describe('a message that is published by REST', () => {
     });
   }
 
+  test('a request by REST is answered 413 if it is larger than any that Pub/Sub takes', async () => {
+    const { status, body } = await post(`${TOPIC}:publish`, ' '.repeat(32_000_001));
+    assert.equal(status, 413);
+    assert.match((body.error as { message: string }).message, /larger than 32 MB/);
+  });
+
   test('a request by REST has the faults of the gRPC method', async () => {
     server.fault = ({ method }) => (method === 'Publish' ? { code: status.UNAVAILABLE } : undefined);
     assert.equal((await post(`${TOPIC}:publish`, { messages: [MESSAGE] })).status, 503);
