@@ -161,7 +161,7 @@ test('backfill prints no control character of the prefix and of the objects unde
     (await run('backfill', ['--dry-run', `gs://imports/${OBJECT.slice(0, 10)}`], { env })).stdout,
     /1 object to import/,
   );
-  const progress = { total: 1, done: 1, gone: 0, bytes: 1, pending: new Map(), waiting: 0, idleMs: 0 };
+  const progress = { total: 1, done: 1, gone: 0, stalled: 0, bytes: 1, pending: new Map(), waiting: 0, idleMs: 0 };
   assert.ok(renderEnd(progress, 1, { bucket: 'state', name: ODD }).includes(`'gs://state/${SHOWN}'`));
   await run('backfill', ['--since', ODD, 'gs://imports/'], { env });
   await run('backfill', [`gs://${ODD}`], { env });
