@@ -63,7 +63,7 @@ export interface Rejection {
   through: readonly string[] | undefined;
   /** Set if it may stand for several: it is the first of them. */
   range?: RejectedRange;
-  /** The message as it was stored, if the rejection stands for several records of it. */
+  /** The message as it was stored, if {@link range} is set; the letter holds it if the rejection stands for several. */
   stored?: Buffer | undefined;
 }
 

@@ -90,12 +90,14 @@ export function addRejection(rejections: Rejection[], place: RejectedPlace, make
   if (last?.range !== undefined && from >= last.range.to) {
     last.range.to = to;
     last.range.rejected++;
-    last.stored = stored;
     limit!.hold();
     return;
   }
   const rejection = make();
-  if (isSummedUp) rejection.range = { from, to, rejected: 1 };
+  if (isSummedUp) {
+    rejection.range = { from, to, rejected: 1 };
+    rejection.stored = stored;
+  }
   limit?.hold(rejection);
   rejections.push(rejection);
 }
@@ -107,7 +109,6 @@ export function mergeRejections(rejection: Rejection, next: Rejection): boolean 
   if (!isSameSource(rejection.location, next.location)) return false;
   range.to = next.range.to;
   range.rejected += next.range.rejected;
-  rejection.stored ??= next.stored;
   return true;
 }
 

@@ -84,6 +84,18 @@ describe('rejections', () => {
     assert.ok(!mergeRejections(one!, other));
   });
 
+  test('A letter of two bad records of a message holds all of it, even if a good record is between them', () => {
+    const limit = new RejectionLimit();
+    const source = { ...messageSource, limit };
+    reject(source, 10_000);
+    const stored = Buffer.from('bad\ngood\nalso bad');
+    const [first] = reject(source, 1, { from: 0, stored });
+    const [second] = reject(source, 1, { from: 6, stored });
+    assert.ok(mergeRejections(first!, second!));
+    const { record, rejected } = JSON.parse(formatDeadLetter(first!, new Date(0)));
+    assert.deepEqual([record, rejected], [stored.toString(), 2]);
+  });
+
   test('A rejection that stands for itself alone is a dead letter like any other', () => {
     const limit = new RejectionLimit();
     reject({ ...objectSource, limit }, 10_000);
