@@ -42,8 +42,8 @@ Options
 The function skips objects whose names do not begin with its OBJECT_PREFIX, and they never become done: name a prefix
 within it, or set OBJECT_PREFIX here as it is there.
 
-Running it again is safe and publishes nothing that is done. Ctrl-C ends it: what was published is imported all the same,
-and running it again goes on with the rest.
+Running it again is safe and publishes nothing that is done. Ctrl-C ends it: objects that were published are still
+imported, and running it again continues with the rest.
 
 Google's credentials are needed; the account needs the roles Storage Object Viewer on both buckets and Pub/Sub Publisher
 on the topic; and Storage Object User on the state bucket for what is stalled or gone.

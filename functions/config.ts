@@ -21,7 +21,7 @@ export interface CoreConfig extends BatchLimits {
 /** What both functions need. */
 interface FunctionConfig extends CoreConfig {
   stateBucket: string;
-  /** The state bucket unless given. */
+  /** Default: the state bucket. */
   deadLetterBucket: string;
   /** From the start of an invocation to the moment it winds down. */
   deadlineMs: number;

@@ -173,17 +173,16 @@ class Drain {
           bytes = 0;
           await this.#allSettled();
           if (run.stopping.aborted) return;
-          const verdict = messages.length > 1 ? 'give back' : await this.#mark(message);
-          if (verdict === 'give back') {
-            this.#giveBack(messages.slice(index));
+          const verdict = messages.length > 1 ? 'nack' : await this.#mark(message);
+          if (verdict === 'nack') {
+            this.#nack(messages.slice(index));
             break;
           }
           isSuspect = verdict === 'reject';
         }
         const data = dataOf(message);
-        const { hasMany } = this.#limit;
-        const about = { limit: this.#limit, stored: hasMany ? data : undefined };
-        const source: Source = { ...sourceOf(message, subscription, mapping), ...about };
+        const stored = this.#limit.hasMany ? data : undefined;
+        const source = sourceOf(message, subscription, mapping, this.#limit, stored);
         const open = { ackId: message.ackId ?? '', open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
@@ -210,7 +209,7 @@ class Drain {
   async #allSettled(): Promise<void> {
     const { run, suspects } = this.#context;
     while (this.#open.size > 0 && !run.stopping.aborted) await this.#settled.wait();
-    // What stays in progress keeps its marker until it is given back.
+    // What stays in progress keeps its marker until it is nacked.
     if (this.#open.size === 0) await Promise.all([this.#acks.flush(), suspects.unmarkAll()]);
   }
 
@@ -225,7 +224,7 @@ class Drain {
     return verdict;
   }
 
-  #giveBack(messages: readonly ReceivedMessage[]): void {
+  #nack(messages: readonly ReceivedMessage[]): void {
     const ackIds = messages.map(({ ackId }) => ackId ?? '');
     for (const ackId of ackIds) this.#unread.delete(ackId);
     this.#acks.nack(ackIds);
@@ -290,6 +289,6 @@ function warnOfFailure(logger: Logger, subscription: string, error: Error): void
   const fields = { subscription, code: 'suspects_unreachable', error: error.message };
   logger.warn(
     fields,
-    'The state bucket cannot be used to find messages that end the process: the drain goes on without',
+    'The state bucket cannot be used to find messages that end the process: the drain continues without markers',
   );
 }

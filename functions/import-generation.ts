@@ -1,7 +1,7 @@
 /** Imports one object generation under its lease: from its checkpoint on, as far as time allows. */
 
 import { randomUUID } from 'node:crypto';
-import type { Storage } from '@google-cloud/storage';
+import type { File, Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
 import { addCounts, type Block, noCounts, START, withoutSettled } from './core/block.ts';
@@ -66,7 +66,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   const bucket = reading.bucket(config.stateBucket);
   const summary = (counts = noCounts()) => ({ ...object, ...counts, ...statsOf(run) });
   const name = checkpointName(object);
-  const file = reading.bucket(object.bucket).file(object.object, { generation: object.generation });
+  const file = fileOf(object, reading);
   const options = { bucket, name, holder, leaseMs: config.leaseMs, run, isStored: () => isStored(file, run) };
   const acquired = await acquireLease(options).catch((error) => {
     if (error === run.stopping.reason) {
@@ -108,6 +108,10 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
     case 'failed':
       throw failure(logger, fields, end.error, 'object failed');
   }
+}
+
+function fileOf({ bucket, object, generation }: ObjectGeneration, storage: Storage): File {
+  return storage.bucket(bucket).file(object, { generation });
 }
 
 function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
@@ -226,7 +230,7 @@ class ImportTask {
   async *#blocks(): AsyncGenerator<Block[]> {
     const { config, reading, run } = this.#context;
     const { format, compression, position } = this.#begin;
-    const file = reading.bucket(this.#object.bucket).file(this.#object.object, { generation: this.#object.generation });
+    const file = fileOf(this.#object, reading);
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
     const source = { ...objectSource(this.#object, this.#metadata), mapping, limit: this.#limit };

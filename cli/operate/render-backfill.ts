@@ -42,7 +42,7 @@ export function renderIdle({ pending, idleMs }: WaveProgress): string {
 export function renderInterrupted(progress: WaveProgress | undefined): string {
   const { done = 0, gone = 0, stalled = 0, waiting = 0 } = progress ?? {};
   const pending = progress?.pending.size ?? 0;
-  return `Interrupted: ${formatCount(done + gone + stalled)} done, ${formatCount(pending)} published and imported all the same, ${formatCount(waiting)} not published. Running the same command again goes on.\n`;
+  return `Interrupted: ${formatCount(done + gone + stalled)} done, ${formatCount(pending)} published and still being imported, ${formatCount(waiting)} not published. Run the same command again to continue.\n`;
 }
 
 /** What came of it, and where its dead letters would be. */

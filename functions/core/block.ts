@@ -32,7 +32,7 @@ export interface Source {
   /** What becomes of its records. */
   readonly mapping: Mapping;
   /** Has rejections summed up once there are too many; absent if each is held. */
-  readonly limit?: RejectionLimit;
+  readonly limit?: RejectionLimit | undefined;
   /** The message as it was stored, if its rejections may have to be summed up. */
   readonly stored?: Buffer | undefined;
   /**

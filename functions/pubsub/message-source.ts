@@ -2,6 +2,7 @@
 
 import type { Source } from '../core/block.ts';
 import type { Mapping } from '../core/mappings/mapping.ts';
+import type { RejectionLimit } from '../core/rejections.ts';
 import type { ReceivedMessage } from './pull.ts';
 
 const NO_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze({});
@@ -13,8 +14,18 @@ export function dataOf({ message }: ReceivedMessage): Buffer {
   return data ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : Buffer.alloc(0);
 }
 
-/** @param subscription `projects/P/subscriptions/S` */
-export function sourceOf({ message }: ReceivedMessage, subscription: string, mapping: Mapping): Source {
+/**
+ * @param subscription `projects/P/subscriptions/S`
+ * @param limit        sums up rejections; default: each is held
+ * @param stored       the data, if rejections may have to be summed up
+ */
+export function sourceOf(
+  { message }: ReceivedMessage,
+  subscription: string,
+  mapping: Mapping,
+  limit?: RejectionLimit,
+  stored?: Buffer,
+): Source {
   // Not the message itself: its data would be held until it is settled.
   const messageId = message?.messageId ?? '';
   const publishedAt = message?.publishTime;
@@ -23,6 +34,8 @@ export function sourceOf({ message }: ReceivedMessage, subscription: string, map
   return {
     context: { kind: 'message', subscription, attributes },
     mapping,
+    limit,
+    stored,
     locate(_offset, index) {
       const publishTime = toIso(publishedAt);
       const about = attributes === NO_ATTRIBUTES ? {} : { attributes };

@@ -1,4 +1,4 @@
-/** The registry of a subscription's drains: who is at work, and who ended without a word. One object, changed by compare-and-swap. */
+/** The registry of a subscription's drains: those at work, and those that crashed. One object, changed by compare-and-swap. */
 
 import type { Bucket } from '@google-cloud/storage';
 import { statusOf } from './requests.ts';
@@ -7,7 +7,7 @@ import { statusOf } from './requests.ts';
 export interface Drains {
   /** Drains at work, by id: when each was last seen. */
   drains: Record<string, string>;
-  /** Drains whose process ended without a word: when that was noticed. */
+  /** Drains that crashed: when that was noticed. */
   ended: Record<string, string>;
   /** Until when every drain works carefully; null if none has to. */
   carefulUntil: string | null;

@@ -2,8 +2,8 @@
  * Keeps a message whose handling ends the process from taking other messages with it twice. Pub/Sub does not say how
  * often it has delivered a message, so the state bucket does.
  *
- * After a process ended without a word, drains work carefully for a while: they handle one message at a time, each
- * with a marker. A marker whose drain ended without a word accuses its message.
+ * After a process crashed, drains work carefully for a while: they handle one message at a time, each with a marker.
+ * A marker whose drain crashed accuses its message.
  */
 
 import type { Bucket, File } from '@google-cloud/storage';
@@ -16,7 +16,7 @@ import { statusOf, withTimeout } from './requests.ts';
 export interface SuspectTimes {
   /** A drain says so often that it is at work. */
   refreshMs: number;
-  /** A drain that was not seen for so long has ended without a word. */
+  /** A drain that was not seen for so long has crashed. */
   staleMs: number;
   /** For so long drains work carefully. */
   carefulMs: number;
@@ -35,13 +35,13 @@ export const SUSPECT_TIMES: SuspectTimes = {
   timeoutMs: 3_000,
 };
 
-/** How long it is known that a drain ended without a word, in milliseconds: longer than any message takes to come back. */
+/** How long crashed drains stay in the registry, in milliseconds: longer than any message takes to be redelivered. */
 const ENDED_MS = 86_400_000;
 /** Times that a marker is created, when another one is deleted at the same time. */
 const MAX_ATTEMPTS = 3;
 
-/** What to do with a message: handle it, give it back as another drain is at it, or reject it as it ended a process alone. */
-export type Verdict = 'handle' | 'give back' | 'reject';
+/** What to do with a message: handle it, nack it because another drain handles it, or reject it because it ended a process by itself. */
+export type Verdict = 'handle' | 'nack' | 'reject';
 
 /** What is needed to look out for suspects. */
 export interface SuspectsOptions {
@@ -53,7 +53,7 @@ export interface SuspectsOptions {
   drain: string;
   clock: Clock;
   times: SuspectTimes;
-  /** Told once, when the state bucket cannot be used: the drain goes on without. */
+  /** Called once if the state bucket cannot be used: the drain continues without markers. */
   onFailure(error: Error): void;
 }
 
@@ -103,7 +103,7 @@ export class Suspects {
     }
   }
 
-  /** Takes the markers away: their messages were settled, or are given back. */
+  /** Deletes the markers: their messages were settled or nacked. */
   async unmarkAll(): Promise<void> {
     await Promise.all([...this.#markers].map((file) => this.#unmark(file)));
   }
@@ -192,14 +192,14 @@ export class Suspects {
       // Who has not been seen for too long is noticed here at the latest.
       await this.#refresh();
       if (this.#drains === undefined) return 'handle';
-      if (Object.hasOwn(this.#drains.drains, found.drain)) return 'give back';
+      if (Object.hasOwn(this.#drains.drains, found.drain)) return 'nack';
       if (Object.hasOwn(this.#drains.ended, found.drain)) {
         this.#markers.add(file);
         return 'reject';
       }
       // Its drain ended in order and could not take it away: it accuses nobody.
     }
-    return 'give back';
+    return 'nack';
   }
 
   async #unmark(file: File): Promise<void> {

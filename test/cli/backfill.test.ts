@@ -96,7 +96,7 @@ test('backfill ends at Ctrl-C, and continues when it is run again', async () => 
       cloud.mixpanel.once('request', () => child.kill('SIGINT'));
     },
   });
-  assert.match(interrupted.stdout, /Interrupted: 0 done, 3 published and imported all the same, 3 not published\./);
+  assert.match(interrupted.stdout, /Interrupted: 0 done, 3 published and still being imported, 3 not published\./);
   assert.equal(interrupted.code, 130);
   assert.equal(published.length, 3);
   cloud.mixpanel.fault = undefined;

@@ -67,7 +67,7 @@ describe('messages that end the process', () => {
     assert.deepEqual(requests, []);
   });
 
-  check('a drain goes on, with one WARNING, if the state bucket refuses it', async () => {
+  check('a drain continues, with one WARNING, if the state bucket refuses it', async () => {
     cloud.storage.fault = ({ object }) => (isSuspect(object) ? { status: 403 } : undefined);
     await cloud.publish(...eventLines(GOOD));
     await cloud.drain();
@@ -79,7 +79,7 @@ describe('messages that end the process', () => {
     );
   });
 
-  check('a message in another drain’s hands is given back, and comes again', async () => {
+  check('a message that another drain handles is nacked, and comes again', async () => {
     await beCareful({ other: inMs(3_000) });
     await cloud.publish(eventText('id-0'));
     await mark(lastMessageId(), 'other');

@@ -28,7 +28,7 @@ export interface Failures {
  *
  * @param records    the value of `failed_records`
  * @param sent       how many events were sent
- * @param readEvents reads the events that were sent, one a line; called only if a failure has an id
+ * @param readEvents reads the events that were sent, one per line; called only if a failure has an id
  */
 export async function readFailures(
   records: unknown,

@@ -1,4 +1,4 @@
-/** Finds out whether /import knows the project, when it refuses events without a word about any of them. */
+/** Finds out whether /import knows the project, if it refuses events without naming any of them. */
 
 import { gzipSync } from 'node:zlib';
 import type { Run } from '../run.ts';

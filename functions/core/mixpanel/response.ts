@@ -40,7 +40,7 @@ const MAX_RETRY_AFTER_MS = 600_000;
  * @param answer     what /import answered
  * @param sent       how many events were sent
  * @param now        the time in milliseconds since the epoch, for a Retry-After that is a date
- * @param readEvents reads the events that were sent, one a line; called only if the answer names events by their ids
+ * @param readEvents reads the events that were sent, one per line; called only if the answer names events by their ids
  */
 export async function judge(
   answer: Answer,

@@ -75,7 +75,7 @@ interface Requested {
 interface Delivery {
   run: Run;
   onSettled: (part: SettledPart) => Promise<void>;
-  /** Single events that were refused without a word about them: dead letters only if the configuration is right. */
+  /** Single events that were refused without a reason of their own: dead letters only if the configuration is right. */
   suspects: { part: SettledPart; status: number }[];
   /** The size of the largest part that was accepted. */
   acceptedBytes: number;

@@ -43,7 +43,7 @@ describe('rejections', () => {
     assert.equal(reject({ ...objectSource, limit }, 30_000).length, 30_000);
   });
 
-  test('The memory of rejections that are held is known, and given back', () => {
+  test('The memory of rejections that are held is counted, and released', () => {
     const limit = new RejectionLimit();
     const rejections = reject({ ...objectSource, limit }, 50_000);
     assert.equal(rejections.length, 10_001);

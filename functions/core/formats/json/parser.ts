@@ -7,6 +7,7 @@ import { BlockBuilder, newlinesIn } from './block-builder.ts';
 import { ByteWindow } from './byte-window.ts';
 import { Columns } from './columns.ts';
 import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
+import { type FailedContainer, movedBack } from './failed-container.ts';
 import { ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
@@ -45,23 +46,6 @@ export interface Scratch {
 /** A {@link Scratch}. */
 export function newScratch(): Scratch {
   return { scanner: new Scanner(), columns: new Columns() };
-}
-
-/** A container that failed in this window. Those that were open inside it fail too, without being scanned again. */
-interface FailedContainer {
-  kind: 'incomplete' | 'invalid' | 'too-deep' | 'too-large';
-  /** Index at which it failed. */
-  at: number;
-  /** Index of the string in which it failed; else {@link at}. */
-  tokenAt: number;
-  /** Where the containers that were open begin, the outermost first. */
-  openedAt: Uint32Array;
-  /** Lines that begin with a bracket before this index are read again. */
-  rereadTo: number;
-  /** Values that begin at or after this index are scanned anew. */
-  knownTo: number;
-  /** Whether both were looked up. */
-  isLimited: boolean;
 }
 
 /** Parses one object, file or message; `docs/formats.md` has the rules. */
@@ -463,22 +447,6 @@ function validPrefix(bytes: Buffer): number {
   while (end > 0 && bytes.length - end < 4 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
   if (end > 0 && bytes[end - 1]! >= 0xc0) end--;
   return isUtf8(bytes.subarray(0, end)) ? end : 0;
-}
-
-/** The container after a block was taken from the window that ends at `by`. */
-function movedBack(
-  { at, tokenAt, openedAt, rereadTo, knownTo, ...rest }: FailedContainer,
-  by: number,
-): FailedContainer {
-  const moved = openedAt.filter((opened) => opened >= by).map((opened) => opened - by);
-  return {
-    ...rest,
-    at: at - by,
-    tokenAt: tokenAt - by,
-    openedAt: moved,
-    rereadTo: rereadTo - by,
-    knownTo: knownTo - by,
-  };
 }
 
 /** Whether a block covers anything. */

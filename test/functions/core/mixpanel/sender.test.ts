@@ -716,7 +716,7 @@ describe('a pause of more than a minute', () => {
   });
 
   for (const retryAfter of ['31536000', '600000', 'Thu, 31 Dec 2099 23:59:59 GMT']) {
-    test(`Retry-After ${retryAfter} stops a run, and a later run of the process probes and goes on`, async (t) => {
+    test(`Retry-After ${retryAfter} stops a run, and a later run of the process probes and continues`, async (t) => {
       const sending = await startSending(t);
       const { clock, server } = sending;
       server.fault = inTurn({ status: 429, headers: { 'retry-after': retryAfter } });

@@ -702,6 +702,10 @@ describe('content that is made to be slow', { timeout: 120_000 }, () => {
       `${good}\n${`{"a":[\n${'[1],\n'.repeat(120_000)}x]}\n`.repeat(6)}`,
     ],
     ['text of almost 1 MB', `${good}\n${`${'x'.repeat(600_000)}\n`.repeat(6)}`],
+    [
+      'containers that fail, with more rejections inside each than a block holds',
+      `${good}\n${`{"a":[\n${'{},\n'.repeat(1_500)}`.repeat(40)}x`,
+    ],
   ];
   for (const [name, content] of slow) {
     test(`The parser scans no byte more than three times on average: ${name}`, () => {
