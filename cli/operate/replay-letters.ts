@@ -12,10 +12,9 @@ import {
   type Source,
 } from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
-import type { TransformResult } from '../../functions/core/event.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import type { Mapping } from '../../functions/core/mappings/mapping.ts';
+import type { Mapping, MapResult } from '../../functions/core/mappings/mapping.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
@@ -347,6 +346,6 @@ function keyOf({ source, record }: Letter): string {
 }
 
 /** The event with that index, if a transform made several. */
-function pick(result: TransformResult, index: number): TransformResult {
+function pick(result: MapResult, index: number): MapResult {
   return Array.isArray(result) && result.length > 1 ? result[index] : result;
 }

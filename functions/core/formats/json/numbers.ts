@@ -17,6 +17,15 @@ export function parseKeepingDigits(text: string): unknown {
   });
 }
 
+/** The number that a text is, such as `+1.50` or `.5`: a plain one, or one that keeps its digits where a double would not. */
+export function numberFrom(text: string): unknown {
+  const value = Number(text);
+  const [, sign = '', whole = '', fraction = '', exponent = ''] =
+    /^([+-]?)0*(\d*)(?:\.(\d*))?([eE][+-]?\d+)?$/.exec(text) ?? [];
+  const source = `${sign === '-' ? '-' : ''}${whole === '' ? '0' : whole}${fraction === '' ? '' : `.${fraction}`}${exponent}`;
+  return isCarried(value, source) ? value : rawJSON(source);
+}
+
 function isCarried(value: number, source: string): boolean {
   if (!Number.isFinite(value)) return false;
   const printed = String(value);
