@@ -9,7 +9,7 @@ import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
-import { mappingOf } from './core/mappings/mapping.ts';
+import type { MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { RejectionLimit } from './core/rejections.ts';
 import type { Run } from './core/run.ts';
@@ -29,17 +29,16 @@ import {
   type ObjectReader,
 } from './storage/read-object.ts';
 import { withTimeout } from './storage/requests.ts';
-import transform from './transform.ts';
 
 /** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
-
-const mapping = mappingOf(transform);
 
 /** What an import works with. */
 export interface GenerationContext {
   config: ImportObjectConfig;
   sender: Sender;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   logger: Logger;
   run: Run;
   /** A client that leaves retries to us, and one that does not. */
@@ -228,12 +227,13 @@ class ImportTask {
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, reading, run } = this.#context;
+    const { config, mappingOf, reading, run } = this.#context;
     const { format, compression, position } = this.#begin;
     const file = fileOf(this.#object, reading);
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
-    const source = { ...objectSource(this.#object, this.#metadata), mapping, limit: this.#limit };
+    const about = objectSource(this.#object, this.#metadata);
+    const source = { ...about, mapping: mappingOf(about.context), limit: this.#limit };
     // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
     const start = compression?.length === 0 ? position : START;
     this.#reader = createObjectReader(file, stored, run, { start });

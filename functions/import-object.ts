@@ -2,15 +2,18 @@
 
 import type { ImportObjectConfig } from './config.ts';
 import { noCounts } from './core/block.ts';
+import type { RecordContext } from './core/event.ts';
+import { createMappings } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { startRun } from './core/run.ts';
 import { importGeneration } from './import-generation.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
 import { createPublisher } from './pubsub/publisher.ts';
-import { type Logger, withTrace } from './runtime/log.ts';
+import { type Logger, logUnmatched, withTrace } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
 import { statsOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
+import transform from './transform.ts';
 
 /** Handles one CloudEvent. If it throws, the delivery is refused and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
@@ -24,6 +27,8 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     auth: writing.authClient,
     emulatorHost: config.pubsubEmulatorHost,
   });
+  const onUnmatched = (context: RecordContext) => logUnmatched(processLogger, context);
+  const mappingOf = createMappings({ ...config, transform, onUnmatched });
   const projectId = config.objectTopic.split('/')[1]!;
 
   return async (cloudEvent) => {
@@ -52,6 +57,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       await importGeneration(object, {
         config,
         sender,
+        mappingOf,
         logger,
         run,
         reading,

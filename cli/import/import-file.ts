@@ -4,6 +4,7 @@ import type { CoreConfig } from '../../functions/config.ts';
 import type { Block, Counts } from '../../functions/core/block.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
@@ -33,6 +34,8 @@ export interface FileResult {
 /** What all inputs have in common. */
 export interface FileContext {
   config: CoreConfig;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   meter: Meter;
   run: Run;
 }
@@ -40,7 +43,7 @@ export interface FileContext {
 /** Imports an input; never throws. */
 export async function importFile(
   input: Input,
-  { config, meter, run }: FileContext,
+  { config, mappingOf, meter, run }: FileContext,
   sender: Sender,
 ): Promise<FileResult> {
   const ledger = new Ledger();
@@ -77,7 +80,7 @@ export async function importFile(
     error,
   });
   try {
-    const blocks = readInput(input, { insertIdOf: config.insertIdOf, meter: fileMeter, run });
+    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run });
     const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
     if (isComplete) {
       await deadLetters.complete();

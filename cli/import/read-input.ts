@@ -3,25 +3,23 @@
 import type { Block } from '../../functions/core/block.ts';
 import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import { mappingOf } from '../../functions/core/mappings/mapping.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Run } from '../../functions/core/run.ts';
-import transform from '../../functions/transform.ts';
 import type { Input } from './inputs.ts';
 import type { FileMeter } from './meter.ts';
 
 /** How an input is read. */
 export interface InputReader {
   insertIdOf: InsertIdOf;
+  mappingOf: MappingOf;
   meter: FileMeter;
   run: Run;
 }
 
-const mapping = mappingOf(transform);
-
 /** @throws whatever reading the input throws */
-export function readInput(input: Input, { insertIdOf, meter, run }: InputReader): AsyncGenerator<Block[]> {
+export function readInput(input: Input, { insertIdOf, mappingOf, meter, run }: InputReader): AsyncGenerator<Block[]> {
   return readBlocks(measured(input.read(run), meter), {
-    context: { source: { ...input.source, mapping }, insertIdOf, ordinal: 'line' },
+    context: { source: { ...input.source, mapping: mappingOf(input.source.context) }, insertIdOf, ordinal: 'line' },
     verifyStored: async () => input.verifyStored?.(run),
   });
 }

@@ -15,6 +15,7 @@ import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import type { Mapping, MapResult } from '../../functions/core/mappings/mapping.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
@@ -28,9 +29,9 @@ import { Tally } from './tally.ts';
 export interface ReplayContext {
   config: CoreConfig;
   sender: Sender;
-  /** What becomes of records now. */
-  mapping: Mapping;
-  /** Whether records are sent even if they passed something that `mapping` does not provide. */
+  /** What becomes of records now, by what they were read from. */
+  mappingOf: MappingOf;
+  /** Whether records are sent even if they passed something that is not provided now. */
   isRaw: boolean;
   run: Run;
   meter: FileMeter;
@@ -89,14 +90,14 @@ const NEWLINE = Buffer.from('\n');
  */
 export async function findUnprovided(
   files: readonly LetterFile[],
-  { mapping, run }: Pick<ReplayContext, 'mapping' | 'run'>,
+  { mappingOf, run }: Pick<ReplayContext, 'mappingOf' | 'run'>,
   isMeant: (letter: Letter) => boolean = () => true,
 ): Promise<{ place: string; through: readonly string[] } | undefined> {
   for (const file of files) {
     try {
       for await (const { number, letter } of readLines(file.read(run))) {
         if (letter === undefined || letter.isTruncated || !isMeant(letter)) continue;
-        if (!isProvided(letter, mapping)) return { place: `${file.name}:${number}`, through: letter.through };
+        if (!isProvided(letter, mappingOf)) return { place: `${file.name}:${number}`, through: letter.through };
       }
     } catch (error) {
       // A file that cannot be read is reported when it is replayed.
@@ -106,7 +107,10 @@ export async function findUnprovided(
   return undefined;
 }
 
-function isProvided({ through }: Letter, mapping: Mapping): boolean {
+function isProvided(letter: Letter, mappingOf: MappingOf): boolean {
+  const { through } = letter;
+  if (through.length === 0) return true;
+  const mapping = mappingOf(contextOf(letter));
   const provided = mapping.kind === 'mapped' ? mapping.through : [];
   return through.every((step) => provided.includes(step));
 }
@@ -206,8 +210,9 @@ class Replay {
    * If a letter is about one of several events that a mapping made of the record, only that one is sent: the others were
    * imported, or have letters of their own.
    */
-  #mappingOf({ source: { event } }: Letter): Mapping {
-    const { mapping } = this.#context;
+  #mappingOf(letter: Letter): Mapping {
+    const { event } = letter.source;
+    const mapping = this.#context.mappingOf(contextOf(letter));
     if (mapping.kind === 'verbatim' || event === undefined) return mapping;
     return {
       ...mapping,
@@ -216,7 +221,7 @@ class Replay {
   }
 
   #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
-    const { mapping, isRaw, onProblem } = this.#context;
+    const { mappingOf, isRaw, onProblem } = this.#context;
     const place = `${from.file.name}:${number}`;
     if (letter.isTruncated) {
       this.result.truncated++;
@@ -224,7 +229,7 @@ class Replay {
       return false;
     }
     // Looked at before; but a file that could not be read then may be readable now.
-    if (!isRaw && !isProvided(letter, mapping)) {
+    if (!isRaw && !isProvided(letter, mappingOf)) {
       this.#leaveLine(place, `its record passed a ${letter.through.join(' and a ')}, and there is none now`);
       return false;
     }

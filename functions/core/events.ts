@@ -194,7 +194,8 @@ function offsetAt(records: JsonRecords | RowRecords, record: number): number {
   return records.form === 'rows' ? records.offsets[record]! : records.offset + records.starts[record]!;
 }
 
-function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
+/** The record, parsed. */
+export function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
   if (records.form === 'rows') return records.rows[records.first + record];
   const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
   return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);

@@ -65,8 +65,8 @@ function eventReader(source: EventSource | ValueSource): (record: Fields) => str
     const { value } = source as { value: string };
     return () => value;
   }
-  const missing = new Misfit('mapping.event', `there is nothing at ${nameOf(source)}`);
-  const other = new Misfit('mapping.event', `what is at ${nameOf(source)} is no text`);
+  const missing = new Misfit('mapping.event', `nothing at ${nameOf(source)}`);
+  const other = new Misfit('mapping.event', `not a text at ${nameOf(source)}`);
   if (isFields(source) && 'template' in source) {
     const parts = (source as { template: readonly (string | Path)[] }).template.map((part) =>
       typeof part === 'string' ? part : getterOf(part),
@@ -106,8 +106,8 @@ function readTime({ time }: Rule, preset: Preset | undefined): (record: Fields) 
   const get = source === undefined ? getterOf(time!.path!) : getterFor(source);
   const name = source === undefined ? nameOf({ path: time!.path! }) : nameOf(source);
   const read = timeReader({ ...time, numbersAreLocal: source !== undefined && preset?.numbersAreLocal });
-  const missing = new Misfit('mapping.time', `there is nothing at ${name}`);
-  const other = new Misfit('mapping.time', `what is at ${name} is no time`);
+  const missing = new Misfit('mapping.time', `nothing at ${name}`);
+  const other = new Misfit('mapping.time', `not a time at ${name}`);
   return (record) => {
     const value = get(record);
     if (value === undefined || value === null || value === '') return missing;

@@ -30,7 +30,7 @@ export function converterOf({ json, number, boolean }: Rule): ((properties: Fiel
           continue;
         }
         const value = convert(trimmed);
-        if (value === undefined) return new Misfit(`mapping.${key}`, `the text of ${name} is not ${what}`);
+        if (value === undefined) return new Misfit(`mapping.${key}`, `not ${what} in ${name}`);
         properties[name] = value;
       }
     }

@@ -13,6 +13,8 @@ export interface MappedRecords {
   readonly through: readonly string[];
   /** How text is read; undefined if its content decides. */
   readonly format?: TextFormat | 'snowplow' | undefined;
+  /** Whether parts of a record are meant to leave hashed, or not at all. */
+  readonly hides?: boolean;
   /**
    * @param record a JSON object or a row
    * @returns events, or a promise; whether they are events is checked afterwards
@@ -45,6 +47,7 @@ export function mappingOf(transform: Transform<never>): Mapping {
   return {
     kind: 'mapped',
     through: ['transform'],
+    hides: true,
     map: (record, context) => transform(record as never, context),
   };
 }

@@ -71,15 +71,22 @@ function mappedBy(rule: Rule, hashKey: string | undefined, transform: Transform<
   const hasTransform = transform !== passThrough;
   if (Object.keys(rule).every((key) => NOTHING_MADE.has(key as keyof Rule))) {
     const through = hasTransform ? ['transform'] : [];
-    return { kind: 'mapped', through, format, map: (record, context) => transform(record as never, context) };
+    return {
+      kind: 'mapped',
+      through,
+      format,
+      hides: hasTransform,
+      map: (record, context) => transform(record as never, context),
+    };
   }
   const map = recordMapOf(rule, hashKey);
-  if (!hasTransform) return { kind: 'mapped', through: ['mapping'], format, map };
+  const hides = hasTransform || rule.hash !== undefined || rule.drop !== undefined || rule.pick !== undefined;
+  if (!hasTransform) return { kind: 'mapped', through: ['mapping'], format, hides, map };
   return {
     kind: 'mapped',
     through: ['mapping', 'transform'],
     format,
-
+    hides,
     map(record, context) {
       const event = map(record);
       return event === null || event instanceof Misfit ? event : transform(event as never, context);

@@ -341,7 +341,7 @@ describe('a pulled message', () => {
   function pulled(data: Buffer | string | null | undefined, attributes: Record<string, string> = {}) {
     const publishTime = { seconds: 1_767_225_600, nanos: 123_456_789 };
     const message = { ackId: 'a', message: { data: data as Buffer, attributes, messageId: '12', publishTime } };
-    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, VERBATIM) }));
+    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, () => VERBATIM) }));
   }
 
   const cases: [
