@@ -214,7 +214,7 @@ function propertiesAdder(
   const params = rule.params ?? (preset?.params === undefined ? undefined : pathOf(preset.params));
   const getParams = params && getterOf(params);
   const renamed = [...(rule.rename ?? [])].map(([path, name]) => ({ name, get: getterOf(pathOf(path)) }));
-  const add = rule.properties === undefined ? preset?.add : undefined;
+  const { addFirst, add } = rule.properties === undefined && preset !== undefined ? preset : ({} as Partial<Preset>);
 
   return (record, properties) => {
     const put: Put = (name, value) => {
@@ -227,6 +227,8 @@ function propertiesAdder(
       if (value instanceof Misfit) return value;
       put(name, value);
     }
+    const first = addFirst?.(record, put);
+    if (first !== undefined) return first;
     for (const spread of spreads) spread(record, put);
     if (getParams !== undefined) spreadParams(getParams(record), put);
     const misfit = add?.(record, put);

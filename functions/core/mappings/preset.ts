@@ -12,7 +12,8 @@
  * - `fields` are the properties that Mixpanel knows by other names. They come first, and of two sources of one name the first
  *   wins: so neither `properties` nor `params` overwrite them. What a field's path names is used, and `properties: '*'`, or a
  *   spread of the object it is in, leaves it out. A function uses nothing: name what it reads in `uses`.
- * - `properties` and `params` are as in the mapping language. `add` comes last; it puts further properties one by one.
+ * - `properties` and `params` are as in the mapping language. `addFirst` comes before them, `add` last; they put further
+ *   properties one by one.
  * - Null, undefined and `""` never become properties, so the table needs no conditions.
  * - `time` is read as the language says: numbers by their size, text by its form. What is no time is rejected, never replaced.
  * - `user` and `device`: Mixpanel's disallowed values count as empty, numbers become text, one leading `$device:` of a device is
@@ -20,7 +21,7 @@
  * - `insertId`: a path or a list of paths of which the first counts; it is hashed if Mixpanel would not take it. `{ hashOf }`
  *   hashes several values together; nothing at all makes an id by content.
  * - A key of the user's rule replaces the preset's: `event`, `time`, `user`, `device`, `insertId`, `ip`, `properties` (also
- *   `add`), `params`, `skip`. `drop` adds to it. The user's `pick`, `rename`, `number`, `boolean`, `json` and `hash` see the names
+ *   `addFirst` and `add`), `params`, `skip`. `drop` adds to it. The user's `pick`, `rename`, `number`, `boolean`, `json` and `hash` see the names
  *   that the preset makes.
  *
  * Everything that is checked for any mapping (ids, times, `ip`, reserved names) is checked for presets too, and not by them.
@@ -39,8 +40,6 @@ export type Put = (name: string, value: unknown) => void;
 
 /** A mapping of a well-known source. */
 export interface Preset {
-  /** Whether a record looks like one of the source's; for advice alone. */
-  looksLike(record: Fields): boolean;
   /** The format of text that the source writes, if it has one of its own. */
   readonly format?: 'snowplow';
   begin?(record: Fields): Fields | null | Misfit;
@@ -59,6 +58,8 @@ export interface Preset {
   /** As in a rule; nothing if absent. */
   readonly properties?: string | readonly string[];
   readonly params?: string;
+  /** Adds properties after `fields`. */
+  addFirst?(record: Fields, put: Put): Misfit | undefined;
   /** Adds properties after all others. */
   add?(record: Fields, put: Put): Misfit | undefined;
   readonly skip?: readonly string[];
