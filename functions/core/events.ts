@@ -98,7 +98,8 @@ export class RecordMapper {
   map(record: number): string | MappedRecord | Promise<string | MappedRecord> {
     let result: MapResult | Promise<MapResult>;
     try {
-      result = this.#mapping.map(valueAt(this.#block.records, record), this.#block.source.context);
+      const value = valueAt(this.#block.records, record);
+      result = value instanceof Misfit ? value : this.#mapping.map(value, this.#block.source.context);
     } catch (error) {
       return this.#failed(record, error);
     }
@@ -198,6 +199,7 @@ function offsetAt(records: JsonRecords | RowRecords, record: number): number {
 export function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
   if (records.form === 'rows') return records.rows[records.first + record];
   const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
+  if (records.parse !== undefined) return records.parse(text);
   return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);
 }
 

@@ -2,6 +2,7 @@
 
 import type { Block, Position } from '../block.ts';
 import { ImportError } from '../errors.ts';
+import type { Mapping } from '../mappings/mapping.ts';
 import { CorruptGzipError, type Decoded, decode } from './decode.ts';
 import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
 
@@ -35,7 +36,7 @@ export interface ReadOptions {
  */
 export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOptions): AsyncGenerator<Block[]> {
   const { context, resumption, onFormat, verifyStored } = options;
-  const { chunks, compression, format } = await begin(stored, resumption);
+  const { chunks, compression, format } = await begin(stored, resumption, context.source.mapping);
   onFormat?.(format.name, compression);
   const parser = format.parser(context, resumption?.position);
   // Content that is compressed, or was thought to be, begins at its beginning.
@@ -69,10 +70,11 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
 async function begin(
   stored: AsyncIterable<Buffer>,
   resumption: Resumption | undefined,
+  mapping: Mapping,
 ): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
   if (resumption === undefined) {
     const { head, ...decoded } = await decode(stored);
-    return { ...decoded, format: recognizeFormat(head) };
+    return { ...decoded, format: recognizeFormat(head, mapping) };
   }
   const format = findFormat(resumption.format);
   if (format === undefined) throw unknownFormat(resumption.format);

@@ -4,7 +4,10 @@ import { gunzipSync } from 'node:zlib';
 import type { Block, Reason, Source } from '../block.ts';
 import { noCounts, START, throughOf } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import { recognizeFormat } from './format.ts';
 import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
+import { snowplowFormat } from './snowplow/format.ts';
+import { SnowplowParser } from './snowplow/parser.ts';
 
 /** The most that a message may decompress to. */
 const MAX_MESSAGE_BYTES = 100_000_000;
@@ -38,7 +41,10 @@ export class MessageReader {
     }
     const blockBytes = this.#sliceBytes;
     const context = { source, insertIdOf: this.#insertIdOf, ordinal: 'index', stored, blockBytes } as const;
-    const parser = new JsonParser(context, START, this.#scratch);
+    const parser =
+      recognizeFormat(data, source.mapping) === snowplowFormat
+        ? new SnowplowParser(context, START, this.#scratch)
+        : new JsonParser(context, START, this.#scratch);
     for (let at = 0; at < data.length; at += blockBytes) yield* parser.push(data.subarray(at, at + blockBytes));
     yield* parser.end();
   }

@@ -1,6 +1,6 @@
 /** Conversions of text properties: `json`, `number` and `boolean`. */
 
-import { numberFrom, parseKeepingDigits } from '../formats/json/numbers.ts';
+import { numberFrom, parseText } from '../formats/json/numbers.ts';
 import { Misfit } from './mapping.ts';
 import type { Fields } from './path.ts';
 import type { Rule } from './rules.ts';
@@ -8,8 +8,6 @@ import type { Rule } from './rules.ts';
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 const TRUE = new Set(['true', 't', 'yes', 'y', '1']);
 const FALSE = new Set(['false', 'f', 'no', 'n', '0']);
-/** More digits than a double always carries. */
-const LONG = /\d{16}|\d\.\d{15}|[eE]/;
 
 /** Converts properties in place; undefined if a rule converts none. */
 export function converterOf({ json, number, boolean }: Rule): ((properties: Fields) => Misfit | undefined) | undefined {
@@ -40,7 +38,7 @@ export function converterOf({ json, number, boolean }: Rule): ((properties: Fiel
 
 function jsonOf(text: string): unknown {
   try {
-    return LONG.test(text) ? parseKeepingDigits(text) : JSON.parse(text);
+    return parseText(text);
   } catch {
     return undefined;
   }

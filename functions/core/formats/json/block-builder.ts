@@ -28,6 +28,9 @@ const MAX_REJECTIONS = 1_000;
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
 
+/** What is known of a record once it is scanned. */
+type Scanned = Pick<Scanner, 'insertId' | 'propertiesEmpty' | 'lineBreak' | 'longNumber' | 'properties' | 'spliceAt'>;
+
 /** The block under construction, over the bytes of the window. */
 export class BlockBuilder {
   /** Records so far, over all blocks. */
@@ -79,7 +82,7 @@ export class BlockBuilder {
   }
 
   /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
-  add(from: number, to: number, ordinal: number, scanner: Scanner, array: JsonState['array']): void {
+  add(from: number, to: number, ordinal: number, scanner: Scanned, array: JsonState['array']): void {
     const flags =
       (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
       (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
