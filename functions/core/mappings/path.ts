@@ -11,7 +11,7 @@ export type Getter = (record: Fields) => unknown;
 export const EVERY = Symbol('[]');
 
 /** A part after the first: `.name`, `[0]`, `["name"]` or `[]`. */
-const PART = /(?:^|\.)([^.[\]"]+)|\[(\d{1,6})\]|\[("(?:[^"\\]|\\.)*")\]|\[\]/uy;
+const PART = /(?:^|(?<!^)\.)([^.[\]"]+)|\[(\d{1,6})\]|\[("(?:[^"\\]|\\.)*")\]|\[\]/uy;
 
 /** Parses a path; undefined if it is none. */
 export function parsePath(text: string): Path | undefined {

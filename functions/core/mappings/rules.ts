@@ -262,8 +262,9 @@ function readTemplate(text: string, problems: Problems): EventSource | undefined
   for (const [index, part] of text.split(/\{([^{}]*)\}/).entries()) {
     if (index % 2 === 1) {
       const path = readPath(part, problems);
-      if (path !== undefined) parts.push(path);
-    } else if (/[{}]/.test(part)) problems.add('has a brace that is not closed');
+      if (path === undefined) return undefined;
+      parts.push(path);
+    } else if (/[{}]/.test(part)) return problems.add('has a brace that is not closed');
     else if (part !== '') parts.push(part);
   }
   return parts.length === 0 ? problems.add('is empty') : { template: parts };
@@ -350,8 +351,8 @@ function readNames(value: unknown, problems: Problems): string[] | undefined {
 function readSelectors(value: unknown, problems: Problems): string[] | undefined {
   const names = readNames(value, problems);
   for (const [index, name] of names?.entries() ?? []) {
-    const isPrefix = name.endsWith('*') && !name.slice(0, -1).includes('*');
-    if (!isPrefix && parsePath(name) === undefined) {
+    const isRight = name.includes('*') ? name.indexOf('*') === name.length - 1 : parsePath(name) !== undefined;
+    if (!isRight) {
       problems.at(index).add('must be a name, a path such as items[].sku, or prefix*');
     }
   }
