@@ -68,8 +68,8 @@ function readTsv(line: string): Fields | Misfit {
 }
 
 /**
- * Adds what a column of self-describing JSON holds, as the SDKs do: an entity to the array of its schema's key, a
- * self-describing event under its key.
+ * Adds what a column of self-describing JSON holds, as the SDKs do: the entities of one schema as an array under its key, a
+ * self-describing event under its own.
  *
  * @param value JSON, parsed or as text
  */
@@ -85,20 +85,24 @@ export function addSelfDescribing(record: Fields, column: string, value: unknown
   const data = isFields(parsed) ? parsed.data : undefined;
   const isEvent = column === 'unstruct_event';
   if (isEvent ? !isFields(data) : !Array.isArray(data)) return misfit(column, 'self-describing JSON');
-  for (const entity of isEvent ? [data] : (data as unknown[])) {
+  if (isEvent) {
+    const event = data as Fields;
+    const key = keyOf(event.schema);
+    if (key === undefined) return misfit(column, 'self-describing JSON');
+    record[`unstruct_event_${key}`] = event.data;
+    return undefined;
+  }
+  // Entities of a later column replace those of one schema in an earlier one.
+  const added = new Map<string, unknown[]>();
+  for (const entity of data as unknown[]) {
     const key = isFields(entity) ? keyOf(entity.schema) : undefined;
     if (key === undefined) return misfit(column, 'self-describing JSON');
-    const { data: inner } = entity as Fields;
-    if (isEvent) record[`unstruct_event_${key}`] = inner;
-    else addContext(record, `contexts_${key}`, inner);
+    const before = added.get(key);
+    if (before === undefined) added.set(key, [(entity as Fields).data]);
+    else before.push((entity as Fields).data);
   }
+  for (const [key, entities] of added) record[`contexts_${key}`] = entities;
   return undefined;
-}
-
-function addContext(record: Fields, key: string, data: unknown): void {
-  const before = record[key];
-  if (Array.isArray(before)) before.push(data);
-  else record[key] = [data];
 }
 
 const keys = new Map<string, string>();
