@@ -84,7 +84,7 @@ export class SnowplowParser implements StreamParser {
     const bytes = this.#window.bytes.subarray(0, length);
     this.#builder.begin(bytes);
     let at = this.#skipped === undefined ? 0 : this.#readSkipped(bytes, 0, isLast);
-    while (at < length && this.#skipped === undefined && !this.#builder.isFull) {
+    while (at < length && !this.#builder.isFull) {
       const newline = bytes.indexOf(NEWLINE, at);
       const end = newline === -1 ? length : newline;
       if (end - at > MAX_RECORD_BYTES) {
@@ -135,7 +135,6 @@ export class SnowplowParser implements StreamParser {
     const { record, bytes } = skipped.finish();
     const { offset, ordinal } = skipped.options;
     this.#skipped = undefined;
-    this.#line += skipped.newlines;
     this.#builder.rejectPart(
       record,
       bytes,

@@ -138,6 +138,18 @@ describe("the parser of Snowplow's lines", () => {
     );
   });
 
+  test('content that breaks off inside a line that is too large is a rejection of that line too', () => {
+    const text = Buffer.from(`a\n${'x'.repeat(1_200_000)}`);
+    const { rejections } = parse(text, { ...options, cuts: [1_100_000], breakOff: 'corrupt' });
+    assert.deepEqual(
+      rejections.map(({ reason, bytes, location }) => [reason.message, bytes, 'offset' in location && location.offset]),
+      [
+        ['larger than 1000000 bytes', 1_200_000, 2],
+        ['corrupt', 0, 1_200_002],
+      ],
+    );
+  });
+
   const piece = fc.constantFrom('a\tb', '\t', '\n', '\r\n', '{"a":1}', ' ', 'é', '\ufeff', `${line}\n`, '\udbff');
   const text = fc.array(piece, { maxLength: 12 }).map((pieces) => Buffer.from(pieces.join('')));
 
