@@ -9,6 +9,7 @@ import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
+import type { Mapping } from './core/mappings/mapping.ts';
 import type { MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { RejectionLimit } from './core/rejections.ts';
@@ -91,6 +92,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   switch (end.kind) {
     case 'imported':
       logger.info(fields, 'object imported');
+      warnOfNames(task, logger, object);
       break;
     case 'continued':
       logger.info({ ...fields, reason: run.stopReason }, 'object continued');
@@ -111,6 +113,14 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
 
 function fileOf({ bucket, object, generation }: ObjectGeneration, storage: Storage): File {
   return storage.bucket(bucket).file(object, { generation });
+}
+
+/** Says that no record of an object has an event where the mapping looks for it, and what the first one has. */
+function warnOfNames(task: ImportTask, logger: Logger, object: ObjectGeneration): void {
+  const names = task.namesWithoutEvent;
+  if (names === undefined || task.progress().counts.imported > 0) return;
+  const fields = { ...object, code: 'mapping_finds_nothing', names };
+  logger.warn(fields, 'No record has an event where the mapping looks for it. The first record has these names');
 }
 
 function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
@@ -171,6 +181,7 @@ class ImportTask {
   #format: Pick<Progress, 'format' | 'compression'>;
   #metadata: Progress['metadata'];
   #reader: ObjectReader | undefined;
+  #mapping: Mapping | undefined;
 
   constructor(object: ObjectGeneration, { begin }: Lease, context: GenerationContext) {
     this.#object = object;
@@ -189,6 +200,11 @@ class ImportTask {
   /** Counts of what this invocation settled. */
   get counts() {
     return this.#ledger.counts;
+  }
+
+  /** Names in the first record, if no record had an event where the mapping looks for it. */
+  get namesWithoutEvent(): readonly string[] | undefined {
+    return this.#mapping?.kind === 'mapped' ? this.#mapping.namesWithoutEvent : undefined;
   }
 
   /** Whether any of the object was read, by this invocation or an earlier one. */
@@ -233,7 +249,8 @@ class ImportTask {
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
     const about = objectSource(this.#object, this.#metadata);
-    const source = { ...about, mapping: mappingOf(about.context), limit: this.#limit };
+    this.#mapping = mappingOf(about.context);
+    const source = { ...about, mapping: this.#mapping, limit: this.#limit };
     // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
     const start = compression?.length === 0 ? position : START;
     this.#reader = createObjectReader(file, stored, run, { start });

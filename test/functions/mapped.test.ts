@@ -108,6 +108,25 @@ describe('records of a mapping, in a function that is killed', () => {
   }
 });
 
+describe('a mapping that finds no event', () => {
+  test('is told once for an object, with the names in its first record', async (t) => {
+    const generations = await startGenerations({ IMPORT_MAPPING: '{"event":"name","time":"at"}' });
+    t.after(() => generations.close());
+    const told = async (content: string) => {
+      const before = generations.logged.length;
+      await generations.invoke(await generations.upload('a.ndjson', Buffer.from(content)));
+      return generations.logged
+        .slice(before)
+        .filter(({ severity }) => severity === 'WARNING')
+        .map(({ code, names }) => [code, names]);
+    };
+    const none = '{"event":"a","properties":{"secret":1}}\n{"other":1}\n';
+    assert.deepEqual(await told(none), [['mapping_finds_nothing', ['event', 'properties']]]);
+    assert.deepEqual(await told(`${none}{"name":"e","at":1793527200}\n`), []);
+    assert.ok(!JSON.stringify(generations.logged).includes('secret'));
+  });
+});
+
 describe('an import of mapped records that is stopped in an orderly way', { timeout: 120_000 }, () => {
   const LINES = 10_000;
   let generations: Awaited<ReturnType<typeof startGenerations>>;

@@ -15,6 +15,8 @@ export interface MappedRecords {
   readonly format?: TextFormat | 'snowplow' | undefined;
   /** Whether parts of a record are meant to leave hashed, or not at all. */
   readonly hides?: boolean;
+  /** Names in the first record, if no record so far had an event where the mapping looks for it; of objects and files. */
+  readonly namesWithoutEvent?: readonly string[] | undefined;
   /**
    * @param record a JSON object or a row
    * @returns events, or a promise; whether they are events is checked afterwards

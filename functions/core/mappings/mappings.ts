@@ -26,6 +26,9 @@ export interface MappingOptions {
 
 /** Keys that say which records are meant and how they are read, but not what becomes of them. */
 const NOTHING_MADE = new Set<keyof Rule>(['when', 'format']);
+/** Names of a record that are told, and characters of each. */
+const MAX_NAMES = 50;
+const MAX_NAME = 50;
 const REFUSED = new Misfit('mapping.when', 'no rule of the mapping holds for the record but one that refuses it');
 
 /** What is wrong with a mapping, all of it; nothing if it can be used. */
@@ -47,7 +50,7 @@ export function createMappings({ mapping, hashKey, transform, onUnmatched }: Map
   let isTold = false;
   return (context) => {
     const rule = rules.find(({ holds }) => holds(context));
-    if (rule !== undefined) return rule.mapped;
+    if (rule !== undefined) return context.kind === 'message' ? rule.mapped : watched(rule.mapped);
     if (!isTold) onUnmatched?.(context);
     isTold = true;
     return otherwise;
@@ -90,6 +93,28 @@ function mappedBy(rule: Rule, hashKey: string | undefined, transform: Transform<
     map(record, context) {
       const event = map(record);
       return event === null || event instanceof Misfit ? event : transform(event as never, context);
+    },
+  };
+}
+
+/** The mapping of one source, which notes whether there is an event in any record. */
+function watched(mapped: MappedRecords): MappedRecords {
+  let names: readonly string[] | undefined;
+  let hasEvent = false;
+  return {
+    ...mapped,
+    get namesWithoutEvent() {
+      return hasEvent ? undefined : names;
+    },
+    map(record, context) {
+      const made = mapped.map(record, context);
+      if (hasEvent) return made;
+      if (made instanceof Misfit && made.field === 'mapping.event') {
+        names ??= Object.keys(record as object)
+          .slice(0, MAX_NAMES)
+          .map((name) => name.slice(0, MAX_NAME));
+      } else hasEvent = true;
+      return made;
     },
   };
 }
