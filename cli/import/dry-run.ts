@@ -5,6 +5,7 @@ import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, type MappedRecord, RecordMapper, valueAt } from '../../functions/core/events.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import { advised } from '../../functions/core/mappings/advice.ts';
 import type { MappedRecords } from '../../functions/core/mappings/mapping.ts';
 import { MAX_EVENT_BYTES, validateEvent } from '../../local-cloud/mixpanel/rules.ts';
 import { Findings } from './findings.ts';
@@ -90,11 +91,12 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Previe
   }
 
   function checkEvent(record: number, text: string, index?: number): void {
-    const reason = reasonAgainst(text);
-    if (reason === undefined) {
+    const refusal = reasonAgainst(text);
+    if (refusal === undefined) {
       counts.imported++;
       return;
     }
+    const reason = advised(refusal, mapping);
     counts.rejected++;
     const location = locationOf(block, record, index);
     rejections.push({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });

@@ -67,6 +67,27 @@ describe('import --mapping', () => {
     assert.deepEqual(letter!.reason, { field: 'mapping.time', message: 'not a time at at' });
   });
 
+  test("Mixpanel's reasons are followed by what the mapping can do, in letters and in a dry run", async () => {
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`p${index}`, index]));
+    const deep = { a: { b: { c: { d: 1 } } } };
+    write('orders.ndjson', { ...RECORD, ...many }, { ...RECORD, deep }, { ...RECORD, at: '2101-01-01' });
+    write('mapping.json', { ...MAPPING, time: { path: 'at' } });
+    const reasons = [
+      /^must have fewer than 255 properties; the mapping can send less: see `pick` and `drop`$/,
+      /^must nest objects at most 3 levels deep; the mapping can leave it out: see `drop`$/,
+      /^must not be more than 1 hour in the future$/,
+    ];
+    const { stdout } = await run('import', ['--dry-run', '--mapping', 'mapping.json', 'orders.ndjson']);
+    await run('import', ['--mapping', 'mapping.json', 'orders.ndjson']);
+    const letters = lettersIn('orders.ndjson.dead-letters.ndjson');
+    assert.equal(letters.length, 3);
+    for (const [index, letter] of letters.entries()) {
+      const { message } = letter.reason as { message: string };
+      assert.match(message.split('is invalid: ')[1]!, reasons[index]!);
+      assert.ok(stdout.includes(message.split('is invalid: ')[1]!));
+    }
+  });
+
   test('import takes the mapping of IMPORT_MAPPING, and that of --mapping rather', async () => {
     write('orders.ndjson', RECORD);
     write('mapping.json', { ...MAPPING, event: { value: 'File' } });
