@@ -29,6 +29,8 @@ export interface LiveOptions {
   folder: string;
   /** The port of the view; where that is taken, or 0, any that is free. */
   port: number;
+  /** Further variables of the functions' environment, such as a mapping. */
+  env?: Record<string, string>;
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
 }
@@ -43,12 +45,12 @@ export interface Live {
 }
 
 /** Starts everything; waiting messages are drained from then on. */
-export async function startLive({ folder, port, onLine }: LiveOptions): Promise<Live> {
+export async function startLive({ folder, port, env = {}, onLine }: LiveOptions): Promise<Live> {
   await mkdir(folder, { recursive: true });
   const watch = new Watch();
   const cloud = await startCloud({
     folder,
-    env: ENV,
+    env: { ...ENV, ...env },
     ...BACKOFF_MS,
     keepsFunctions: true,
     onLine(target, line) {

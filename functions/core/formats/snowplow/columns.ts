@@ -1,7 +1,7 @@
 /** Columns of Snowplow's enriched TSV, in order: https://docs.snowplow.io/docs/fundamentals/canonical-event/understanding-the-enriched-tsv-format/. */
 
 /** What the text of a column is. */
-export type ColumnType = 'text' | 'time' | 'integer' | 'number' | 'boolean' | 'contexts' | 'unstruct';
+type ColumnType = 'text' | 'time' | 'integer' | 'number' | 'boolean' | 'contexts' | 'unstruct';
 
 /** A column. */
 export interface Column {
