@@ -11,15 +11,15 @@ export class CorruptGzipError extends Error {
 export interface Decoded {
   /** Layers of compression, the outermost first; empty if the stored bytes are the content. */
   compression: readonly string[];
-  /** The first bytes of the content, enough to tell its format; all of it if it is shorter. */
+  /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
   head: Buffer;
   /** The decoded bytes, with the first ones; throws {@link CorruptGzipError} after the last that could be decoded. */
   chunks: AsyncIterable<Buffer>;
 }
 
 const MAGIC = [0x1f, 0x8b] as const;
-/** Bytes by which formats are recognized: more than most lines have. */
-const HEAD_BYTES = 8_192;
+/** Bytes by which formats are recognized. */
+const HEAD_BYTES = 8;
 /** Layers of compression that are decoded. */
 const MAX_LAYERS = 2;
 /** Compressed bytes fed to zlib at a time. The output of one step is held in memory at once and can be about 1,000 times larger. */
@@ -59,7 +59,7 @@ async function peek(chunks: AsyncIterable<Buffer>): Promise<Pick<Decoded, 'head'
     }
   } catch (error) {
     // A read error says nothing about the content; a decompression error proves that the outer layer was gzip.
-    if (!(error instanceof CorruptGzipError) && head.length === 0) throw error;
+    if (!(error instanceof CorruptGzipError)) throw error;
     failure = { error };
   }
   return { head: head.subarray(0, HEAD_BYTES), chunks: continued(head, iterator, failure) };

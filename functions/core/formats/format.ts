@@ -56,9 +56,15 @@ const FORMATS: readonly Format[] = [jsonFormat, snowplowFormat];
 /** The format of content that begins with `head`: as the mapping says, or by its content. */
 export function recognizeFormat(head: Buffer, mapping: Mapping): Format {
   if (mapping.kind === 'mapped' && mapping.format === 'snowplow') return snowplowFormat;
-  // What is sent as it arrives is JSON: other text is rejected as a whole, by a reason that says what it looks like.
-  if (mapping.kind === 'mapped' && mapping.format === undefined && isSnowplow(head)) return snowplowFormat;
-  return jsonFormat;
+  return isToldByLine(mapping) && isSnowplow(head) ? snowplowFormat : jsonFormat;
+}
+
+/**
+ * Whether the first line tells the format of text. What is sent as it arrives is JSON: other text is rejected as a whole, by a
+ * reason that says what it looks like.
+ */
+export function isToldByLine(mapping: Mapping): boolean {
+  return mapping.kind === 'mapped' && mapping.format === undefined;
 }
 
 /** The format with that name; undefined if there is none. */

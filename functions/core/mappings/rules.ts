@@ -8,7 +8,8 @@ import { isZone } from './zone.ts';
 
 /** How text is told into rows. */
 export interface TextFormat {
-  delimiter: string;
+  /** One ASCII character; undefined: the first line shows it. */
+  delimiter: string | undefined;
   /** Whether the first row holds the names, or the names. */
   header: true | readonly string[];
   /** What encloses a field that holds delimiters or line breaks; null if nothing does. */
@@ -216,7 +217,7 @@ function readWhen(value: unknown, problems: Problems): Rule['when'] {
   return { attributes: attributes as Record<string, string> };
 }
 
-const CSV: TextFormat = { delimiter: ',', header: true, quote: '"', null: [''] };
+const CSV: TextFormat = { delimiter: undefined, header: true, quote: '"', null: [''] };
 const TSV: TextFormat = { ...CSV, delimiter: '\t', null: ['', '\\N'] };
 
 function readFormat(value: unknown, problems: Problems): TextFormat | undefined {
@@ -224,8 +225,8 @@ function readFormat(value: unknown, problems: Problems): TextFormat | undefined 
   if (value === 'tsv') return TSV;
   if (!isFields(value)) return problems.add('must be csv, tsv or an object with delimiter, header, quote, null');
   readKeys(value, ['delimiter', 'header', 'quote', 'null'], problems);
-  const { delimiter = ',', header = true, quote = '"', null: nothing = [''] } = value;
-  if (!isAscii(delimiter)) problems.at('delimiter').add('must be one ASCII character');
+  const { delimiter, header = true, quote = '"', null: nothing = [''] } = value;
+  if (delimiter !== undefined && !isAscii(delimiter)) problems.at('delimiter').add('must be one ASCII character');
   if (quote !== null && !isAscii(quote)) problems.at('quote').add('must be one ASCII character, or null');
   if (quote === delimiter) problems.at('quote').add('must differ from the delimiter');
   const isHeader = header === true || (isTexts(header) && header.length > 0 && new Set(header).size === header.length);
