@@ -16,7 +16,7 @@ import { readInput } from './read-input.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** To be checked, records are parsed even if they would be sent verbatim. */
-const PARSED: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as MixpanelEvent };
+export const PARSED: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as MixpanelEvent };
 
 /** Checks an input; in its counts `imported` are the events that Mixpanel would take. Never throws. */
 export async function checkFile(
@@ -103,7 +103,8 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Previe
   }
 }
 
-function reasonAgainst(text: string): Reason | undefined {
+/** Why Mixpanel would refuse an event; undefined if it would take it. */
+export function reasonAgainst(text: string): Reason | undefined {
   if (Buffer.byteLength(text) > MAX_EVENT_BYTES) {
     return { field: 'event', message: `larger than ${MAX_EVENT_BYTES} bytes` };
   }
