@@ -5,6 +5,7 @@ import { placeOf } from '../cli/operate/letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { type Block, lengthOf, type Reason, type Source } from '../functions/core/block.ts';
 import { locationOf, type MappedRecord, originalAt, RecordMapper, valueAt } from '../functions/core/events.ts';
+import { parseText } from '../functions/core/formats/json/numbers.ts';
 import { readBlocks } from '../functions/core/formats/read-blocks.ts';
 import { MessageReader } from '../functions/core/formats/read-message.ts';
 import type { InsertIdOf } from '../functions/core/insert-id.ts';
@@ -113,8 +114,12 @@ async function tryBlock(block: Block, insertIdOf: InsertIdOf, most: number): Pro
     tried.push({ place: placeOf(locationOf(block, record)), record: shown, ...outcome });
   }
   for (const { location, record, reason } of block.rejections.slice(0, most - tried.length)) {
-    const shown = record.toString('utf8', 0, MAX_LENGTH);
-    tried.push({ place: placeOf(location), record: shown, outcome: 'rejected', result: textOfReason(reason) });
+    tried.push({
+      place: placeOf(location),
+      record: showBytes(record),
+      outcome: 'rejected',
+      result: textOfReason(reason),
+    });
   }
   return tried;
 }
@@ -123,6 +128,16 @@ function showRecord({ records }: Block, record: number): string {
   const value = valueAt(records, record);
   const text = value instanceof Misfit ? originalAt(records, record).toString() : JSON.stringify(value, null, 2);
   return shorten(text);
+}
+
+/** A record that is none, or no event: it may be JSON all the same. */
+function showBytes(record: Buffer): string {
+  try {
+    if (record.length <= MAX_LENGTH) return shorten(JSON.stringify(parseText(record.toString()), null, 2));
+  } catch {
+    // It is shown as it arrived.
+  }
+  return shorten(record.toString('utf8', 0, 4 * MAX_LENGTH));
 }
 
 function outcomeOf(mapped: string | MappedRecord, { mapping }: Source): Pick<TriedRecord, 'outcome' | 'result'> {

@@ -101,6 +101,7 @@ test('without a mapping records are events, and the rules of a list are chosen b
   publish(ORDER, { source: 'shop' });
   const [verbatim] = (await trial('')).records;
   assert.match(verbatim!.result, /^rejected: event: /);
+  assert.equal(verbatim!.record, JSON.stringify(ORDER, null, 2));
   const rule = { ...MAPPING, when: { attributes: { source: 'shop' } } };
   const [first, second] = (await trial([rule, { refuse: true }])).records;
   assert.equal(first!.outcome, 'sent');
