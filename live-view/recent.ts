@@ -16,13 +16,13 @@ export class Recent {
   #messages: Arrival[] = [];
 
   addObject(object: ObjectResource): void {
-    this.#objects = [{ at: this.#count++, object }, ...this.#objects].slice(0, MAX_KEPT);
+    this.#objects = [...this.#objects, { at: this.#count++, object }].slice(-MAX_KEPT);
   }
 
   /** @param messages that were published together, in order */
   addMessages(messages: readonly Message[]): void {
-    const added = messages.slice(-MAX_KEPT).map((message) => ({ at: this.#count++, message }));
-    this.#messages = [...added.reverse(), ...this.#messages].slice(0, MAX_KEPT);
+    const added = messages.map((message) => ({ at: this.#count++, message }));
+    this.#messages = [...this.#messages, ...added].slice(-MAX_KEPT);
   }
 
   /** All that are kept, the newest first. */
