@@ -56,9 +56,9 @@ test('before anything came a mapping is checked all the same', async () => {
   assert.deepEqual(await trial(''), { problems: [], isInUse: true, records: [] });
   assert.deepEqual(await trial(MAPPING), { problems: [], isInUse: false, records: [] });
   assert.deepEqual((await trial('{')).problems, ['the mapping is not JSON']);
-  assert.deepEqual((await trial({ evnt: 'x', from: 'ga3' })).problems, [
+  assert.deepEqual((await trial({ evnt: 'x', identity: 'none' })).problems, [
     'evnt: unknown key. Is event meant?',
-    'from: must be one of snowplow, ga4, posthog, mixpanel-export. Is ga4 meant?',
+    'identity: must be one of simplified, original',
   ]);
   await assert.rejects(tryMapping(live.cloud, live.watch.recent, undefined), /must be a text/);
 });
