@@ -37,7 +37,7 @@ const CONTENDERS: Record<string, Contender> = {
   core: (input, stage, options) => runScript(input, stage, options, [NODE_OPTIONS, `${BUILD}bench/contenders/core.js`]),
   'core-transform': (input, stage, { env, ...options }) =>
     CONTENDERS.core!(input, stage, { ...options, env: { BENCH_TRANSFORM: '1', ...env } }),
-  'core-mapping': mapped({ drop: ['search'], hash: ['distinct_id'] }),
+  'core-mapping': mapped({ drop: ['search'], hash: ['distinct_id'] }, { BENCH_HASH_KEY: 'a key of the benchmark' }),
   'segment-floor': recordFloor('segment'),
   segment: mapped({ from: 'segment' }),
   'snowplow-floor': recordFloor('snowplow'),
@@ -86,9 +86,12 @@ export async function measure(
 }
 
 /** Our core with a mapping. */
-function mapped(mapping: object): Contender {
+function mapped(mapping: object, variables?: Record<string, string>): Contender {
   return (input, stage, { env, ...options }) =>
-    CONTENDERS.core!(input, stage, { ...options, env: { BENCH_MAPPING: JSON.stringify(mapping), ...env } });
+    CONTENDERS.core!(input, stage, {
+      ...options,
+      env: { BENCH_MAPPING: JSON.stringify(mapping), ...variables, ...env },
+    });
 }
 
 /** What it takes at least to make events of such records. */

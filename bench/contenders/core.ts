@@ -17,7 +17,12 @@ import type { Settlement } from '../../functions/core/settlement.ts';
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
 
-const { BENCH_FILE: file = '', BENCH_TRANSFORM: hasTransform, BENCH_MAPPING: mapping } = process.env;
+const {
+  BENCH_FILE: file = '',
+  BENCH_TRANSFORM: hasTransform,
+  BENCH_MAPPING: mapping,
+  BENCH_HASH_KEY: hashKey,
+} = process.env;
 const transform = hasTransform ? copy : passThrough;
 const context: RecordContext = { kind: 'file', path: file };
 const config = readCoreConfig(process.env);
@@ -35,7 +40,7 @@ const settlement: Settlement = {
 };
 const source: Source = {
   context,
-  mapping: createMappings({ mapping, hashKey: 'a key of the benchmark', transform })(context),
+  mapping: createMappings({ mapping, hashKey, transform })(context),
   locate: (offset, line) => ({ file, line, offset }),
 };
 const blocks = readBlocks(readFile(file, run), {

@@ -6,7 +6,7 @@ import { type Fields, isFields } from './path.ts';
 import type { Preset, Put } from './preset.ts';
 
 /** What `integrations` calls Mixpanel. */
-const MIXPANEL = ['Mixpanel', 'Mixpanel (Actions)', 'Actions Mixpanel', 'MP'] as const;
+const MIXPANEL = new Set(['Mixpanel', 'Mixpanel (Actions)', 'Actions Mixpanel', 'MP']);
 /** Categories of consent that an analytics tool belongs to; C0002 is OneTrust's. */
 const ANALYTICS = /analytic|statistic|performance|measurement|mixpanel|^c0002$/i;
 const HOST = /^[a-z][a-z\d+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:]+)/i;
@@ -39,14 +39,30 @@ export function beginCall(record: Fields): Fields | null | Misfit {
     default:
       return record.type ? OTHER_TYPE : NO_TYPE;
   }
-  return isRefused(record.integrations) || isDenied(record.context) ? null : record;
+  if (isRefused(record.integrations) || isDenied(record.context)) return null;
+  return record.type === 'page' ? withOwnPage(record) : record;
+}
+
+/** Of a page call its own properties tell about the page, and the context does where they say nothing. */
+function withOwnPage(record: Fields): Fields {
+  const { properties } = record;
+  if (!isFields(properties) || !(properties.url || properties.referrer)) return record;
+  const context = isFields(record.context) ? record.context : {};
+  const page = isFields(context.page) ? context.page : {};
+  const { url, referrer } = properties;
+  return {
+    ...record,
+    context: { ...context, page: { ...page, url: url || page.url, referrer: referrer || page.referrer } },
+  };
 }
 
 /** Whether `integrations` keeps the call from Mixpanel: by name, or as one of all. */
-function isRefused(integrations: unknown): boolean {
-  if (!isFields(integrations)) return false;
+function isRefused(value: unknown): boolean {
+  const integrations = objectOf(value);
+  if (integrations === undefined) return false;
   let isNamed = false;
-  for (const name of MIXPANEL) {
+  for (const name in integrations) {
+    if (!MIXPANEL.has(name)) continue;
     const choice = integrations[name];
     if (choice === false) return true;
     if (choice) isNamed = true;
@@ -55,10 +71,10 @@ function isRefused(integrations: unknown): boolean {
 }
 
 /** Whether the user has denied consent, as Segment and RudderStack note it in `context`. */
-function isDenied(context: unknown): boolean {
-  if (!isFields(context)) return false;
+function isDenied(value: unknown): boolean {
+  const context = objectOf(value);
+  if (context?.consent === undefined && context?.consentManagement === undefined) return false;
   const { consent, consentManagement } = context;
-  if (consent === undefined && consentManagement === undefined) return false;
   const denied: string[] = [];
   const allowed: string[] = [];
   if (isFields(consent) && isFields(consent.categoryPreferences)) {
@@ -96,15 +112,10 @@ export const CALL_FIELDS: NonNullable<Preset['fields']> = {
   $screen_width: 'context.screen.width',
   $screen_height: 'context.screen.height',
   $screen_density: 'context.screen.density',
-  $current_url: (record) => ofPage(record, 'url'),
-  $referrer: (record) => ofPage(record, 'referrer'),
-  $referring_domain: (record) => domainOf(ofPage(record, 'referrer')),
+  $current_url: 'context.page.url',
+  $referrer: 'context.page.referrer',
   $city: 'context.location.city',
   $region: 'context.location.region',
-  mp_country_code: (record) => {
-    const country = memberOf(memberOf(record.context, 'location'), 'country');
-    return typeof country === 'string' && isCountryCode(country) ? country.toUpperCase() : undefined;
-  },
   $latitude: 'context.location.latitude',
   $longitude: 'context.location.longitude',
   utm_campaign: 'context.campaign.name',
@@ -116,6 +127,11 @@ export const CALL_FIELDS: NonNullable<Preset['fields']> = {
   $lib_version: 'context.library.version',
   mp_lib: 'context.library.name',
   $group_id: 'context.groupId',
+  $referring_domain: ({ context }) => domainOf(objectOf(objectOf(context)?.page)?.referrer),
+  mp_country_code: ({ context }) => {
+    const country = objectOf(objectOf(context)?.location)?.country;
+    return typeof country === 'string' && isCountryCode(country) ? country.toUpperCase() : undefined;
+  },
 };
 
 /** Puts what has names that a call's own properties may have, too: those win. */
@@ -124,15 +140,15 @@ export function addOfCall(record: Fields, put: Put): undefined {
     put('name', record.name);
     put('category', record.category);
   }
-  const { context } = record;
-  if (!isFields(context)) return;
-  const { page, location } = context;
-  if (isFields(page)) {
+  const context = objectOf(record.context);
+  if (context === undefined) return;
+  const page = objectOf(context.page);
+  if (page !== undefined) {
     put('title', page.title);
     put('path', page.path);
     put('search', page.search);
   }
-  const country = memberOf(location, 'country');
+  const country = objectOf(context.location)?.country;
   // A name is no code, and kept as what it is.
   if (typeof country === 'string' && !isCountryCode(country)) put('country', country);
   put('timezone', context.timezone);
@@ -147,13 +163,8 @@ export function trackName({ event }: Fields): unknown {
 
 /** The name of a page or screen, which Segment's libraries also write into its properties. */
 export function pageName({ name, properties }: Fields): string | undefined {
-  const found = name || memberOf(properties, 'name');
+  const found = name || objectOf(properties)?.name;
   return typeof found === 'string' && found.trim() !== '' ? found : undefined;
-}
-
-/** Of a page call its own properties tell about the page. */
-function ofPage({ type, properties, context }: Fields, member: string): unknown {
-  return (type === 'page' && memberOf(properties, member)) || memberOf(memberOf(context, 'page'), member);
 }
 
 /** The host of a URL; of what is none, such as `$direct`, nothing but Mixpanel's own word for it. */
@@ -166,6 +177,7 @@ function isCountryCode(text: string): boolean {
   return text.length === 2 && /^[A-Za-z]{2}$/.test(text);
 }
 
-function memberOf(value: unknown, name: string): unknown {
-  return isFields(value) ? value[name] : undefined;
+/** The value, if it has members. */
+function objectOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null ? (value as Fields) : undefined;
 }

@@ -2,7 +2,7 @@
 
 import { isEvent, type MixpanelEvent } from '../event.ts';
 import { addressOf } from './address.ts';
-import { putProperty, type RecordMap } from './compile.ts';
+import type { RecordMap } from './compile.ts';
 import { converterOf } from './convert.ts';
 import { type Hash, sha256, textOf } from './hashing.ts';
 import { DEVICE_PREFIX, deviceIdOf, idOf, isInsertId, isTooLong } from './identity.ts';
@@ -11,6 +11,7 @@ import { hashedBy, hashProperties } from './never-in-clear.ts';
 import { type Fields, getterOf, isFields, type Path, pathOf } from './path.ts';
 import type { Rule } from './rules.ts';
 import { nameMatcher, namesOf, narrowerOf } from './selection.ts';
+import { putProperty } from './slots.ts';
 import { spreadOf } from './spread.ts';
 
 /** Names that `pick` and `drop` leave alone. */
