@@ -11,6 +11,7 @@ import { hashedBy, hashProperties } from './never-in-clear.ts';
 import { type Fields, type Getter, getterOf, isFields, type Path, pathOf } from './path.ts';
 import type { Preset, ValueSource } from './preset.ts';
 import { PRESETS } from './presets.ts';
+import { newProperties } from './properties.ts';
 import type { EventSource, Rule } from './rules.ts';
 import { nameMatcher, namesOf, narrowerOf } from './selection.ts';
 import { Slots } from './slots.ts';
@@ -44,7 +45,9 @@ export function compileRule(rule: Rule, hash: Hash | undefined): RecordMap {
     if (isSkipped(event)) return null;
     const time = makeTime(begun);
     if (time instanceof Misfit) return time;
-    const properties: Fields = { time, distinct_id: '' };
+    const properties = newProperties();
+    properties.time = time;
+    properties.distinct_id = '';
     identify(begun, properties);
     const insertId = makeInsertId(begun);
     if (insertId !== undefined) properties.$insert_id = insertId;

@@ -9,6 +9,7 @@ import { DEVICE_PREFIX, deviceIdOf, idOf, isInsertId, isTooLong } from './identi
 import { Misfit } from './mapping.ts';
 import { hashedBy, hashProperties } from './never-in-clear.ts';
 import { type Fields, getterOf, isFields, type Path, pathOf } from './path.ts';
+import { newProperties } from './properties.ts';
 import type { Rule } from './rules.ts';
 import { nameMatcher, namesOf, narrowerOf } from './selection.ts';
 import { putProperty } from './slots.ts';
@@ -35,7 +36,7 @@ export function compileEventRule(rule: Rule, hash: Hash | undefined): RecordMap 
   return (record) => {
     if (!isEvent(record)) return isFields(record) && record.event !== undefined ? NO_PROPERTIES : NO_EVENT;
     if (isSkipped(String(record.event))) return null;
-    const properties: Fields = {};
+    const properties = newProperties();
     const put = (name: string, value: unknown) => {
       if (KEPT.has(name)) properties[name] = value;
       else if (name === 'ip') properties.ip = isIpDropped ? 0 : value;

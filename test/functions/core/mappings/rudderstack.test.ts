@@ -52,6 +52,7 @@ describe('the preset of RudderStack', () => {
     ],
     ['the address of a server’s request is not a user’s', { channel: 'server', request_ip: '203.0.113.8' }, {}],
     ['the address of a warehouse source is not a user’s', { channel: 'sources', request_ip: '203.0.113.8' }, {}],
+    ['properties of identity events are left out', { properties: { $anon_id: 'a', $distinct_ids: ['a', 'b'] } }, {}],
     [
       'traits stay where they are',
       { context: { traits: { email: 'ada@example.com' } }, traits: { email: 'ada@example.com' } },
