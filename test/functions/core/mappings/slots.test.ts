@@ -35,6 +35,14 @@ describe('the properties of an event', () => {
     assert.deepEqual(map({ ...BASE, z: { c: 3 } }), { event: 'e', properties: { ...EVENT, a: 3 } });
   });
 
+  test('have the first of two values whose names become one', () => {
+    const map = mapperOf({ event: 'event', time: 'time', properties: ['x'], rename: { b: 'a' } });
+    assert.deepEqual(map({ ...BASE, x: { a: 1, b: 2, source_time: 3, time: 4 } }), {
+      event: 'e',
+      properties: { ...EVENT, a: 1, source_time: 3 },
+    });
+  });
+
   test('may have more different names than are remembered', () => {
     const map = mapperOf({ event: 'event', time: 'time', rename: { 'z.c': 'late' } });
     for (let index = 0; index < 5_000; index++) map({ ...BASE, [`name${index}`]: index });
