@@ -22,7 +22,7 @@ for (const kind of KINDS) {
   test(`${kind}: every record becomes an event with an id of its own`, () => {
     const map = mapperOf({ from: kind });
     const ids = lines.map((line) => {
-      const event = map(readLine(line)) as { properties: { $insert_id: string } };
+      const event = map(readLine(line)) as unknown as { properties: { $insert_id: string } };
       return event.properties.$insert_id;
     });
     assert.equal(new Set(ids).size, lines.length);
