@@ -79,7 +79,7 @@ function isDenied(value: unknown): boolean {
   const allowed: string[] = [];
   if (isFields(consent) && isFields(consent.categoryPreferences)) {
     for (const [name, choice] of Object.entries(consent.categoryPreferences)) {
-      (choice === false ? denied : allowed).push(name);
+      (choice === true ? allowed : denied).push(name);
     }
   }
   if (isFields(consentManagement)) {

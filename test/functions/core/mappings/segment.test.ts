@@ -235,6 +235,7 @@ describe('the preset of Segment', () => {
     ['a call that is for another only', { integrations: { All: false, Salesforce: true } }],
     ['a call without consent to analytics', consent({ Analytics: false, Advertising: true })],
     ['a call without consent to one of two kinds of analytics', consent({ Analytics: false, Performance: true })],
+    ['a call whose user has not answered yet', consent({ Analytics: null })],
     ['a call without consent to what OneTrust calls C0002', consent({ C0001: true, C0002: false })],
     ['a call without consent to something that has a name of its own', consent({ cat1: true, cat2: false })],
   ];
