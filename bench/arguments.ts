@@ -28,7 +28,7 @@ Instead
   --memory          peak memory of importObject: every kind of event, 200 MB and 2 GB, servers that are slow and that throttle;
                     takes more than an hour. --events and --size (the larger one) choose a part of it
   --cold-start      from the start of a process to its first answer
-  --guard           three minutes for CI: exits with 1 when a ratio is broken
+  --guard           four minutes for CI: exits with 1 when a ratio is broken
 
 Output
   --json            JSON on standard output: {"rows":[{"name","events","wallSeconds","cpuSeconds","peakMemoryBytes"}]}
