@@ -3,7 +3,10 @@
 import { ga4 } from './ga4.ts';
 import { mixpanelExport } from './mixpanel-export.ts';
 import { posthog } from './posthog.ts';
+import { amplitude } from './amplitude.ts';
 import type { Preset } from './preset.ts';
+import { rudderstack } from './rudderstack.ts';
+import { segment } from './segment.ts';
 import { snowplow } from './snowplow.ts';
 
 /** What `from` may name. */
@@ -12,4 +15,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   ga4,
   posthog,
   'mixpanel-export': mixpanelExport,
+  segment,
+  rudderstack,
+  amplitude,
 };
