@@ -88,19 +88,23 @@ export class JsonParser implements StreamParser {
   push(chunk: Buffer): Iterable<Block> {
     this.#objectCheck?.see(chunk);
     this.#window.append(chunk);
-    return this.#window.length < Math.max(this.#blockBytes, this.#wantedBytes) ? [] : this.#parse(false);
+    if (this.#window.held < Math.max(this.#blockBytes, this.#wantedBytes)) return [];
+    this.#window.endAtLastLine();
+    return this.#parse(false);
   }
 
   flush(): Iterable<Block> {
+    this.#window.endAtLastByte();
     return this.#parse(false);
   }
 
   end(): Iterable<Block> {
+    this.#window.endAtLastByte();
     return this.#parse(true);
   }
 
   *breakOff(message: string): Iterable<Block> {
-    yield* this.#parse(false);
+    yield* this.flush();
     yield* (this.#objectCheck?.release() ?? []).filter(isNeeded);
     if (this.#mode === 'skip-rest') {
       yield* this.#parse(true);
