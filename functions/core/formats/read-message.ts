@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import type { Block, Reason, Source } from '../block.ts';
 import { noCounts, START, throughOf } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import { readOneObject } from './json/one-object.ts';
 import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
 
 /** The most that a message may decompress to. */
@@ -26,16 +27,18 @@ export class MessageReader {
   }
 
   /**
-   * Yields the blocks of a message, one at a time; finish with one message before you begin the next.
+   * Returns the blocks of a message, made as they are asked for; finish with one message before you begin the next.
    *
    * @param stored the message's data; gzip is recognized by its first bytes
    */
-  *read(stored: Buffer, source: Source): Generator<Block> {
+  read(stored: Buffer, source: Source): Iterable<Block> {
     const data = decompress(stored);
-    if (!Buffer.isBuffer(data)) {
-      yield rejectedBlock(stored, source, data, this.#insertIdOf);
-      return;
-    }
+    if (!Buffer.isBuffer(data)) return [rejectedBlock(stored, source, data, this.#insertIdOf)];
+    const block = readOneObject(data, source, this.#scratch.scanner);
+    return block === undefined ? this.#parse(stored, data, source) : [block];
+  }
+
+  *#parse(stored: Buffer, data: Buffer, source: Source): Generator<Block> {
     const blockBytes = this.#sliceBytes;
     const context = { source, insertIdOf: this.#insertIdOf, ordinal: 'index', stored, blockBytes } as const;
     const parser = new JsonParser(context, START, this.#scratch);

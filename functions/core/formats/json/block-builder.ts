@@ -80,14 +80,8 @@ export class BlockBuilder {
 
   /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
   add(from: number, to: number, ordinal: number, scanner: Scanner, array: JsonState['array']): void {
-    const flags =
-      (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
-      (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
-      (scanner.lineBreak ? LINE_BREAK : 0) |
-      (scanner.longNumber ? LONG_NUMBER : 0) |
-      (array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY);
-    const splice = scanner.properties === 'object' ? scanner.spliceAt - from : 0;
-    this.#columns.push(from, to, ordinal, flags, splice);
+    const inArray = array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY;
+    this.#columns.push(from, to, ordinal, flagsOf(scanner) | inArray, spliceOf(scanner, from));
     this.records++;
   }
 
@@ -217,6 +211,21 @@ export class BlockBuilder {
       this.#checksum = this.#context.checksumOf?.(this.#bytes.subarray(from, to), this.#checksum) ?? 0;
     }
   }
+}
+
+/** Flags of the record that was just scanned, but for those of the array that it is in. */
+export function flagsOf(scanner: Scanner): number {
+  return (
+    (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
+    (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
+    (scanner.lineBreak ? LINE_BREAK : 0) |
+    (scanner.longNumber ? LONG_NUMBER : 0)
+  );
+}
+
+/** Where an id would be spliced into the record that was just scanned, counted from its first byte, `from`. */
+export function spliceOf(scanner: Scanner, from: number): number {
+  return scanner.properties === 'object' ? scanner.spliceAt - from : 0;
 }
 
 function arrayOf(flags: number): JsonState['array'] {
