@@ -1,8 +1,8 @@
 /** Checks one input without sending anything: its records, and by Mixpanel's documented rules the events made of them. */
 
-import { type Block, isBalanced, lengthOf, type Reason } from '../../functions/core/block.ts';
+import { type Block, isBalanced, lengthOf, type Reason, type Rejection } from '../../functions/core/block.ts';
 import type { MixpanelEvent } from '../../functions/core/event.ts';
-import { locationOf, type MappedRecord, RecordMapper } from '../../functions/core/events.ts';
+import { locationOf, ManyEvents, type Mapped, RecordMapper } from '../../functions/core/events.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import { type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
@@ -73,15 +73,22 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
     );
   }
 
-  function check(record: number, mapped: string | MappedRecord): void {
+  function check(record: number, mapped: Mapped): void {
     if (typeof mapped === 'string') {
       checkEvent(record, mapped);
       return;
     }
+    if (mapped instanceof ManyEvents) {
+      counts.expanded += mapped.length - 1;
+      for (const made of mapped) {
+        if ('rejection' in made) reject(made.rejection);
+        else checkEvent(record, made.text, made.index);
+      }
+      return;
+    }
     if (mapped.expanded === -1) counts.dropped++;
     else counts.expanded += mapped.expanded;
-    counts.rejected += mapped.rejections.length;
-    for (const rejection of mapped.rejections) rejections.push(rejection);
+    for (const rejection of mapped.rejections) reject(rejection);
     for (const [event, text] of mapped.texts.entries()) checkEvent(record, text, mapped.indexes?.[event]);
   }
 
@@ -91,9 +98,13 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
       counts.imported++;
       return;
     }
-    counts.rejected++;
     const location = locationOf(block, record, index);
-    rejections.push({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });
+    reject({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });
+  }
+
+  function reject(rejection: Rejection): void {
+    counts.rejected++;
+    rejections.push(rejection);
   }
 }
 

@@ -31,11 +31,11 @@ export class MessageReader {
    *
    * @param stored the message's data; gzip is recognized by its first bytes
    */
-  read(stored: Buffer, source: Source): Iterable<Block> {
+  read(stored: Buffer, source: Source): IteratorObject<Block> {
     const data = decompress(stored);
-    if (!Buffer.isBuffer(data)) return [rejectedBlock(stored, source, data, this.#insertIdOf)];
+    if (!Buffer.isBuffer(data)) return [rejectedBlock(stored, source, data, this.#insertIdOf)].values();
     const block = readOneObject(data, source, this.#scratch.scanner);
-    return block === undefined ? this.#parse(stored, data, source) : [block];
+    return block === undefined ? this.#parse(stored, data, source) : [block].values();
   }
 
   *#parse(stored: Buffer, data: Buffer, source: Source): Generator<Block> {

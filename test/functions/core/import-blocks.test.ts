@@ -171,6 +171,38 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       assert.equal(refused?.record.toString(), lines[3]);
     });
 
+    test('very many events of one record are sent, refused or rejected each, while timers still fire', async (t) => {
+      const pipeline = await startPipeline(t);
+      const events = 30_000;
+      const transform: Transform = ({ properties }) =>
+        Array.from({ length: events }, (_, n) =>
+          n % 10_000 === 7
+            ? (null as never)
+            : { event: `e${n}`, properties: n % 10_000 === 8 ? { ...properties, time: -1 } : properties },
+        );
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      t.after(() => clearInterval(timer));
+      const { $insert_id: _, ...properties } = JSON.parse(eventText('x')).properties;
+      const blocks = blocksOf([JSON.stringify({ event: 'all', properties }), eventText('after')], {
+        transform: (record, context) => (record.event === 'all' ? transform(record, context) : record),
+      });
+      assert.equal(await pipeline.import(blocks), true);
+      assert.deepEqual(pipeline.counts, {
+        read: 2,
+        expanded: events - 1,
+        imported: events - 5,
+        rejected: 6,
+        dropped: 0,
+      });
+      assert.equal(new Set(idsAt(pipeline)).size, events - 5);
+      assert.deepEqual(
+        sorted(pipeline.rejections.map(({ location }) => String(location.event))),
+        sorted(['7', '8', '10007', '10008', '20007', '20008']),
+      );
+      assert.ok(turns >= events / 2_000, `timers fired ${turns} times`);
+    });
+
     test('an import without records counts nothing and sends nothing', async (t) => {
       const pipeline = await startPipeline(t);
       assert.equal(await pipeline.import(blocksOf('')), true);

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Block, lengthOf, noCounts } from '../../../functions/core/block.ts';
 import type { Transform } from '../../../functions/core/event.ts';
-import { RecordMapper } from '../../../functions/core/events.ts';
+import { ManyEvents, RecordMapper } from '../../../functions/core/events.ts';
 import { insertIdByContent } from '../../../functions/core/insert-id.ts';
 import { mappingOf } from '../../../functions/core/mappings/mapping.ts';
 import { type Batch, BatchBuilder } from '../../../functions/core/mixpanel/batch.ts';
@@ -43,6 +43,7 @@ async function mappedBatchOf(content: string, transform: unknown): Promise<{ blo
       builder.addText(block, record, mapped);
       continue;
     }
+    assert.ok(!(mapped instanceof ManyEvents));
     block.counts.expanded += mapped.expanded;
     for (const [at, text] of mapped.texts.entries()) builder.addText(block, record, text, mapped.indexes?.[at]);
   }
