@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { File, Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, START, withoutSettled } from './core/block.ts';
+import { addCounts, type Block, type Location, noCounts, START, withoutSettled } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
@@ -119,6 +119,14 @@ function logStalled(logger: Logger, summary: object, { position: { offset, line 
   logger.error({ ...summary, state: 'stalled', code: 'stalled', offset, line, error }, 'object stalled');
 }
 
+function logBlocked(logger: Logger, location: Location, blockedMs: number): void {
+  const error = 'A transform must not block: the lease on the object is not renewed meanwhile, and may be lost';
+  logger.error(
+    { ...location, code: 'transform_blocked', seconds: Math.round(blockedMs / 1_000), error },
+    'transform blocked',
+  );
+}
+
 /** Waits until the import has ended, writes the checkpoint, and has it continued if there is more to do. */
 async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation }: GenerationContext): Promise<End> {
   lease.keep(() => task.progress());
@@ -217,10 +225,13 @@ class ImportTask {
 
   /** Resolves with whether everything is settled; rejected if the import cannot continue. */
   async run(): Promise<boolean> {
-    const { config, sender, run } = this.#context;
+    const { config, sender, run, logger } = this.#context;
     const source = this.#blocks();
+    const settlement = this.#settlement();
+    const slowRecordMs = config.leaseMs / 2;
+    const onSlowRecord = (location: Location, blockedMs: number) => logBlocked(logger, location, blockedMs);
     try {
-      return await importBlocks(source, { ...config, sender, settlement: this.#settlement() }, run);
+      return await importBlocks(source, { ...config, sender, settlement, slowRecordMs, onSlowRecord }, run);
     } finally {
       // Breaking off a read closes the client's other connections too, so do it before the checkpoint is written.
       await withTimeout(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});

@@ -1,9 +1,9 @@
 /** The pipeline: blocks of records in, events to Mixpanel, an outcome for every record, blocks settled. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Block, cutBlock, isBalanced, lengthOf, type Rejection } from './block.ts';
+import { type Block, cutBlock, isBalanced, type Location, lengthOf, type Rejection } from './block.ts';
 import { ImportError } from './errors.ts';
-import { addRecords, ManyEvents, type Mapped, type MappedRecord, placeOf, RecordMapper } from './events.ts';
+import { addRecords, locationOf, ManyEvents, type Mapped, type MappedRecord, placeOf, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import type { MappedRecords } from './mappings/mapping.ts';
 import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
@@ -35,6 +35,10 @@ export interface ImportOptions {
   settlement: Settlement;
   /** Reading waits while more bytes than this are unsettled. */
   maxUnsettledBytes?: number;
+  /** Told of a record whose transform blocked the process for {@link slowRecordMs} or longer, when it returns. */
+  onSlowRecord?: (location: Location, blockedMs: number) => void;
+  /** Default: never told. */
+  slowRecordMs?: number;
   /** How long a batch that is not full waits for more events; default: until the source ends. */
   lingerMs?: number;
 }
@@ -251,9 +255,16 @@ class Pipeline {
     const mapper = new RecordMapper(this.#block!, mapping, this.#options.insertIdOf);
     const length = lengthOf(this.#block!.records);
     const pending: (Mapped | Promise<Mapped>)[] = [];
+    const { slowRecordMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { clock } = this.#run;
     let record = 0;
     for (; record < length; record++) {
+      const startedAt = clock.now();
       const mapped = mapper.map(record);
+      const blockedMs = clock.now() - startedAt;
+      if (blockedMs >= slowRecordMs) {
+        this.#options.onSlowRecord?.(locationOf(this.#block!, this.#indexOf(record)), blockedMs);
+      }
       if (mapped instanceof Promise || pending.length > 0) {
         pending.push(mapped);
         continue;

@@ -9,7 +9,7 @@ import { ImportError } from '../../../functions/core/errors.ts';
 import type { MixpanelEvent, Transform } from '../../../functions/core/event.ts';
 import { readBlocks } from '../../../functions/core/formats/read-blocks.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
-import { startRun } from '../../../functions/core/run.ts';
+import { startRun, systemClock } from '../../../functions/core/run.ts';
 import type { InjectedFault } from '../../../local-cloud/mixpanel/server.ts';
 import { eventLines, eventText, ndjson } from '../../support/event.ts';
 import { contextOf } from '../../support/parsing.ts';
@@ -197,6 +197,24 @@ describe('importBlocks', { timeout: 40_000 }, () => {
         sorted(pipeline.rejections.map(({ location }) => String(location.event))),
         sorted(['7', '8', '10007', '10008', '20007', '20008']),
       );
+    });
+
+    test('a record whose transform blocks for too long is told with its place', async (t) => {
+      const pipeline = await startPipeline(t);
+      let now = 0;
+      const clock = { ...systemClock, now: () => now };
+      const transform: Transform = (record) => {
+        now += record.event === 'slow' ? 30_000 : 29_999;
+        return record;
+      };
+      const told: unknown[] = [];
+      const lines = [eventText('a'), eventText('b').replace('"e"', '"slow"'), eventText('c')];
+      const isComplete = await pipeline.import(blocksOf(lines, { transform }), startRun(undefined, clock), {
+        slowRecordMs: 30_000,
+        onSlowRecord: (location, blockedMs) => told.push([lineOf(location), blockedMs]),
+      });
+      assert.equal(isComplete, true);
+      assert.deepEqual(told, [[2, 30_000]]);
     });
 
     test('timers fire while very many events of one record are serialized', async (t) => {
