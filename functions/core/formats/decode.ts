@@ -1,6 +1,8 @@
 /** Decompresses gzip, found by its first bytes, from chunks as they are stored (https://www.rfc-editor.org/rfc/rfc1952). */
 
+import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
+import { inflateSmallMembers, MAX_DEFLATED_BYTES } from './small-members.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
 export class CorruptGzipError extends Error {
@@ -81,9 +83,21 @@ async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure
  */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(chunks);
+  let areSmall = true;
   try {
     do {
+      if (areSmall) {
+        const { output, consumed } = inflateSmallMembers(await input.peek());
+        if (output.length > 0) yield output;
+        if (consumed > 0) {
+          input.skip(consumed);
+          await input.skipZeros();
+          await setImmediate();
+          continue;
+        }
+      }
       await readHeader(input);
+      const { position } = input;
       let checksum = 0;
       let size = 0;
       for await (const output of inflate(input)) {
@@ -91,10 +105,11 @@ async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
         size = (size + output.length) % 2 ** 32;
         yield output;
       }
+      areSmall = input.position - position < MAX_DEFLATED_BYTES;
       const trailer = await input.take(8);
       if (trailer.readUInt32LE(0) !== checksum) throw new CorruptGzipError('incorrect data check');
       if (trailer.readUInt32LE(4) !== size) throw new CorruptGzipError('incorrect length check');
-      await input.skipWhile((byte) => byte === 0);
+      await input.skipZeros();
     } while ((await input.peek()).length > 0);
   } finally {
     await input.close();
@@ -109,9 +124,7 @@ async function readHeader(input: Input): Promise<void> {
   if ((flags! & ~KNOWN_FLAGS) !== 0) throw new CorruptGzipError('unknown header flags set');
   if ((flags! & FEXTRA) !== 0) await input.take((await input.take(2)).readUInt16LE());
   for (const flag of [FNAME, FCOMMENT]) {
-    if ((flags! & flag) === 0) continue;
-    await input.skipWhile((byte) => byte !== 0);
-    await input.take(1);
+    if ((flags! & flag) !== 0) await input.skipText();
   }
   if ((flags! & FHCRC) !== 0) await input.take(2);
 }
@@ -147,6 +160,8 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
 
 /** The bytes of chunks, taken one part after the other. */
 class Input {
+  /** Bytes that were skipped. */
+  position = 0;
   readonly #iterator: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
 
@@ -167,6 +182,7 @@ class Input {
   }
 
   skip(bytes: number): void {
+    this.position += bytes;
     this.#chunk = this.#chunk.subarray(bytes);
   }
 
@@ -181,11 +197,22 @@ class Input {
     return taken;
   }
 
-  /** Skips bytes up to the first for which `isSkipped` does not hold. */
-  async skipWhile(isSkipped: (byte: number) => boolean): Promise<void> {
+  /** Skips zeros. */
+  async skipZeros(): Promise<void> {
     for (let chunk = await this.peek(); chunk.length > 0; chunk = await this.peek()) {
-      const end = chunk.findIndex((byte) => !isSkipped(byte));
-      this.skip(end === -1 ? chunk.length : end);
+      let end = 0;
+      while (chunk[end] === 0) end++;
+      this.skip(end);
+      if (end < chunk.length) break;
+    }
+  }
+
+  /** Skips bytes up to the next zero, and the zero. */
+  async skipText(): Promise<void> {
+    for (let chunk = await this.peek(); ; chunk = await this.peek()) {
+      if (chunk.length === 0) throw new CorruptGzipError(CUT_SHORT);
+      const end = chunk.indexOf(0);
+      this.skip(end === -1 ? chunk.length : end + 1);
       if (end !== -1) break;
     }
   }
