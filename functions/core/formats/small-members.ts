@@ -20,7 +20,7 @@ const TRAILER_BYTES = 8;
 /** Members that were decompressed. */
 export interface SmallMembers {
   output: Buffer;
-  /** Bytes that they take, with the padding before them. */
+  /** Bytes that they take. */
   consumed: number;
 }
 
@@ -32,9 +32,7 @@ export function inflateSmallMembers(bytes: Buffer): SmallMembers {
   let outputBytes = 0;
   let consumed = 0;
   for (let members = 0; members < MAX_MEMBERS && outputBytes < MAX_OUTPUT_BYTES; members++) {
-    let start = consumed;
-    while (bytes[start] === 0) start++;
-    const member = inflateMember(bytes, start);
+    const member = inflateMember(bytes, consumed);
     if (member === undefined) break;
     if (member.output.length > 0) outputs.push(member.output);
     outputBytes += member.output.length;
