@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { inflateSmallMembers, MAX_DEFLATED_BYTES } from './small-members.ts';
+import { decodeUtf16, utf16Of } from './utf16.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
 export class CorruptGzipError extends Error {
@@ -11,7 +12,7 @@ export class CorruptGzipError extends Error {
 
 /** Content as records are read from it. */
 export interface Decoded {
-  /** Layers of compression, the outermost first; empty if the stored bytes are the content. */
+  /** Layers of compression and encoding, the outermost first; empty if the stored bytes are the content. */
   compression: readonly string[];
   /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
   head: Buffer;
@@ -33,7 +34,7 @@ const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
 /**
- * Looks at the first bytes of `stored` and decompresses gzip, twice if the result is gzip too.
+ * Looks at the first bytes of `stored` and decompresses gzip, twice if the result is gzip too, and decodes UTF-16.
  *
  * @param stored each chunk may be overwritten by the next; the same is true of what this yields
  * @throws whatever `stored` throws before its first bytes
@@ -44,6 +45,11 @@ export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
   while (compression.length < MAX_LAYERS && content.head[0] === MAGIC[0] && content.head[1] === MAGIC[1]) {
     compression.push('gzip');
     content = await peek(gunzip(content.chunks));
+  }
+  const encoding = utf16Of(content.head);
+  if (encoding !== undefined && compression.length < MAX_LAYERS) {
+    compression.push(encoding);
+    content = await peek(decodeUtf16(content.chunks, encoding));
   }
   return { compression, ...content };
 }
