@@ -260,7 +260,7 @@ describe('what is rejected', () => {
     write('many.ndjson', ndjson([...Array<string>(7).fill('{"event":1}'), newEvent(1), '{', '']));
     const { stdout } = await run(['many.ndjson']);
     assert.equal(
-      stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a transform .*$/gm)?.length,
+      stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a mapping or a transform .*$/gm)?.length,
       5,
     );
     assert.match(stdout, /^ {2}and 3 more$/m);

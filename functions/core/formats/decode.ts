@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { inflateSmallMembers, MAX_DEFLATED_BYTES } from './small-members.ts';
-import { decodeUtf16, utf16Of } from './utf16.ts';
+import { type Utf16, Utf16Decoder, utf16Of } from './utf16.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
 export class CorruptGzipError extends Error {
@@ -162,6 +162,12 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
   } finally {
     inflater.destroy();
   }
+}
+
+async function* decodeUtf16(chunks: AsyncIterable<Buffer>, encoding: Utf16): AsyncGenerator<Buffer> {
+  const decoder = new Utf16Decoder(encoding);
+  for await (const chunk of chunks) yield decoder.push(chunk);
+  yield decoder.end();
 }
 
 /** The bytes of chunks, taken one part after the other. */

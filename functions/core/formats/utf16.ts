@@ -5,7 +5,7 @@ export type Utf16 = 'utf-16le' | 'utf-16be';
 
 const MARK = '\ufeff';
 const EMPTY = Buffer.alloc(0);
-/** What half a code unit becomes: no UTF-8 has it, so the record is rejected. */
+/** What half a code unit becomes: it is not UTF-8, so the record is rejected. */
 const HALF = Buffer.from([0xff]);
 
 /** The encoding of content that begins with `head`, which has 4 bytes or more if the content has; undefined if it is not UTF-16. */
@@ -16,22 +16,36 @@ export function utf16Of(head: Buffer): Utf16 | undefined {
   return head.length >= 4 && head.readUInt16LE(2) === 0 ? undefined : 'utf-16le';
 }
 
-/** Yields UTF-8, without the byte order mark; surrogates that are not paired are left invalid, so that their record is rejected. */
-export async function* decodeUtf16(chunks: AsyncIterable<Buffer>, encoding: Utf16): AsyncGenerator<Buffer> {
-  let rest: Buffer = EMPTY;
-  let isBegun = false;
-  for await (const chunk of chunks) {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    const end = endOfCharacters(bytes, encoding);
-    // The next chunk may be read to where this one is.
-    rest = Buffer.from(bytes.subarray(end));
-    if (end === 0) continue;
-    const text = textOf(bytes.subarray(0, end), encoding);
-    yield encode(!isBegun && text.startsWith(MARK) ? text.slice(1) : text);
-    isBegun = true;
+/** Decodes content to UTF-8, piece by piece, without the byte order mark. Code units that are no character stay invalid. */
+export class Utf16Decoder {
+  readonly #encoding: Utf16;
+  /** Bytes of a character that is not complete. */
+  #rest: Buffer = EMPTY;
+  #isBegun = false;
+
+  constructor(encoding: Utf16) {
+    this.#encoding = encoding;
   }
-  if (rest.length >= 2) yield encode(textOf(rest.subarray(0, 2), encoding));
-  if (rest.length % 2 === 1) yield HALF;
+
+  /** Decodes the next bytes, up to the last character that is complete. */
+  push(chunk: Buffer): Buffer {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const end = endOfCharacters(bytes, this.#encoding);
+    // The next chunk may be read to where this one is.
+    this.#rest = Buffer.from(bytes.subarray(end));
+    if (end === 0) return EMPTY;
+    const text = textOf(bytes.subarray(0, end), this.#encoding);
+    const hasMark = !this.#isBegun && text.startsWith(MARK);
+    this.#isBegun = true;
+    return encode(hasMark ? text.slice(1) : text);
+  }
+
+  /** Ends the content; returns what remains of it. */
+  end(): Buffer {
+    const rest = this.#rest;
+    const surrogate = rest.length < 2 ? EMPTY : encode(textOf(rest.subarray(0, 2), this.#encoding));
+    return Buffer.concat([surrogate, rest.length % 2 === 0 ? EMPTY : HALF]);
+  }
 }
 
 /** Index after the last character that is complete. */

@@ -2,6 +2,8 @@
 
 import type { Block, Reason } from '../../block.ts';
 import { MAX_KEPT_BYTES } from '../../rejections.ts';
+import { unreadable } from '../signatures.ts';
+import { lookOfLines, lookOfText } from './known-records.ts';
 import { noObject } from './reasons.ts';
 
 /** Records after which content without an object among them is given up. */
@@ -21,6 +23,8 @@ export interface Decision {
 export class ObjectCheck {
   /** The beginning of the content, while nothing is decided. */
   head: Buffer = Buffer.alloc(0);
+  /** The beginning of text. */
+  #text: Buffer | undefined;
   #undecided: Block[] | undefined = [];
   #recordsBeforeObject: number | undefined;
   readonly #isMessage: boolean;
@@ -34,6 +38,18 @@ export class ObjectCheck {
   see(chunk: Buffer): void {
     if (this.#undecided === undefined || this.#isMessage || this.head.length === MAX_KEPT_BYTES) return;
     this.head = Buffer.concat([this.head, chunk.subarray(0, MAX_KEPT_BYTES - this.head.length)]);
+  }
+
+  /**
+   * Takes the beginning of the content, before any block of it.
+   *
+   * @returns why all of the content is rejected, if it is known by that beginning
+   */
+  begin(beginning: Buffer): Reason | undefined {
+    const message = unreadable(beginning) ?? lookOfLines(beginning);
+    if (message !== undefined) this.release();
+    else this.#text = Buffer.from(beginning);
+    return message === undefined ? undefined : { field: 'record', message };
   }
 
   /** @param records records before the object, be it an event or not */
@@ -52,7 +68,9 @@ export class ObjectCheck {
     const records = Math.min(MAX_RECORDS_WITHOUT_OBJECT, rejections.length);
     const [first] = rejections;
     if (holdsObjects === true || first === undefined || (records < 2 && !this.#isMessage)) return { blocks };
-    return { blocks: [], rejectAll: records === 1 ? first.reason : noObject(records, first.reason) };
+    const look = this.#text && lookOfText(this.#text);
+    if (look !== undefined) return { blocks: [], rejectAll: { field: 'record', message: look } };
+    return { blocks: [], rejectAll: records === 1 ? first.reason : noObject(first.reason) };
   }
 
   /** Decides that blocks are emitted from now on; returns those held back. */

@@ -3,15 +3,18 @@
 import { isUtf8 } from 'node:buffer';
 import { type Block, type Position, type Reason, START } from '../../block.ts';
 import type { ParseContext, StreamParser } from '../format.ts';
+import { SIGNATURE_BYTES } from '../signatures.ts';
 import { BlockBuilder, newlinesIn } from './block-builder.ts';
 import { ByteWindow } from './byte-window.ts';
 import { Columns } from './columns.ts';
 import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
 import { type FailedContainer, movedBack } from './failed-container.ts';
+import { lookOfLine } from './known-records.ts';
 import { ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
   ARRAY_NOT_CLOSED,
+  explained,
   MAX_RECORD_BYTES,
   NOT_AN_OBJECT,
   NOT_UTF8,
@@ -71,6 +74,7 @@ export class JsonParser implements StreamParser {
   #wantedBytes = 0;
   /** Bytes of the window that are known to be valid UTF-8. */
   #validBytes = 0;
+  #isBegun = false;
   #hasEnded = false;
 
   /** @param from where an earlier run stopped */
@@ -118,6 +122,7 @@ export class JsonParser implements StreamParser {
 
   /** Parses what is in the window; several blocks if many records of it are rejected. */
   *#parse(isLast: boolean): Iterable<Block> {
+    if (!this.#isBegun) this.#begin();
     let failed: FailedContainer | undefined;
     for (;;) {
       const { at, isOver } = this.#parseBlock(isLast, failed);
@@ -132,6 +137,14 @@ export class JsonParser implements StreamParser {
       yield* (decision?.blocks ?? [block]).filter(isNeeded);
       if (isOver) return;
     }
+  }
+
+  /** Looks at the beginning of the content, which the first window holds: blocks are larger. */
+  #begin(): void {
+    const { bytes, length } = this.#window;
+    this.#isBegun = true;
+    const reason = this.#objectCheck?.begin(bytes.subarray(0, Math.min(length, SIGNATURE_BYTES)));
+    if (reason !== undefined) this.#skipAll(reason);
   }
 
   /** Parses one block; `at` is where it ends, `isOver` whether nothing more can be read from the window. */
@@ -248,7 +261,7 @@ export class JsonParser implements StreamParser {
     const reason = reasonAgainst(scanner, isValidUtf8, this.#context.source.mapping.kind === 'mapped');
     const ordinal = this.#ordinal();
     if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#array);
-    else this.#builder.reject(start, end, ordinal, reason);
+    else this.#builder.reject(start, end, ordinal, explained(reason, bytes.subarray(start, end)));
     if (scanner.lineBreak) this.#line += newlinesIn(bytes, start, end);
   }
 
@@ -411,6 +424,8 @@ export class JsonParser implements StreamParser {
     // What was too large to be scanned may have been so by its white space alone.
     if (reason !== undefined && (reason !== TOO_LARGE || isTooLarge)) return reason;
     if (isWhole && !isUtf8(record)) return NOT_UTF8;
+    const look = isWhole && record[0] !== OPEN_OBJECT ? lookOfLine(record) : undefined;
+    if (look !== undefined) return { field: 'record', message: look };
     if (failedAt !== undefined) return notJson(bytes, failedAt);
     const status = this.#scanner.scan(record, 0, record.length);
     if (isTooLarge && this.#scanner.end === record.length) return TOO_LARGE;

@@ -1,13 +1,14 @@
 /** Why a record is rejected while it is read; docs/formats.md lists every reason. */
 
 import type { Reason } from '../../block.ts';
+import { lookOf } from './known-records.ts';
 import { MAX_DEPTH, type Scanner, type ScanStatus } from './scanner.ts';
 
 /** The most bytes that a record may have: Mixpanel takes events under 1 MB (https://developer.mixpanel.com/reference/import-events). */
 export const MAX_RECORD_BYTES = 1_000_000;
 
 /** What to do about a record that is JSON, but not an event. */
-const ADVICE = 'not a Mixpanel event. Use a transform to make events of such records';
+const ADVICE = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 
 export const NOT_UTF8 = record('not valid UTF-8');
 export const TOO_LARGE = record(`larger than ${MAX_RECORD_BYTES} bytes`);
@@ -24,9 +25,20 @@ export function notJson(bytes: number, failedAt: number): Reason {
   );
 }
 
-/** Content in which no object was found. */
-export function noObject(records: number, first: Reason): Reason {
-  return record(`no JSON object among the first ${records} records. The first one: ${first.field}: ${first.message}`);
+/** Content in which no object was found. How many records it has is not said, so that equal reasons are counted together. */
+export function noObject(first: Reason): Reason {
+  return record(`no JSON object among the first records. The first one: ${first.message}`);
+}
+
+/**
+ * The reason against a record that would be sent as it arrived, with what the record looks like, if that is known: instead of
+ * general advice, or after what Mixpanel says.
+ */
+export function explained(reason: Reason, record: Buffer): Reason {
+  const { field, message } = reason;
+  const look = field === 'record' ? undefined : lookOf(record);
+  if (look === undefined) return reason;
+  return { field, message: message.includes(ADVICE) ? message.replace(ADVICE, look) : `${message}; ${look}` };
 }
 
 /**
