@@ -258,10 +258,11 @@ export class JsonParser implements StreamParser {
     const { bytes } = this.#window;
     if (scanner.isObject) this.#noteObject();
     const isValidUtf8 = end <= this.#validBytes || isUtf8(bytes.subarray(start, end));
-    const reason = reasonAgainst(scanner, isValidUtf8, this.#context.source.mapping.kind === 'mapped');
+    const { mapping } = this.#context.source;
+    const reason = reasonAgainst(scanner, isValidUtf8, mapping.kind === 'mapped');
     const ordinal = this.#ordinal();
     if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#array);
-    else this.#builder.reject(start, end, ordinal, explained(reason, bytes.subarray(start, end)));
+    else this.#builder.reject(start, end, ordinal, explained(reason, bytes.subarray(start, end), mapping));
     if (scanner.lineBreak) this.#line += newlinesIn(bytes, start, end);
   }
 

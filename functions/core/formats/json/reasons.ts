@@ -1,6 +1,7 @@
 /** Why a record is rejected while it is read; docs/formats.md lists every reason. */
 
 import type { Reason } from '../../block.ts';
+import type { Mapping } from '../../mappings/mapping.ts';
 import { lookOf } from './known-records.ts';
 import { MAX_DEPTH, type Scanner, type ScanStatus } from './scanner.ts';
 
@@ -31,12 +32,13 @@ export function noObject(first: Reason): Reason {
 }
 
 /**
- * The reason against a record that would be sent as it arrived, with what the record looks like, if that is known: instead of
- * general advice, or after what Mixpanel says.
+ * The reason with what the record looks like, if that is known: in the place of general advice, or after what Mixpanel says.
+ *
+ * @param mapping what becomes of the record; only one that is sent as it arrived is explained
  */
-export function explained(reason: Reason, record: Buffer): Reason {
+export function explained(reason: Reason, record: Buffer, mapping: Mapping): Reason {
   const { field, message } = reason;
-  const look = field === 'record' ? undefined : lookOf(record);
+  const look = field === 'record' || mapping.kind === 'mapped' ? undefined : lookOf(record);
   if (look === undefined) return reason;
   return { field, message: message.includes(ADVICE) ? message.replace(ADVICE, look) : `${message}; ${look}` };
 }
