@@ -77,8 +77,6 @@ const PATTERNS: readonly { pattern: RegExp; message: string }[] = [
  * @param head the first {@link SIGNATURE_BYTES} of the content, or all of it
  */
 export function unreadable(head: Buffer): string | undefined {
-  // Most content begins so.
-  if ((head[0] === 0x7b || head[0] === 0x5b) && head[1] !== 0) return undefined;
   const text = head.toString('latin1', 0, 512);
   const signature = SIGNATURES.find(({ bytes, at = 0 }) => text.startsWith(bytes, at));
   return signature?.message ?? PATTERNS.find(({ pattern }) => pattern.test(text))?.message;

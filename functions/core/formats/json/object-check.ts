@@ -4,7 +4,9 @@ import type { Block, Reason } from '../../block.ts';
 import { MAX_KEPT_BYTES } from '../../rejections.ts';
 import { unreadable } from '../signatures.ts';
 import { lookOfLines, lookOfText } from './known-records.ts';
+import { blankWidth } from './position.ts';
 import { noObject } from './reasons.ts';
+import { IS_SEPARATOR } from './separators.ts';
 
 /** Records after which content without an object among them is given up. */
 const MAX_RECORDS_WITHOUT_OBJECT = 1_000;
@@ -17,6 +19,17 @@ export interface Decision {
   blocks: Block[];
   /** Set if all of the content is one rejection: why. */
   rejectAll?: Reason;
+}
+
+/**
+ * Whether content begins with a bracket, as far as is known: then there is no more to recognize. Else the decision needs
+ * {@link SIGNATURE_BYTES}, so that it does not depend on how the content arrives.
+ */
+export function beginsLikeJson(head: Buffer): boolean {
+  let at = 0;
+  while (at < head.length && (IS_SEPARATOR[head[at]!] === 1 || blankWidth(head[at]!) >= 0)) at++;
+  // A zero after it means UTF-16.
+  return (head[at] === 0x7b || head[at] === 0x5b) && at + 1 < head.length && head[at + 1] !== 0;
 }
 
 /** Holds blocks back until an object has been seen. */
@@ -46,6 +59,7 @@ export class ObjectCheck {
    * @returns why all of the content is rejected, if it is known by that beginning
    */
   begin(beginning: Buffer): Reason | undefined {
+    if (beginsLikeJson(beginning)) return undefined;
     const message = unreadable(beginning) ?? lookOfLines(beginning);
     if (message !== undefined) this.release();
     else this.#text = Buffer.from(beginning);

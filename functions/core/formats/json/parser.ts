@@ -10,7 +10,7 @@ import { Columns } from './columns.ts';
 import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
 import { type FailedContainer, movedBack } from './failed-container.ts';
 import { lookOfLine } from './known-records.ts';
-import { ObjectCheck } from './object-check.ts';
+import { beginsLikeJson, ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
   ARRAY_NOT_CLOSED,
@@ -92,7 +92,8 @@ export class JsonParser implements StreamParser {
   push(chunk: Buffer): Iterable<Block> {
     this.#objectCheck?.see(chunk);
     this.#window.append(chunk);
-    return this.#window.length < Math.max(this.#blockBytes, this.#wantedBytes) ? [] : this.#parse(false);
+    const wantedBytes = this.#isBegun ? this.#wantedBytes : this.#beginningBytes;
+    return this.#window.length < Math.max(this.#blockBytes, wantedBytes) ? [] : this.#parse(false);
   }
 
   flush(): Iterable<Block> {
@@ -139,12 +140,20 @@ export class JsonParser implements StreamParser {
     }
   }
 
-  /** Looks at the beginning of the content, which the first window holds: blocks are larger. */
   #begin(): void {
-    const { bytes, length } = this.#window;
     this.#isBegun = true;
-    const reason = this.#objectCheck?.begin(bytes.subarray(0, Math.min(length, SIGNATURE_BYTES)));
+    const reason = this.#objectCheck?.begin(this.#beginning);
     if (reason !== undefined) this.#skipAll(reason);
+  }
+
+  get #beginning(): Buffer {
+    const { bytes, length } = this.#window;
+    return bytes.subarray(0, Math.min(length, SIGNATURE_BYTES));
+  }
+
+  /** Bytes that the first window has to hold. */
+  get #beginningBytes(): number {
+    return this.#objectCheck === undefined || beginsLikeJson(this.#beginning) ? 0 : SIGNATURE_BYTES;
   }
 
   /** Parses one block; `at` is where it ends, `isOver` whether nothing more can be read from the window. */
