@@ -9,12 +9,10 @@ import { ByteWindow } from './byte-window.ts';
 import { Columns } from './columns.ts';
 import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
 import { type FailedContainer, movedBack } from './failed-container.ts';
-import { lookOfLine } from './known-records.ts';
 import { beginsLikeJson, ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
   ARRAY_NOT_CLOSED,
-  explained,
   MAX_RECORD_BYTES,
   NOT_AN_OBJECT,
   NOT_UTF8,
@@ -267,11 +265,10 @@ export class JsonParser implements StreamParser {
     const { bytes } = this.#window;
     if (scanner.isObject) this.#noteObject();
     const isValidUtf8 = end <= this.#validBytes || isUtf8(bytes.subarray(start, end));
-    const { mapping } = this.#context.source;
-    const reason = reasonAgainst(scanner, isValidUtf8, mapping.kind === 'mapped');
+    const reason = reasonAgainst(scanner, isValidUtf8, this.#context.source.mapping.kind === 'mapped');
     const ordinal = this.#ordinal();
     if (reason === undefined) this.#builder.add(start, end, ordinal, scanner, this.#array);
-    else this.#builder.reject(start, end, ordinal, explained(reason, bytes.subarray(start, end), mapping));
+    else this.#builder.reject(start, end, ordinal, reason);
     if (scanner.lineBreak) this.#line += newlinesIn(bytes, start, end);
   }
 
@@ -434,8 +431,6 @@ export class JsonParser implements StreamParser {
     // What was too large to be scanned may have been so by its white space alone.
     if (reason !== undefined && (reason !== TOO_LARGE || isTooLarge)) return reason;
     if (isWhole && !isUtf8(record)) return NOT_UTF8;
-    const look = isWhole && record[0] !== OPEN_OBJECT ? lookOfLine(record) : undefined;
-    if (look !== undefined) return { field: 'record', message: look };
     if (failedAt !== undefined) return notJson(bytes, failedAt);
     const status = this.#scanner.scan(record, 0, record.length);
     if (isTooLarge && this.#scanner.end === record.length) return TOO_LARGE;
