@@ -13,18 +13,18 @@ interface Signature {
 
 const UNPACK = 'which is not read: upload what is in it, with gzip or without';
 const COMPRESS = 'which are not read: compress with gzip instead';
-const EXPORT = 'which is not read yet: export newline-delimited JSON instead';
+const EXPORT = 'which is not read here: export newline-delimited JSON instead';
 const NO_EVENTS = 'which holds no events';
 
-/** Formats that are to be read, until they are. */
-const NOT_YET: readonly Signature[] = [
-  { bytes: '\x28\xb5\x2f\xfd', message: 'zstd data, which are not read yet: compress with gzip instead' },
+/** Formats that other readers take if they can: what comes here is what they do not. */
+const NOT_HERE: readonly Signature[] = [
+  { bytes: '\x28\xb5\x2f\xfd', message: 'zstd data, which are not read here: compress with gzip instead' },
   { bytes: 'PAR1', message: `a Parquet file, ${EXPORT}` },
   { bytes: 'Obj\x01', message: `an Avro file, ${EXPORT}` },
 ];
 
 const SIGNATURES: readonly Signature[] = [
-  ...NOT_YET,
+  ...NOT_HERE,
   { bytes: '\x1f\x8b', message: 'gzip data inside two layers of compression: compress once' },
   { bytes: 'BZh', message: `bzip2 data, ${COMPRESS}` },
   { bytes: '\xfd7zXZ\0', message: `xz data, ${COMPRESS}` },

@@ -87,11 +87,11 @@ describe('content with a known signature', () => {
     });
   }
 
-  test('Formats that are not read yet are named', async () => {
+  test('Formats that are not read here are named', async () => {
     for (const [begin, message] of [
-      ['PAR1', /^a Parquet file, which is not read yet/],
-      ['Obj\x01', /^an Avro file, which is not read yet/],
-      ['\x28\xb5\x2f\xfd', /^zstd data, which are not read yet/],
+      ['PAR1', /^a Parquet file, which is not read here/],
+      ['Obj\x01', /^an Avro file, which is not read here/],
+      ['\x28\xb5\x2f\xfd', /^zstd data, which are not read here/],
     ] as const) {
       const [rejection, ...others] = await rejectionsIn(around(begin));
       assert.match(rejection!.reason.message, message);
