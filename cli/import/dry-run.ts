@@ -3,6 +3,7 @@
 import { type Block, isBalanced, lengthOf, type Reason, type Rejection } from '../../functions/core/block.ts';
 import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, ManyEvents, type Mapped, RecordMapper } from '../../functions/core/events.ts';
+import { explained } from '../../functions/core/formats/json/reasons.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import { type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
@@ -93,11 +94,12 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf): Promise<void> {
   }
 
   function checkEvent(record: number, text: string, index?: number): void {
-    const reason = reasonAgainst(text);
-    if (reason === undefined) {
+    const refusal = reasonAgainst(text);
+    if (refusal === undefined) {
       counts.imported++;
       return;
     }
+    const reason = explained(refusal, Buffer.from(text), block.source.mapping);
     const location = locationOf(block, record, index);
     reject({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });
   }

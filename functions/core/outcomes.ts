@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Block, throughOf } from './block.ts';
 import { locationOf, placeOf } from './events.ts';
+import { explained } from './formats/json/reasons.ts';
 import type { Batch } from './mixpanel/batch.ts';
 import { originalOf } from './mixpanel/original.ts';
 import type { Refusal } from './mixpanel/response.ts';
@@ -74,7 +75,7 @@ export class OutcomeRecorder {
       block.counts.rejected++;
       const place = { ...placeOf(block, record), canExtend: block.rejections.length > block.foundRejections };
       addRejection(block.rejections, place, () => ({
-        reason: { field: refusal.field, message: refusal.message },
+        reason: explained({ field: refusal.field, message: refusal.message }, original, block.source.mapping),
         location: locationOf(block, record, eventIndexes.get(index)),
         insertId: insertIdOf(event),
         record: original,

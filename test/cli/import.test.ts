@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { Storage } from '@google-cloud/storage';
+import { describe as describeReason } from '../../cli/import/findings.ts';
 import { type InjectedFault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 
@@ -260,7 +261,9 @@ describe('what is rejected', () => {
     write('many.ndjson', ndjson([...Array<string>(7).fill('{"event":1}'), newEvent(1), '{', '']));
     const { stdout } = await run(['many.ndjson']);
     assert.equal(
-      stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a transform .*$/gm)?.length,
+      stdout.match(
+        /^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a mapping or a transform .*$/gm,
+      )?.length,
       5,
     );
     assert.match(stdout, /^ {2}and 3 more$/m);
@@ -305,6 +308,31 @@ describe('a dry run', () => {
     assert.match(stdout, /^ {2}1 {2}record: not JSON: unexpected character$/m);
     assert.doesNotMatch(stderr, /connects|loads/);
     assert.ok(!existsSync(join(folder, 'bad.ndjson.dead-letters.ndjson')));
+  });
+
+  it('a dry run and an import give the same reasons for what other tools export', async () => {
+    const call = { type: 'track', event: 'Buy', userId: 'u', messageId: 'm', properties: { price: 1 } };
+    write('segment.ndjson', ndjson([call]));
+    write('ga4.ndjson', ndjson([{ event_name: 'page_view', event_timestamp: '1767225600123456' }]));
+    write('table.csv', 'event,time\nBuy,1767225600\n');
+    write('events.zip', 'PK\x03\x04');
+    const files = ['segment.ndjson', 'ga4.ndjson', 'table.csv', 'events.zip'];
+    const expected = [
+      /^properties\.time: .+; looks like a Segment call: use the mapping \{"from":"segment"\}$/,
+      /^event: missing: looks like a row of the GA4 export: use the mapping \{"from":"ga4"\}$/,
+      /^record: looks like CSV: use a mapping with "format":"csv"$/,
+      /^record: a zip archive, which is not read: upload what is in it, with gzip or without$/,
+    ];
+    const dry = await run(['--dry-run', ...files]);
+    const sent = await run(files);
+    for (const [index, file] of files.entries()) {
+      const { reason } = readDeadLetters(`${file}.dead-letters.ndjson`)[0]!;
+      for (const { stdout } of [dry, sent]) {
+        const shown = stdout.match(new RegExp(`^ {2}${file}:1 (.*)$`, 'm'))?.[1];
+        assert.match(shown!, expected[index]!);
+        assert.equal(shown, describeReason(reason));
+      }
+    }
   });
 
   it('a dry run ends with 0 if Mixpanel would accept everything, with credentials or without', async () => {

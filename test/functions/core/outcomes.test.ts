@@ -118,6 +118,26 @@ describe('the outcomes of a batch', () => {
     }
   });
 
+  test('a refused record that another tool exported says so, unless a transform made the event of it', async () => {
+    const call = '{"type":"track","event":"Buy","userId":"u","messageId":"m","properties":{"price":1}}';
+    const look = 'looks like a Segment call: use the mapping {"from":"segment"}';
+    const [verbatim] = blocksOf(`${call}\n${eventText('a')}\n`) as [Block];
+    await recordAll(await batchOf([verbatim]), [refusal(0), refusal(1)]);
+    assert.deepEqual(
+      verbatim.rejections.map(({ reason }) => reason),
+      [
+        { field: 'f0', message: `m0; ${look}` },
+        { field: 'f1', message: 'm1' },
+      ],
+    );
+    const { block, batch } = await mappedBatchOf(call, (record: object) => ({ ...record }));
+    await recordAll(batch, [refusal(0)]);
+    assert.deepEqual(
+      block.rejections.map(({ reason }) => reason),
+      [{ field: 'f0', message: 'm0' }],
+    );
+  });
+
   test('refusals find their events among many, the first and the last included', async () => {
     const ids = Array.from({ length: 50 }, (_, index) => `id-${index}`);
     for (const refused of [[0], [49], [0, 49], [3, 4, 5, 30], [...ids.keys()]]) {

@@ -20,6 +20,7 @@ import { addRejection, countAll } from '../../rejections.ts';
 import type { ParseContext } from '../format.ts';
 import type { Columns } from './columns.ts';
 import { type Indent, indentAt, indentOf, type JsonState, stateAt } from './position.ts';
+import { explained } from './reasons.ts';
 import type { Scanner } from './scanner.ts';
 
 /** Rejections with which a block ends: they flow out as they are made. */
@@ -119,7 +120,7 @@ export class BlockBuilder {
       const record = recordOf();
       const isWhole = record.length === bytes;
       return {
-        reason,
+        reason: explained(reason, record, source.mapping),
         location: source.locate(offset, ordinal),
         insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
         record,
