@@ -14,6 +14,7 @@ import type { Sender } from './core/mixpanel/sender.ts';
 import { RejectionLimit } from './core/rejections.ts';
 import type { Run } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
+import type { ExclusionReason } from './object-filter.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
 import { codeOf, failure, statsOf } from './runtime/summary.ts';
 import { noProgress, type Progress, settledUpTo } from './storage/checkpoint.ts';
@@ -45,6 +46,8 @@ export interface GenerationContext {
   /** A client that leaves retries to us, and one that does not. */
   reading: Storage;
   writing: Storage;
+  /** Why the object's name is not meant: it is skipped then, unless it was begun already. */
+  exclusion?: ExclusionReason | undefined;
   /** Has another invocation continue the import. */
   publishContinuation(): Promise<void>;
 }
@@ -61,21 +64,28 @@ type End =
  * @throws an error that refuses the delivery, if it is to be tried again; it is logged already
  */
 export async function importGeneration(object: ObjectGeneration, context: GenerationContext): Promise<void> {
-  const { config, logger, run, reading } = context;
+  const { config, logger, run, reading, exclusion } = context;
   const holder = randomUUID();
   const bucket = reading.bucket(config.stateBucket);
   const summary = (counts = noCounts()) => ({ ...object, ...counts, ...statsOf(run) });
-  const name = checkpointName(object);
   const file = fileOf(object, reading);
-  const options = { bucket, name, holder, leaseMs: config.leaseMs, run, isStored: () => isStored(file, run) };
-  const acquired = await acquireLease(options).catch((error) => {
+  const acquired = await acquireLease({
+    bucket,
+    name: checkpointName(object),
+    holder,
+    leaseMs: config.leaseMs,
+    run,
+    isStored: () => isStored(file, run),
+    mayBegin: exclusion === undefined,
+  }).catch((error) => {
     if (error === run.stopping.reason) {
       throw loggedError(logger, 'warn', { ...summary(), reason: run.stopReason }, 'object refused');
     }
     throw failure(logger, summary(), error, 'object failed');
   });
-  if (acquired.kind === 'over') {
-    logger.info({ ...summary(), reason: acquired.state }, 'object skipped');
+  if (acquired.kind === 'over' || acquired.kind === 'not begun') {
+    const reason = acquired.kind === 'over' ? acquired.state : exclusion;
+    logger.info({ ...summary(), reason }, 'object skipped');
     return;
   }
   if (acquired.kind === 'held') {

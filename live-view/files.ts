@@ -66,7 +66,8 @@ export class Files {
   tell({ bucket = '', object = '', generation = '', message = '', reason, code }: FileLine): void {
     const row = this.#byCheckpoint.get(checkpointName({ bucket, object, generation }));
     if (row === undefined || isOver(row)) return;
-    if (message === 'object skipped' && reason === 'prefix') setState(row, 'skipped', reason);
+    if (message === 'object skipped' && (reason === 'prefix' || reason === 'excluded'))
+      setState(row, 'skipped', reason);
     else if (message === 'object failed') setState(row, 'put off', code);
     else if (message === 'object refused' && row.state !== 'running') setState(row, 'put off', reason);
     else if (message === 'object refused' && reason !== 'lease') setState(row, 'put off', reason);

@@ -1,6 +1,7 @@
 /** Finds out what is known of an object: what it is, how far its import has come, and what was rejected. */
 
 import type { Bucket } from '@google-cloud/storage';
+import type { ExclusionReason, ObjectFilter } from '../../functions/object-filter.ts';
 import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
@@ -18,6 +19,8 @@ export interface ObjectState {
   stored: { size: number; createdAt: string } | undefined;
   /** Undefined where none was written. */
   checkpoint: Checkpoint | undefined;
+  /** Why the function skips the object if it was not begun. */
+  exclusion: ExclusionReason | undefined;
   /** Where its dead letters can be, where they are, and what is there. */
   deadLetters: { places: string[]; foundIn: string[]; survey: Survey };
   /** Checkpoints of other generations of it, the newest first. */
@@ -33,6 +36,8 @@ export interface ObjectQuery {
   stateBucket: string;
   deadLetterBucket: string;
   storageEndpoint: string | undefined;
+  /** The function's. */
+  filter: ObjectFilter;
 }
 
 /**
@@ -60,7 +65,8 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
     process.stderr.write(`${printable(`${place}: ${problem}`)}\n`);
   });
   const others = checkpoints.filter((other) => other.generation !== generation);
-  return { object: source, stored, checkpoint, deadLetters: { places, foundIn, survey }, others };
+  const exclusion = query.filter(object);
+  return { object: source, stored, checkpoint, exclusion, deadLetters: { places, foundIn, survey }, others };
 }
 
 async function findStored(bucket: Bucket, name: string, generation: string | undefined) {

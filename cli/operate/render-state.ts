@@ -1,5 +1,6 @@
 /** Writes what is known of an object, as plain text. */
 
+import type { ExclusionReason } from '../../functions/object-filter.ts';
 import type { Checkpoint } from '../../functions/storage/checkpoint.ts';
 import { printable } from '../import/printable.ts';
 import { countOf, formatBytes, formatCount } from '../import/quantities.ts';
@@ -24,9 +25,15 @@ export function renderState(found: ObjectState, now: number): string {
   ].join('');
 }
 
-function verdictOf({ object, stored, checkpoint }: ObjectState, now: number): string {
+const EXCLUSIONS: Record<ExclusionReason, string> = {
+  prefix: 'its name does not begin with OBJECT_PREFIX',
+  excluded: 'its name ends with a slash, matches OBJECT_EXCLUDE, or does not match OBJECT_INCLUDE',
+};
+
+function verdictOf({ object, stored, checkpoint, exclusion }: ObjectState, now: number): string {
   if (checkpoint === undefined) {
     if (stored === undefined) return 'not seen: that generation is not there, and there is no checkpoint of it.';
+    if (exclusion !== undefined) return `excluded: it is not imported, because ${EXCLUSIONS[exclusion]}.`;
     const address = `gs://${object.bucket}/${object.object}`;
     return `not seen yet: there is no checkpoint. It may wait its turn; if it was uploaded before the deployment, or its
 notification was lost: npm run backfill -- '${printable(address)}'`;

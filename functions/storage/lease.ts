@@ -38,6 +38,8 @@ export interface LeaseOptions {
   run: Run;
   /** Whether the object exists; asked if the checkpoint says that it is gone. */
   isStored(): Promise<boolean>;
+  /** Whether an import that has no checkpoint yet is to begin; default: true. */
+  mayBegin?: boolean;
 }
 
 /** What came of asking for a lease. */
@@ -45,6 +47,8 @@ export type Acquired =
   | { kind: 'acquired'; lease: Lease }
   /** Nothing is left to do. */
   | { kind: 'over'; state: State }
+  /** There is no checkpoint, and none is to be made. */
+  | { kind: 'not begun' }
   /** Another invocation holds it. */
   | { kind: 'held'; until: string }
   /** It was set aside now, because the invocations before crashed without settling anything. */
@@ -60,6 +64,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
   const { holder } = options;
   for (let refusals = 1; ; refusals++) {
     const { checkpoint, generation } = await readPatiently(options);
+    if (checkpoint === undefined && options.mayBegin === false) return { kind: 'not begun' };
     const state = checkpoint?.state ?? 'running';
     if (state !== 'running' && !(state === 'gone' && (await options.isStored()))) return { kind: 'over', state };
     const until = checkpoint?.leaseExpiresAt ?? null;
