@@ -9,7 +9,7 @@ import { statusOf } from '../../functions/storage/requests.ts';
 import { printable } from '../import/printable.ts';
 import { formatAddress } from './address.ts';
 import { findLetterFiles } from './letter-files.ts';
-import { listObjects } from './listing.ts';
+import { isAnyStored, listObjects } from './listing.ts';
 import { type Survey, surveyLetters } from './survey.ts';
 
 /** What is known of an object generation. */
@@ -42,7 +42,7 @@ export interface ObjectQuery {
 
 /**
  * @returns undefined where there neither is such an object, nor was
- * @throws ImportError `checkpoint_unreadable`; whatever Cloud Storage refuses
+ * @throws ImportError `checkpoint_unreadable`; UsageError if a bucket is missing; whatever Cloud Storage refuses
  */
 export async function findObjectState(query: ObjectQuery): Promise<ObjectState | undefined> {
   const { bucket, object, stateBucket, deadLetterBucket, storageEndpoint } = query;
@@ -69,14 +69,17 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
   return { object: source, stored, checkpoint, exclusion, deadLetters: { places, foundIn, survey }, others };
 }
 
+/** @throws UsageError if there is no such bucket */
 async function findStored(bucket: Bucket, name: string, generation: string | undefined) {
   try {
     const [metadata] = await bucket.file(name, generation === undefined ? {} : { generation }).getMetadata();
     const { size, timeCreated = '' } = metadata;
     return { size: Number(size), createdAt: timeCreated, generation: String(metadata.generation) };
   } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
+    if (statusOf(error) !== 404) throw error;
+    // It says whether the bucket is missing.
+    await isAnyStored(bucket);
+    return undefined;
   }
 }
 

@@ -161,6 +161,14 @@ test('status takes the state bucket from the command line, and says what is miss
   assert.match(found.stdout, /no such object, and no checkpoint/);
   assert.equal(found.code, 1);
   assert.equal((await run('--state', 'gs://state/checkpoints', 'gs://imports/nowhere')).code, 2);
+  for (const args of [
+    ['--state', 'gs://missing', 'gs://imports/nowhere'],
+    ['--state', 'gs://state', '--dead-letters', 'gs://missing', 'gs://imports/twice'],
+    ['--state', 'gs://state', 'gs://missing/a.ndjson'],
+  ]) {
+    const { code, stderr } = await run(...args);
+    assert.deepEqual([code, stderr], [2, 'gs://missing: there is no such bucket. Check the name\n'], args.join(' '));
+  }
   assert.equal((await run('--state', 'state', 'imports/nowhere')).code, 2);
 });
 
