@@ -16,6 +16,7 @@ Without #GENERATION it is the object as it is now. (A name that itself ends with
 
   done           all of it is settled: imported, rejected, or left out by the transform
   running        some of it is; held by an invocation, or waiting for the next delivery
+  failing        the last invocation failed: with what, when, since when, and what to check; it is tried again
   not seen yet   there is no checkpoint
   excluded       its name is left out by OBJECT_PREFIX, OBJECT_INCLUDE or OBJECT_EXCLUDE: set them here as they are there
   gone           it was deleted or overwritten before it was imported

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { File, Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, START, withoutSettled } from './core/block.ts';
+import { addCounts, type Block, isAllRejected, noCounts, START, withoutSettled } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
@@ -34,6 +34,9 @@ import transform from './transform.ts';
 
 /** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
+
+/** Characters of an error's message that the checkpoint keeps. */
+const MAX_MESSAGE_LENGTH = 1_000;
 
 const mapping = mappingOf(transform);
 
@@ -101,7 +104,8 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   const fields = summary(task.counts);
   switch (end.kind) {
     case 'imported':
-      logger.info(fields, 'object imported');
+      if (isAllRejected(task.progress().counts)) logger.warn({ ...fields, code: 'all_rejected' }, 'object imported');
+      else logger.info(fields, 'object imported');
       break;
     case 'continued':
       logger.info({ ...fields, reason: run.stopReason }, 'object continued');
@@ -142,16 +146,35 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
   }
   try {
     const hasMoved = settledUpTo(task.progress()) > settledUpTo(lease.begin);
-    if (!hasMoved && run.stopReason === 'deadline' && run.stats.deferred === 0) {
-      return { kind: (await lease.releaseFruitless(task.progress())) ? 'stalled' : 'refused' };
-    }
+    if (!hasMoved) return await endWithoutProgress(task, lease, run);
     await lease.release('running', task.progress());
-    if (!hasMoved || run.stopReason === 'shutdown') return { kind: 'refused' };
+    if (run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
     return { kind: 'continued' };
   } catch (error) {
-    return { kind: 'failed', error };
+    return endOfFailure(task, lease, error);
   }
+}
+
+/** Time ran out, or the instance is told to end, before anything was settled. */
+async function endWithoutProgress(task: ImportTask, lease: Lease, run: Run): Promise<End> {
+  const { stopReason, stats } = run;
+  if (stopReason === 'deadline' && stats.deferred === 0) {
+    const message =
+      'Time ran out before anything was settled, although every request was answered: check the transform';
+    const isStalled = await lease.releaseFruitless(task.progress(), { code: stopReason, message });
+    return { kind: isStalled ? 'stalled' : 'refused' };
+  }
+  const isOutage = stopReason === 'deadline' || stopReason === 'retry-after';
+  const outage = isOutage && { code: stopReason, message: outageMessage(stopReason, stats) };
+  await lease.release('running', task.progress(), outage || 'interrupted');
+  return { kind: 'refused' };
+}
+
+function outageMessage(reason: 'deadline' | 'retry-after', { attempts, throttled }: Run['stats']): string {
+  const begin =
+    reason === 'deadline' ? 'Time ran out before anything was settled' : 'Mixpanel asked for a pause that is too long';
+  return `${begin}, after ${attempts} requests with ${throttled} answers 429: check Mixpanel's status page and the project's rate limit`;
 }
 
 async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Promise<End> {
@@ -164,7 +187,7 @@ async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Pro
     }
   }
   const isCorrupt = error instanceof ImportError && error.code === 'checksum_mismatch';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = (error instanceof Error ? error.message : String(error)).slice(0, MAX_MESSAGE_LENGTH);
   const lastError = { code: codeOf(error), message };
   // Ignore errors from releasing the lease: the original error is more useful.
   await lease.release('running', isCorrupt ? noProgress() : task.progress(), lastError).catch(() => {});

@@ -39,7 +39,9 @@ const run = (command: string, ...args: string[]) =>
   });
 
 for (const [tool, name] of Object.entries(PART_NAMES)) {
-  test(`a parallel composite upload by ${tool} sends each event once, and nothing of its parts`, { timeout: 60_000 }, async () => {
+  test(`a parallel composite upload by ${tool} sends each event once, and nothing of its parts`, {
+    timeout: 60_000,
+  }, async () => {
     const events = Array.from({ length: EVENTS }, (_, n) => eventText(undefined, { n }));
     const content = Buffer.from(ndjson(events));
     const size = Math.ceil(content.length / PARTS);
