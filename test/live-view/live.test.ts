@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { kill, publish, setSwitch } from '../../live-view/actions.ts';
 import { groupLetters, replayGroup } from '../../live-view/letters.ts';
 import { type Live, startLive } from '../../live-view/live.ts';
-import type { LetterGroup, State } from '../../live-view/page/frames.ts';
+import type { FileRow, LetterGroup, State } from '../../live-view/page/frames.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
 import { letterLine } from '../support/operating.ts';
 
@@ -194,4 +194,11 @@ test('a file whose every record was rejected is told from one that was imported,
     [['properties.time', 2, true]],
   );
   assert.deepEqual(await groupLetters(live.cloud, { object: name, generation: '1' }), []);
+});
+
+test('a temporary object is shown as skipped', async () => {
+  await upload('a.ndjson.filepart', [valid('8')]);
+  const { files } = await until(({ files }) => files.skipped === 1);
+  const [{ name, state, detail }] = files.rows as [FileRow];
+  assert.deepEqual([name, state, detail], ['a.ndjson.filepart', 'skipped', 'excluded']);
 });
