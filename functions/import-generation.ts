@@ -172,8 +172,11 @@ async function endWithoutProgress(task: ImportTask, lease: Lease, run: Run): Pro
 }
 
 function outageMessage(reason: 'deadline' | 'retry-after', { attempts, throttled }: Run['stats']): string {
-  const begin =
-    reason === 'deadline' ? 'Time ran out before anything was settled' : 'Mixpanel asked for a pause that is too long';
+  if (reason === 'retry-after') {
+    return "Mixpanel asked for a pause that is longer than the time left: check the project's rate limit";
+  }
+  const begin = 'Time ran out before anything was settled';
+  if (attempts === 0) return `${begin}, and before any request to Mixpanel: check Cloud Storage`;
   return `${begin}, after ${attempts} requests with ${throttled} answers 429: check Mixpanel's status page and the project's rate limit`;
 }
 
