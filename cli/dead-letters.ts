@@ -33,7 +33,8 @@ argument is gs://, and only then; the account needs the role Storage Object View
 
 To send them again: npm run replay, with the same arguments.
 
-Exit code: 0, also when there are none; 1 when a file could not be read, 2 when the command is wrong.
+Exit code: 0, also when there are none; 1 when a file could not be read, 2 when the command is
+wrong, or the bucket is missing or not one of these.
 `;
 
 await runCommand({

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket, Storage } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Reason, type Source } from './core/block.ts';
+import { addCounts, type Block, isAllRejected, noCounts, type Reason, type Source } from './core/block.ts';
 import { MessageReader, rejectedBlock } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { mappingOf } from './core/mappings/mapping.ts';
@@ -149,7 +149,8 @@ class Drain {
     if (nacked > 0 && (run.stopReason === 'shutdown' || this.#acks.acknowledged === 0)) {
       throw loggedError(logger, 'warn', result, 'subscription drained');
     }
-    logger.info(result, 'subscription drained');
+    if (isAllRejected(this.#counts)) logger.warn({ ...result, code: 'all_rejected' }, 'subscription drained');
+    else logger.info(result, 'subscription drained');
     return result;
   }
 

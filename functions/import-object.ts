@@ -1,15 +1,14 @@
 /** importObject: imports the object generation that a notification names, or continues its import. */
 
 import type { ImportObjectConfig } from './config.ts';
-import { noCounts } from './core/block.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { startRun } from './core/run.ts';
 import { importGeneration } from './import-generation.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
+import { createObjectFilter } from './object-filter.ts';
 import { createPublisher } from './pubsub/publisher.ts';
 import { type Logger, withTrace } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
-import { statsOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
 
 /** Handles one CloudEvent. If it throws, the delivery is refused and tried again later. */
@@ -24,6 +23,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     auth: writing.authClient,
     emulatorHost: config.pubsubEmulatorHost,
   });
+  const filter = createObjectFilter(config);
   const projectId = config.objectTopic.split('/')[1]!;
 
   return async (cloudEvent) => {
@@ -42,10 +42,6 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       );
       return;
     }
-    if (!object.object.startsWith(config.objectPrefix)) {
-      logger.info({ ...object, ...noCounts(), ...statsOf(startRun()), reason: 'prefix' }, 'object skipped');
-      return;
-    }
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
@@ -56,6 +52,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
         run,
         reading,
         writing,
+        exclusion: filter(object.object),
         publishContinuation: () => publish(notificationOf(object)),
       });
     } finally {

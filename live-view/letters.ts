@@ -27,8 +27,18 @@ const MAX_RECORD_LENGTH = 2_000;
 const DEADLINE_MS = 30_000;
 const NEWLINE = Buffer.from('\n');
 
-/** The dead letters in the state bucket, the most frequent reason first; each once, wherever it stands. */
-export async function groupLetters({ storage }: LocalCloud): Promise<LetterGroup[]> {
+/** A file whose letters alone are wanted. */
+export interface LetterQuery {
+  object: string;
+  generation: string;
+}
+
+/**
+ * The dead letters in the state bucket, the most frequent reason first; each once, wherever it stands.
+ *
+ * @param only the file that they are of; default: all letters
+ */
+export async function groupLetters({ storage }: LocalCloud, only?: LetterQuery): Promise<LetterGroup[]> {
   const groups = new Map<string, LetterGroup>();
   const seen = new Set<string>();
   const run = startRun();
@@ -37,7 +47,7 @@ export async function groupLetters({ storage }: LocalCloud): Promise<LetterGroup
       for await (const { letter } of readLines(file.read(run))) {
         if (letter === undefined || seen.has(sourceKey(letter.source))) continue;
         seen.add(sourceKey(letter.source));
-        add(groups, letter);
+        if (only === undefined || isOf(letter.source, only)) add(groups, letter);
       }
     }
   } finally {
@@ -101,6 +111,10 @@ function onlyGroup(file: LetterFile, reason: string): LetterFile {
       }
     },
   };
+}
+
+function isOf(source: Letter['source'], { object, generation }: LetterQuery): boolean {
+  return 'object' in source && source.object === object && source.generation === generation;
 }
 
 function reasonOf({ reason }: Letter): string {

@@ -25,6 +25,8 @@ locals {
   object_environment = merge(
     { OBJECT_TOPIC = local.object_topic },
     var.object_prefix == "" ? {} : { OBJECT_PREFIX = var.object_prefix },
+    var.object_include == null ? {} : { OBJECT_INCLUDE = join(",", var.object_include) },
+    var.object_exclude == null ? {} : { OBJECT_EXCLUDE = join(",", var.object_exclude) },
   )
 }
 

@@ -100,11 +100,12 @@ data "google_storage_project_service_account" "import" {
 
 # Objects that are finalized are told of once there is someone to hear it.
 resource "google_storage_notification" "object" {
-  bucket             = local.import_bucket
-  topic              = google_pubsub_topic.object.id
-  payload_format     = "JSON_API_V1"
-  event_types        = ["OBJECT_FINALIZE"]
-  object_name_prefix = var.object_prefix == "" ? null : var.object_prefix
+  bucket         = local.import_bucket
+  topic          = google_pubsub_topic.object.id
+  payload_format = "JSON_API_V1"
+  event_types    = ["OBJECT_FINALIZE"]
+  # With globs the function alone decides, so that nothing is kept from it that they include.
+  object_name_prefix = var.object_prefix == "" || var.object_include != null ? null : var.object_prefix
 
   depends_on = [google_pubsub_subscription.object, google_pubsub_topic_iam_member.storage_agent, time_sleep.bindings]
 

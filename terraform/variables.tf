@@ -85,6 +85,44 @@ variable "object_prefix" {
   }
 }
 
+variable "object_include" {
+  description = "Globs over object names, such as `*.ndjson` or `exports/**`: only objects that match one are imported, within `object_prefix`. Null for all."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.object_include == null || try(length(var.object_include) > 0, false)
+    error_message = "object_include must have at least one glob; leave it out to import all objects."
+  }
+
+  validation {
+    condition = alltrue([
+      for glob in coalesce(var.object_include, ["*"]) :
+      can(regex("^[^\\[\\]{},\\\\\\r\\n]+$", glob)) && length(glob) <= 1024 && trimspace(glob) == glob && !strcontains(glob, "***") && !startswith(glob, "gs://")
+    ])
+    error_message = "object_include must be globs with *, ** and ?, each without the bucket, commas, brackets, braces, backslashes and white space at its ends; write ? for such a character."
+  }
+}
+
+variable "object_exclude" {
+  description = "Globs over object names: objects that match one are not imported. Null for temporary objects of other tools; `[\"none\"]` excludes nothing."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.object_exclude == null || try(length(var.object_exclude) > 0, false)
+    error_message = "object_exclude must have at least one glob; [\"none\"] excludes nothing."
+  }
+
+  validation {
+    condition = alltrue([
+      for glob in coalesce(var.object_exclude, ["*"]) :
+      can(regex("^[^\\[\\]{},\\\\\\r\\n]+$", glob)) && length(glob) <= 1024 && trimspace(glob) == glob && !strcontains(glob, "***") && !startswith(glob, "gs://")
+    ])
+    error_message = "object_exclude must be globs with *, ** and ?, each without the bucket, commas, brackets, braces, backslashes and white space at its ends; write ? for such a character."
+  }
+}
+
 variable "event_topic" {
   description = "An existing topic to import from, as `projects/P/topics/T`; a new one unless given. Another topic means another subscription: drain the old one first."
   type        = string

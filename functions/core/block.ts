@@ -191,6 +191,11 @@ export function addCounts(total: Counts, counts: Counts): void {
   total.dropped += counts.dropped;
 }
 
+/** Whether there were records, and every one was rejected. */
+export function isAllRejected({ imported, rejected, dropped }: Counts): boolean {
+  return rejected > 0 && imported === 0 && dropped === 0;
+}
+
 /** Whether the counts of a settled range add up. */
 export function isBalanced(counts: Counts): boolean {
   return counts.read + counts.expanded === counts.imported + counts.rejected + counts.dropped;

@@ -130,6 +130,39 @@ run "a_prefix_narrows_the_notification_and_the_function" {
   }
 }
 
+run "all_objects_notify_and_the_function_decides_by_its_defaults" {
+  assert {
+    condition     = google_storage_notification.object.object_name_prefix == null
+    error_message = "The notification must have no prefix."
+  }
+
+  assert {
+    condition     = length(setintersection(keys(google_cloudfunctions2_function.import_object.service_config[0].environment_variables), ["OBJECT_PREFIX", "OBJECT_INCLUDE", "OBJECT_EXCLUDE"])) == 0
+    error_message = "importObject must have its defaults."
+  }
+}
+
+run "globs_go_to_the_function_and_the_notification_keeps_nothing_from_it" {
+  variables {
+    object_prefix  = "in/"
+    object_include = ["in/**", "*.ndjson"]
+    object_exclude = ["**/tmp/**", "*.crc"]
+  }
+
+  assert {
+    condition     = google_storage_notification.object.object_name_prefix == null
+    error_message = "The notification must have no prefix."
+  }
+
+  assert {
+    condition = [
+      for name in ["OBJECT_PREFIX", "OBJECT_INCLUDE", "OBJECT_EXCLUDE"] :
+      google_cloudfunctions2_function.import_object.service_config[0].environment_variables[name]
+    ] == ["in/", "in/**,*.ndjson", "**/tmp/**,*.crc"]
+    error_message = "importObject must have the prefix and both lists."
+  }
+}
+
 run "parallel_drains_are_so_many_jobs_and_instances" {
   variables {
     drain_parallelism = 3

@@ -157,6 +157,86 @@ run "a_prefix_with_a_bucket_is_refused" {
   expect_failures = [var.object_prefix]
 }
 
+run "an_empty_list_of_globs_to_include_is_refused" {
+  command = plan
+
+  variables {
+    object_include = []
+  }
+
+  expect_failures = [var.object_include]
+}
+
+run "an_empty_list_of_globs_to_exclude_is_refused" {
+  command = plan
+
+  variables {
+    object_exclude = []
+  }
+
+  expect_failures = [var.object_exclude]
+}
+
+run "a_glob_with_a_comma_is_refused" {
+  command = plan
+
+  variables {
+    object_include = ["a,b"]
+  }
+
+  expect_failures = [var.object_include]
+}
+
+run "a_glob_with_braces_is_refused" {
+  command = plan
+
+  variables {
+    object_exclude = ["*.crc", "*.{a}"]
+  }
+
+  expect_failures = [var.object_exclude]
+}
+
+run "a_glob_with_a_bracket_is_refused" {
+  command = plan
+
+  variables {
+    object_include = ["a[b"]
+  }
+
+  expect_failures = [var.object_include]
+}
+
+run "a_glob_with_three_asterisks_is_refused" {
+  command = plan
+
+  variables {
+    object_exclude = ["***"]
+  }
+
+  expect_failures = [var.object_exclude]
+}
+
+run "a_glob_with_a_bucket_is_refused" {
+  command = plan
+
+  variables {
+    object_include = ["gs://bucket/**"]
+  }
+
+  expect_failures = [var.object_include]
+}
+
+run "a_glob_that_is_empty_is_refused" {
+  command = plan
+
+  variables {
+    object_exclude = [""]
+  }
+
+  expect_failures = [var.object_exclude]
+}
+
 run "a_topic_by_its_last_name_is_refused" {
   command = plan
 

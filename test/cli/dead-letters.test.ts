@@ -115,6 +115,22 @@ test('dead-letters refuses what it does not understand', async () => {
   assert.equal(code, 2);
   assert.equal((await deadLetters([])).code, 2);
   const missing = await deadLetters(['gs://not-there']);
-  assert.match(missing.stderr, /bucket does not exist/);
-  assert.equal(missing.code, 1);
+  assert.equal(missing.stderr, 'gs://not-there: there is no such bucket. Check the name\n');
+  assert.equal(missing.code, 2);
+});
+
+test('dead-letters and replay refuse a bucket that only has objects of others, by its name', async () => {
+  await site.imports.file('a.ndjson').save('{}', { resumable: false });
+  const { STORAGE_API_ENDPOINT } = site.env;
+  for (const [command, env] of [
+    ['dead-letters', { STORAGE_API_ENDPOINT: STORAGE_API_ENDPOINT! }],
+    ['replay', site.env],
+  ] as const) {
+    for (const address of ['gs://imports', 'gs://imports/dead-letters/']) {
+      const { code, stdout, stderr } = await runCommand(command, [address], { env, cwd: site.folder });
+      assert.match(stderr, /^gs:\/\/imports: neither a state bucket nor a dead letter bucket: .*DEAD_LETTER_BUCKET\n$/);
+      assert.deepEqual([code, stdout], [2, '']);
+    }
+  }
+  await site.imports.file('a.ndjson').delete();
 });

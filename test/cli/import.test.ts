@@ -385,6 +385,34 @@ describe('Cloud Storage', () => {
       assert.match(missing.stderr, /^gs:\/\/exports\/none: no such object/m);
       assert.match(missing.stderr, /^gs:\/\/exports\/none\*: no object matches/m);
       assert.match(missing.stderr, /^gs:\/\/exports: must be gs:\/\/BUCKET\/OBJECT/m);
+      assert.match(missing.stderr, /^gs:\/\/none\/x: there is no bucket none\./m);
+      const anywhere = await run(['gs://none/x*'], { env });
+      assert.match(anywhere.stderr, /^gs:\/\/none\/x\*: there is no bucket none\./);
+      assert.equal(anywhere.code, 2);
+    } finally {
+      await storage.close();
+    }
+  });
+
+  it('import takes a gs:// address for the object of exactly that name, if there is one, and for a glob otherwise', async () => {
+    const storage = await startStorage({ folder: join(folder, 'storage-of-odd-names') });
+    try {
+      storage.createBucket('exports');
+      const bucket = new Storage({ apiEndpoint: storage.url, projectId: 'local' }).bucket('exports');
+      const names = ['a*b[1].ndjson', 'a-b1.ndjson', 'a-b[1].ndjson', 'what?.ndjson', 'whats.ndjson'];
+      for (const [index, name] of names.entries()) {
+        await bucket.file(name).save(ndjson(newEvents(index + 1)), { resumable: false });
+      }
+      const env = { ...credentials(), STORAGE_API_ENDPOINT: storage.url, METADATA_SERVER_DETECTION: 'none' };
+      const imported = async (pattern: string) => {
+        const { code, stdout, stderr } = await run(['--dry-run', `gs://exports/${pattern}`], { env });
+        assert.equal(code, 0, stderr);
+        return names.filter((name) => stdout.includes(`gs://exports/${name}`));
+      };
+      assert.deepEqual(await imported('a*b[1].ndjson'), ['a*b[1].ndjson']);
+      assert.deepEqual(await imported('what?.ndjson'), ['what?.ndjson']);
+      await bucket.file('a*b[1].ndjson').delete();
+      assert.deepEqual(await imported('a*b[1].ndjson'), ['a-b1.ndjson']);
     } finally {
       await storage.close();
     }

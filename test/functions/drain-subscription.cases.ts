@@ -62,6 +62,17 @@ export function testDrainSubscription(startCloud: (env: Record<string, string>) 
     assert.equal(await cloud.backlog(), 0);
   });
 
+  check('drainSubscription ends with a WARNING if every record was rejected', async () => {
+    await cloud.publish(`{"broken": "${MARKER}`, eventText('id-1', { time: 'never' }));
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { messages, rejected } = body as Record<string, number>;
+    assert.deepEqual({ messages, rejected }, { messages: 2, rejected: 2 });
+    const [line] = await cloud.logged(1);
+    const { severity, message, code } = line!;
+    assert.deepEqual([severity, message, code], ['WARNING', 'subscription drained', 'all_rejected']);
+  });
+
   check(
     'drainSubscription makes dead letters of records that are invalid or refused, and acknowledges their messages',
     async () => {
