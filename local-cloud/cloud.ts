@@ -30,7 +30,7 @@ export interface LocalCloudOptions {
   env?: Record<string, string>;
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
-  mixpanel?: MixpanelOptions;
+  mixpanel?: MixpanelOptions | undefined;
   /** The module that registers the functions; their sources unless given. */
   source?: string;
   /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
