@@ -14,6 +14,8 @@ const { values } = parseArgs({
     folder: { type: 'string', default: fileURLToPath(new URL('../.local/storage', import.meta.url)) },
     /** Of the view; another one where it is taken. */
     port: { type: 'string', default: '4321' },
+    /** Whether the Mixpanel project uses simplified ID merge. */
+    simplified: { type: 'boolean', default: false },
   },
 });
 
@@ -21,6 +23,7 @@ const terminal = createTerminal(process.stdout);
 const live = await startLive({
   folder: values.folder,
   port: Number(values.port),
+  mixpanel: { simplified: values.simplified },
   onLine: (target, line) => terminal.functionLine(target, line),
 });
 const { cloud } = live;

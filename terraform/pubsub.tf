@@ -53,7 +53,8 @@ resource "google_pubsub_subscription" "object" {
 
   retry_policy {
     minimum_backoff = "10s"
-    maximum_backoff = "600s"
+    # Cloud Run refuses pushes that find no instance for 10 s. With longer back-offs a backlog waits while instances idle.
+    maximum_backoff = "30s"
   }
 
   expiration_policy {

@@ -30,10 +30,18 @@ run "what_arrives_is_kept_and_delivered" {
     condition = alltrue([
       for subscription in [google_pubsub_subscription.object, google_pubsub_subscription.event] :
       subscription.ack_deadline_seconds == 600
-      && subscription.retry_policy[0].minimum_backoff == "10s" && subscription.retry_policy[0].maximum_backoff == "600s"
+      && subscription.retry_policy[0].minimum_backoff == "10s"
       && length(subscription.dead_letter_policy) == 0
     ])
-    error_message = "Both subscriptions must wait 600 s for an ack, back off from 10 s to 600 s and have no dead-letter policy."
+    error_message = "Both subscriptions must wait 600 s for an ack, back off from 10 s and have no dead-letter policy."
+  }
+
+  assert {
+    condition = (
+      google_pubsub_subscription.object.retry_policy[0].maximum_backoff == "30s"
+      && google_pubsub_subscription.event.retry_policy[0].maximum_backoff == "600s"
+    )
+    error_message = "The object subscription must back off to 30 s, the event subscription to 600 s."
   }
 
   assert {

@@ -8,14 +8,27 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-test('npm run dev prints the address of the view first, serves it, and ends at SIGTERM', {
+/** Posts an event that links ids, as a function would. */
+function postIdentityEvent(url: string): Promise<Response> {
+  return fetch(`${url}?strict=1&project_id=1`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${btoa('local-service-account:local-secret')}`,
+      'content-type': 'application/x-ndjson',
+    },
+    body: '{"event":"$merge","properties":{"time":1767225600,"distinct_id":"u","$insert_id":"m"}}',
+  });
+}
+
+test('npm run dev prints the address of the view first, serves it and a Mixpanel as asked for, and ends at SIGTERM', {
   timeout: 60_000,
-}, async () => {
+}, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'mixpanel-dev-'));
   const script = fileURLToPath(new URL('../../local-cloud/dev.ts', import.meta.url));
-  const dev = spawn(process.execPath, [script, '--port', '0', '--folder', folder], {
+  const dev = spawn(process.execPath, [script, '--port', '0', '--folder', folder, '--simplified'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  t.after(() => dev.kill('SIGKILL'));
   const lines: string[] = [];
   for await (const line of createInterface(dev.stdout)) {
     lines.push(line);
@@ -26,6 +39,8 @@ test('npm run dev prints the address of the view first, serves it, and ends at S
   assert.ok(url, first);
   const page = await fetch(url);
   assert.match(await page.text(), /<title>Live view/);
+  const mixpanel = lines.join('\n').match(/http:\S+\/import/)?.[0];
+  assert.equal((await postIdentityEvent(mixpanel!)).status, 400, 'as --simplified asks for');
   dev.kill('SIGTERM');
   const [code] = await once(dev, 'close');
   assert.equal(code, 0);
