@@ -4,12 +4,12 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket, Storage } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Reason, type Source } from './core/block.ts';
+import { addCounts, type Block, noCounts, type Reason, type Rejection, type Source } from './core/block.ts';
 import { MessageReader, rejectedBlock } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { mappingOf } from './core/mappings/mapping.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
-import { memoryOf, RejectionLimit } from './core/rejections.ts';
+import { memoryOf, mergeRejections, RejectionLimit } from './core/rejections.ts';
 import { type Run, startRun } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { Signal } from './core/signal.ts';
@@ -94,6 +94,8 @@ interface OpenMessage {
   ackId: string;
   /** Blocks without an outcome, and one more while the message is being read. */
   open: number;
+  /** Rejections that are summed up: one letter stands for them, as it has to hold all of the message. */
+  summed?: Rejection | undefined;
 }
 
 class Drain {
@@ -183,22 +185,25 @@ class Drain {
         const data = dataOf(message);
         const stored = this.#limit.hasMany ? data : undefined;
         const source = sourceOf(message, subscription, mapping, this.#limit, stored);
-        const open = { ackId: message.ackId ?? '', open: 1 };
+        const open: OpenMessage = { ackId: message.ackId ?? '', open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
         this.#unsettledBytes += MESSAGE_BYTES;
-        const read = isSuspect ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)] : reader.read(data, source);
-        for (const block of read) {
+        const read = isSuspect
+          ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)]
+          : reader.read(data, source, run.stopping);
+        const isStreamed = Symbol.asyncIterator in read;
+        for await (const block of read) {
           open.open++;
           this.#unsettledBytes += block.weight;
           blocks.push(block);
           bytes += block.weight + memoryOf(block.rejections);
-          if (bytes < SLICE_BYTES) continue;
+          if (bytes < SLICE_BYTES && !isStreamed) continue;
           yield blocks;
           blocks = [];
           bytes = 0;
         }
-        this.#closeOne(source);
+        await this.#closeOne(source);
       }
       yield blocks;
       if (suspects.isCareful) await this.#allSettled();
@@ -240,30 +245,55 @@ class Drain {
       open() {},
       settle(block) {
         if (block.rejections.length === 0) return drain.#settle(block);
-        const written = drain.#deadLetters.write(block.rejections).then(() => {
-          drain.#limit.release(block.rejections);
-          drain.#settle(block);
-        });
-        if (drain.#context.suspects.isCareful) drain.#deadLetters.flush();
-        return written;
+        const rejections = drain.#withoutSummed(block);
+        if (rejections.length === 0) return drain.#settle(block);
+        return drain.#write(rejections).then(() => drain.#settle(block));
       },
       flush: () => drain.#deadLetters.flush(),
     };
   }
 
-  #settle(block: Block): void {
+  /** Adds rejections that are summed up to those of the message's other blocks; returns those that are not. */
+  #withoutSummed({ source, rejections }: Block): Rejection[] {
+    const message = this.#open.get(source)!;
+    return rejections.filter((rejection) => {
+      if (rejection.range === undefined) return true;
+      if (message.summed === undefined) message.summed = rejection;
+      else if (mergeRejections(message.summed, rejection)) this.#limit.release([rejection]);
+      else return true;
+      return false;
+    });
+  }
+
+  async #write(rejections: readonly Rejection[]): Promise<void> {
+    const written = this.#deadLetters.write(rejections);
+    if (this.#context.suspects.isCareful) this.#deadLetters.flush();
+    await written;
+    this.#limit.release(rejections);
+  }
+
+  #settle(block: Block): Promise<void> | undefined {
     addCounts(this.#counts, block.counts);
     this.#unsettledBytes -= block.weight;
-    this.#closeOne(block.source);
+    return this.#closeOne(block.source);
   }
 
   /** A block of the message is settled, or the message is read: acknowledges it if nothing else is left of it. */
-  #closeOne(source: Source): void {
+  #closeOne(source: Source): Promise<void> | undefined {
     const message = this.#open.get(source)!;
-    if (--message.open > 0) return;
+    if (--message.open > 0) return undefined;
+    const { summed } = message;
+    if (summed === undefined) {
+      this.#close(source, message);
+      return undefined;
+    }
+    return this.#write([summed]).then(() => this.#close(source, message));
+  }
+
+  #close(source: Source, { ackId }: OpenMessage): void {
     this.#open.delete(source);
     this.#unsettledBytes -= MESSAGE_BYTES;
-    this.#acks.ack(message.ackId);
+    this.#acks.ack(ackId);
     this.#settled.notify();
   }
 

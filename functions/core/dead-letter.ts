@@ -13,7 +13,7 @@ import { MAX_KEPT_BYTES, type RejectedRange } from './rejections.ts';
  */
 export function formatDeadLetter(rejection: Rejection, rejectedAt: Date): string {
   const { reason, location, through, range } = rejection;
-  const isSum = range !== undefined && range.rejected > 1;
+  const isSum = range !== undefined && (range.rejected > 1 || rejection.record.length < rejection.bytes);
   const insertId = isSum ? undefined : rejection.insertId;
   const { record, bytes } = isSum ? summedRecord(rejection, range) : rejection;
   const summed = isSum ? { range: { from: range.from, to: range.to }, rejected: range.rejected } : {};
