@@ -32,6 +32,9 @@ const SLICE_BYTES = 1_048_576;
 /** Approximate memory that a message takes besides its data until it is settled; most of it for small messages. */
 const MESSAGE_BYTES = 2_000;
 
+/** How often a dead letter is in memory while it is written: as text, joined with others, and in the request. */
+const LETTER_COPIES = 4;
+
 /** Why a message becomes a dead letter that ended a process. */
 const SUSPECT: Reason = { field: 'record', message: 'the process ended while it handled this message alone' };
 
@@ -239,7 +242,7 @@ class Drain {
     const drain = this;
     return {
       get unsettledBytes() {
-        return drain.#unsettledBytes + drain.#deadLetters.waitingBytes + drain.#limit.heldBytes;
+        return drain.#unsettledBytes + LETTER_COPIES * drain.#deadLetters.waitingBytes + drain.#limit.heldBytes;
       },
       // Noted when the message is read: its blocks may come in several slices.
       open() {},

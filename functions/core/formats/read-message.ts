@@ -8,7 +8,7 @@ import type { InsertIdOf } from '../insert-id.ts';
 import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
 
 /** The most that a message may decompress to, in each layer. */
-export const MAX_MESSAGE_BYTES = 500_000_000;
+const MAX_MESSAGE_BYTES = 500_000_000;
 /** The most that is decompressed at once, in each layer; larger messages are decompressed piece by piece. */
 const MAX_BYTES_AT_ONCE = 16_000_000;
 /** Layers of compression that are decoded. */
