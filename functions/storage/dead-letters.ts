@@ -61,7 +61,7 @@ export class DeadLetterWriter {
     // Those of one record stay together: the object is named after the place of its first.
     for (const rejection of rejections.toSorted((a, b) => offsetOf(a.location) - offsetOf(b.location))) {
       const offset = offsetOf(rejection.location);
-      if (offset !== last && (this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) {
+      if (offset !== last && this.#isFull()) {
         this.flush();
         // Letters repeat metadata or attributes: many can be far larger than what they were made of.
         if (this.waitingBytes >= MAX_WAITING_LENGTH) await Promise.all(written);
@@ -73,8 +73,13 @@ export class DeadLetterWriter {
       group.firstOffset = Math.min(group.firstOffset, offset);
       written.add(group.written.promise);
     }
-    if ((this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) this.flush();
+    if (this.#isFull()) this.flush();
     await Promise.all(written);
+  }
+
+  #isFull(): boolean {
+    const group = this.#group;
+    return group !== undefined && group.length + (group.summed?.stored?.length ?? 0) >= MAX_GROUP_LENGTH;
   }
 
   #add(group: Group, rejection: Rejection, now: Date): void {
