@@ -80,6 +80,33 @@ describe('letters that stand for many records of an object', () => {
     });
   }
 
+  test('replay reads an object once for several ranges of it, also if one begins in the middle of a block', async () => {
+    await imported('twice', records.join('\n'));
+    const [file] = (await cloud.storageClient.bucket(NAMES.stateBucket).getFiles({ prefix: 'dead-letters/' }))[0].slice(
+      -1,
+    );
+    const lines = (await file!.download())[0].toString().trimEnd().split('\n');
+    const middle = Buffer.byteLength(records.slice(0, 30_000).join('\n')) + 1;
+    const split = lines.flatMap((line) => {
+      const letter = JSON.parse(line) as Letter;
+      if (letter.range === undefined) return [line];
+      const { from, to } = letter.range;
+      assert.ok(from < middle && middle < to);
+      const source = { ...letter.source, offset: middle, line: 30_001 };
+      return [
+        JSON.stringify({ ...letter, range: { from, to: middle } }),
+        JSON.stringify({ ...letter, source, range: { from: middle, to } }),
+      ];
+    });
+    assert.equal(split.length, lines.length + 1);
+    await file!.save(split.join('\n'), { resumable: false });
+    const reads = countReads();
+    const { code, left } = await replay(`if (record.event !== undefined) return record; ${EVENT}`);
+    assert.deepEqual([code, left], [0, []]);
+    assert.deepEqual(numbersSent(), numbersIn(records));
+    assert.equal(reads(), 1);
+  });
+
   test('replay leaves letters with a range for records that are rejected again, and their numbers add up', async () => {
     await imported('again', records.join('\n'));
     const before = rejectedIn(await letters());
