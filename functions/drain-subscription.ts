@@ -95,6 +95,8 @@ interface DrainContext {
 /** A message that is not settled. */
 interface OpenMessage {
   ackId: string;
+  /** Memory that it takes besides its blocks. */
+  bytes: number;
   /** Blocks without an outcome, and one more while the message is being read. */
   open: number;
   /** Rejections that are summed up: one letter stands for them, as it has to hold all of the message. */
@@ -188,10 +190,10 @@ class Drain {
         const data = dataOf(message);
         const stored = this.#limit.hasMany ? data : undefined;
         const source = sourceOf(message, subscription, mapping, this.#limit, stored);
-        const open: OpenMessage = { ackId: message.ackId ?? '', open: 1 };
+        const open: OpenMessage = { ackId: message.ackId ?? '', bytes: MESSAGE_BYTES + (stored?.length ?? 0), open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
-        this.#unsettledBytes += MESSAGE_BYTES;
+        this.#unsettledBytes += open.bytes;
         const read = isSuspect
           ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)]
           : reader.read(data, source, run.stopping);
@@ -293,9 +295,9 @@ class Drain {
     return this.#write([summed]).then(() => this.#close(source, message));
   }
 
-  #close(source: Source, { ackId }: OpenMessage): void {
+  #close(source: Source, { ackId, bytes }: OpenMessage): void {
     this.#open.delete(source);
-    this.#unsettledBytes -= MESSAGE_BYTES;
+    this.#unsettledBytes -= bytes;
     this.#acks.ack(ackId);
     this.#settled.notify();
   }
