@@ -3,7 +3,7 @@
 import { describe, kindOf } from '../cli/import/findings.ts';
 import { Meter } from '../cli/import/meter.ts';
 import { findLetterFiles, type LetterFile } from '../cli/operate/letter-files.ts';
-import { type Letter, placeOf, readLines, sourceKey } from '../cli/operate/letters.ts';
+import { type Letter, letterKey, placeOf, readLines } from '../cli/operate/letters.ts';
 import { findUnprovided, type Replayed, replayLetters } from '../cli/operate/replay-letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { addCounts } from '../functions/core/block.ts';
@@ -45,8 +45,8 @@ export async function groupLetters({ storage }: LocalCloud, only?: LetterQuery):
   try {
     for (const file of await letterFiles(storage.url)) {
       for await (const { letter } of readLines(file.read(run))) {
-        if (letter === undefined || seen.has(sourceKey(letter.source))) continue;
-        seen.add(sourceKey(letter.source));
+        if (letter === undefined || seen.has(letterKey(letter))) continue;
+        seen.add(letterKey(letter));
         if (only === undefined || isOf(letter.source, only)) add(groups, letter);
       }
     }

@@ -4,6 +4,7 @@ import type { Block } from '../../functions/core/block.ts';
 import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { mappingOf } from '../../functions/core/mappings/mapping.ts';
+import type { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import transform from '../../functions/transform.ts';
 import type { Input } from './inputs.ts';
@@ -14,14 +15,16 @@ export interface InputReader {
   insertIdOf: InsertIdOf;
   meter: FileMeter;
   run: Run;
+  /** Sums up rejections; default: each is held. */
+  limit?: RejectionLimit;
 }
 
 const mapping = mappingOf(transform);
 
 /** @throws whatever reading the input throws */
-export function readInput(input: Input, { insertIdOf, meter, run }: InputReader): AsyncGenerator<Block[]> {
+export function readInput(input: Input, { insertIdOf, meter, run, limit }: InputReader): AsyncGenerator<Block[]> {
   return readBlocks(measured(input.read(run), meter), {
-    context: { source: { ...input.source, mapping }, insertIdOf, ordinal: 'line' },
+    context: { source: { ...input.source, mapping, limit }, insertIdOf, ordinal: 'line' },
     verifyStored: async () => input.verifyStored?.(run),
   });
 }

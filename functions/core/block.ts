@@ -293,8 +293,9 @@ export function offsetOf(location: Location): number {
   return 'offset' in location ? location.offset : location.index;
 }
 
-function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
-function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
+/** The records with indexes from `from` up to `to`, `to` excluded; default: to the last. */
+export function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
+export function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
   const ordinals = records.ordinals.subarray(from, to);
   if (records.form === 'rows') {
     return {

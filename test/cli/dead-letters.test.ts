@@ -66,7 +66,7 @@ test('dead-letters shows those of one prefix, and the records if asked to', asyn
 test('dead-letters prints one JSON object for programs', async () => {
   const { stdout } = await deadLetters(['--json', 'gs://state']);
   const { reasons, ...counts } = JSON.parse(stdout);
-  assert.deepEqual(counts, { letters: 6, repeated: 1, truncated: 1, unreadable: 1, files: 3 });
+  assert.deepEqual(counts, { letters: 6, records: 6, repeated: 1, truncated: 1, unreadable: 1, files: 3 });
   assert.deepEqual(
     reasons.map(({ reason, count }: Record<string, unknown>) => [reason, count]),
     [
@@ -79,6 +79,19 @@ test('dead-letters prints one JSON object for programs', async () => {
     rejectedAt: '2026-11-23T10:00:04.000Z',
     insertId: 'id-1',
   });
+});
+
+test('dead-letters counts the records that a letter stands for', async () => {
+  const range = { from: 0, to: 90_000 };
+  await writeFile(
+    join(site.folder, 'summed.ndjson'),
+    letterLine({}) + letterLine({ source: sourceAt(2), range, rejected: 30_000, truncated: true, bytes: 90_000 }),
+  );
+  const { stdout } = await deadLetters(['summed.ndjson']);
+  assert.match(stdout, /^2 dead letters in 1 file; they stand for 30,001 records\n/);
+  assert.match(stdout, /30,001 {2}properties\.time/);
+  const { letters, records, truncated, reasons } = JSON.parse((await deadLetters(['--json', 'summed.ndjson'])).stdout);
+  assert.deepEqual([letters, records, truncated, reasons[0].count], [2, 30_001, 0, 30_001]);
 });
 
 test('dead-letters reads the bucket of dead letters and the state bucket, whichever of them is named', async () => {

@@ -257,6 +257,26 @@ describe('what is rejected', () => {
     assert.deepEqual(sources.sort(), ['stdin:2', 'stdin:3']);
   });
 
+  it('import sums up rejections beyond 10,000 in letters with a range, sends the good events among them, and counts each', async () => {
+    const bad = 60_000;
+    const line = JSON.stringify({ event: MARKER, properties: { time: 1_767_225_600, distinct_id: 'u' } });
+    write('many.ndjson', Buffer.from(`${'{}\n'.repeat(bad / 2)}${line}\n${'{}\n'.repeat(bad / 2)}`));
+    const { code, stdout } = await run(['many.ndjson']);
+    assert.equal(code, 1);
+    assert.match(stdout, /many\.ndjson: 60,000 rejected/);
+    assert.match(stdout, /1 event imported, 60,000 rejected\./);
+    const letters = readDeadLetters('many.ndjson.dead-letters.ndjson');
+    const summed = letters.filter(({ range }) => range !== undefined);
+    assert.ok(letters.length < 11_500, `${letters.length} letters`);
+    assert.equal(
+      letters.reduce((sum, { rejected = 1 }) => sum + Number(rejected), 0),
+      bad,
+    );
+    for (const { range, source, truncated } of summed) {
+      assert.deepEqual([range.from, truncated], [source.offset, true]);
+    }
+  });
+
   it('import shows the first five of many rejections, and all of them by their reasons', async () => {
     write('many.ndjson', ndjson([...Array<string>(7).fill('{"event":1}'), newEvent(1), '{', '']));
     const { stdout } = await run(['many.ndjson']);

@@ -14,9 +14,12 @@ export interface ParseContext {
   checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
   /**
    * The source as it was stored, if nothing else keeps it (a message): rejected records are then held whole, and one
-   * rejection of all of it holds these bytes. Chunks must then be pieces of one buffer that nobody overwrites.
+   * rejection of all of it holds these bytes, as does one of a record that is too large to be held. Chunks must then be
+   * pieces of one buffer that nobody overwrites, unless {@link isStreamed}.
    */
   stored?: Buffer | undefined;
+  /** Whether chunks are separate buffers although `stored` is given. */
+  isStreamed?: boolean | undefined;
   /** Bytes that make a block. */
   blockBytes?: number;
 }

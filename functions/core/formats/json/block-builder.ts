@@ -126,6 +126,8 @@ export class BlockBuilder {
         record,
         bytes,
         through: throughOf(source),
+        // Of a message that is not held whole, the letter has to hold what nothing else keeps.
+        ...(isWhole || stored === undefined ? {} : { range: { from, to, rejected: 1 }, stored }),
       };
     });
   }

@@ -12,6 +12,8 @@ import { IS_SEPARATOR } from './separators.ts';
 const MAX_RECORDS_WITHOUT_OBJECT = 1_000;
 /** Bytes of rejections that wait for the decision; beyond, records are rejected one by one. */
 const MAX_UNDECIDED_BYTES = 8_388_608;
+/** The same for a message: more than one has, unless it is decompressed piece by piece. It must not be torn. */
+const MAX_UNDECIDED_MESSAGE_BYTES = 16_000_000;
 
 /** What is known after another block. */
 export interface Decision {
@@ -101,7 +103,7 @@ export class ObjectCheck {
     const first = rejections.slice(0, Math.min(before ?? MAX_RECORDS_WITHOUT_OBJECT, MAX_RECORDS_WITHOUT_OBJECT));
     let bytes = 0;
     for (const { record } of first) bytes += record.length;
-    if (bytes > MAX_UNDECIDED_BYTES) return true;
+    if (bytes > (this.#isMessage ? MAX_UNDECIDED_MESSAGE_BYTES : MAX_UNDECIDED_BYTES)) return true;
     if (first.length === MAX_RECORDS_WITHOUT_OBJECT) return false;
     return before === undefined ? undefined : true;
   }

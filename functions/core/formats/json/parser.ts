@@ -80,7 +80,7 @@ export class JsonParser implements StreamParser {
     this.#context = context;
     this.#scanner = scratch.scanner;
     this.#blockBytes = context.blockBytes ?? BLOCK_BYTES;
-    this.#window = new ByteWindow(context.stored !== undefined);
+    this.#window = new ByteWindow(context.stored !== undefined && context.isStreamed !== true);
     this.#builder = new BlockBuilder(context, scratch.columns, from);
     this.#line = from.line;
     this.#array = ((from.state ?? {}) as JsonState).array;

@@ -6,7 +6,7 @@ import type { Rejection } from '../../../../functions/core/block.ts';
 import { readBlocks } from '../../../../functions/core/formats/read-blocks.ts';
 import { MessageReader } from '../../../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../../../functions/core/insert-id.ts';
-import { contextOf, messageSource } from '../../../support/parsing.ts';
+import { contextOf, messageBlocks } from '../../../support/parsing.ts';
 import { chunksOf, pieces } from '../../../support/pipeline.ts';
 
 async function rejectionsIn(stored: Buffer, size = 65_536): Promise<Rejection[]> {
@@ -18,7 +18,7 @@ async function rejectionsIn(stored: Buffer, size = 65_536): Promise<Rejection[]>
 }
 
 function rejectionsOfMessage(data: Buffer): Rejection[] {
-  return [...new MessageReader(insertIdByContent).read(data, messageSource)].flatMap(({ rejections }) => rejections);
+  return messageBlocks(new MessageReader(insertIdByContent), data).flatMap(({ rejections }) => rejections);
 }
 
 /** Bytes of which a JSON object is a part: what is found in them must not matter. */

@@ -17,7 +17,7 @@ import {
   contentsOf,
   contextOf,
   kept,
-  messageSource,
+  messageBlocks,
   type Parsed,
   parse,
 } from '../../../../support/parsing.ts';
@@ -177,7 +177,7 @@ describe('files of real exporters', { timeout: 60_000 }, () => {
       for (const stored of [content, gzipSync(content)]) {
         for (const sliceBytes of [1, 10, 1_000_000]) {
           const reader = new MessageReader(insertIdByContent, sliceBytes);
-          const found = contentsOf(Array.from(reader.read(stored, messageSource), kept));
+          const found = contentsOf(messageBlocks(reader, stored));
           assert.deepEqual(
             comparable(found).records.map(({ text }) => text),
             comparable(parse(content)).records.map(({ text }) => text),

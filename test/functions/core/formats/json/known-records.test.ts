@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { kindOf } from '../../../../../cli/import/findings.ts';
 import { MessageReader } from '../../../../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../../../../functions/core/insert-id.ts';
-import { messageSource, parse } from '../../../../support/parsing.ts';
+import { messageBlocks, parse } from '../../../../support/parsing.ts';
 
 const advice = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 
@@ -12,7 +12,7 @@ const advice = 'not a Mixpanel event. Use a mapping or a transform to make event
 function reasonsIn(text: string | Buffer): string[] {
   const content = Buffer.from(text as string);
   const reasons = parse(content).rejections.map(({ reason }) => textOf(reason));
-  const blocks = [...new MessageReader(insertIdByContent).read(content, messageSource)];
+  const blocks = messageBlocks(new MessageReader(insertIdByContent), content);
   const ofMessage = blocks.flatMap(({ rejections }) => rejections.map(({ reason }) => textOf(reason)));
   assert.deepEqual(ofMessage, reasons);
   return reasons;

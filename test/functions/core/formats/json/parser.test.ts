@@ -28,6 +28,7 @@ import {
   edits,
   jsonText,
   kept,
+  messageBlocks,
   messageSource,
   objectSource,
   type ParseOptions,
@@ -1091,7 +1092,7 @@ describe('the ids of records', () => {
           const content = Buffer.from(text);
           const blocks: Block[] = [];
           if (source === messageSource) {
-            blocks.push(...Array.from(new MessageReader(insertIdOf, blockBytes).read(content, source), kept));
+            blocks.push(...messageBlocks(new MessageReader(insertIdOf, blockBytes), content, source));
           } else {
             const parser = new JsonParser(contextOf({ source, insertIdOf, blockBytes }));
             for (const byte of content) blocks.push(...Array.from(parser.push(Buffer.from([byte])), kept));
