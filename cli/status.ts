@@ -14,7 +14,7 @@ Usage: npm run status -- [options] gs://BUCKET/OBJECT[#GENERATION]
 
 Without #GENERATION it is the object as it is now. (A name that itself ends with # and digits needs one.)
 
-  done           all of it is settled: imported, rejected, or left out by the transform
+  done           all of it is settled: imported, rejected, or left out
   running        some of it is; held by an invocation, or waiting for the next delivery
   failing        the last invocation failed: with what, when, since when, and what to check; it is tried again
   not seen yet   there is no checkpoint

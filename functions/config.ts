@@ -1,10 +1,12 @@
 /** Reads the configuration from the environment; no other file does. */
 
 import { ConfigError } from './core/errors.ts';
-import { type InsertIdOf, insertIdByContent, insertIdByPosition } from './core/insert-id.ts';
+import { globProblem } from './core/glob.ts';
+import { type InsertIdOf, insertIdByContent, insertIdByKeyedContent, insertIdByPosition } from './core/insert-id.ts';
+import { mappingProblems } from './core/mappings/mappings.ts';
 import type { BatchLimits } from './core/mixpanel/batch.ts';
 import type { MixpanelOptions } from './core/mixpanel/client.ts';
-import { globProblem, type ObjectNames, TEMPORARY_OBJECTS } from './object-filter.ts';
+import { type ObjectNames, TEMPORARY_OBJECTS } from './object-filter.ts';
 
 /** What the import core needs, wherever events come from. */
 export interface CoreConfig extends BatchLimits {
@@ -15,6 +17,10 @@ export interface CoreConfig extends BatchLimits {
   retryMinDelayMs: number;
   retryMaxDelayMs: number;
   insertIdOf: InsertIdOf;
+  /** A mapping, JSON that was checked; undefined if records are Mixpanel's events. */
+  mapping: string | undefined;
+  /** Key of the hashes of a mapping and of ids by content. */
+  hashKey: string | undefined;
   /** Base URL of another Cloud Storage; default: Google's. */
   storageEndpoint: string | undefined;
 }
@@ -54,7 +60,8 @@ const REGIONS: Record<string, string> = {
 };
 /** https://cloud.google.com/storage/docs/buckets#naming */
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
-const INSERT_IDS: Record<string, InsertIdOf> = { content: insertIdByContent, position: insertIdByPosition };
+/** Shorter ones can be found by trial. */
+const MIN_HASH_KEY = 16;
 /** Time-out of the deployed functions, and what of it is left for winding down, in seconds. */
 const FUNCTION_TIMEOUT = 580;
 const WIND_DOWN = 20;
@@ -122,6 +129,7 @@ function readFunction(variables: Variables): FunctionConfig {
 
 function readCore(variables: Variables): CoreConfig {
   const region = variables.oneOf('MIXPANEL_REGION', 'us', REGIONS);
+  const hashKey = readHashKey(variables);
   return {
     mixpanel: {
       ...readCredentials(variables),
@@ -135,9 +143,29 @@ function readCore(variables: Variables): CoreConfig {
     gzipLevel: variables.number('IMPORT_GZIP_LEVEL', 6, 1, 9),
     retryMinDelayMs: variables.number('IMPORT_RETRY_MIN_DELAY_MS', 2_000, 1, 600_000),
     retryMaxDelayMs: variables.number('IMPORT_RETRY_MAX_DELAY_MS', 60_000, 1, 600_000),
-    insertIdOf: variables.oneOf('INSERT_ID', 'content', INSERT_IDS),
+    insertIdOf: variables.oneOf('INSERT_ID', 'content', {
+      content: hashKey === undefined ? insertIdByContent : insertIdByKeyedContent(hashKey),
+      position: insertIdByPosition,
+    }),
+    mapping: readMapping(variables, hashKey),
+    hashKey,
     storageEndpoint: variables.url('STORAGE_API_ENDPOINT'),
   };
+}
+
+function readHashKey(variables: Variables): string | undefined {
+  const key = variables.text('IMPORT_HASH_KEY');
+  if (key !== undefined && key.length < MIN_HASH_KEY) {
+    variables.problem(`IMPORT_HASH_KEY must have at least ${MIN_HASH_KEY} characters`);
+  }
+  return key;
+}
+
+function readMapping(variables: Variables, hashKey: string | undefined): string | undefined {
+  const mapping = variables.text('IMPORT_MAPPING');
+  if (mapping === undefined) return undefined;
+  for (const problem of mappingProblems(mapping, hashKey)) variables.problem(`IMPORT_MAPPING: ${problem}`);
+  return mapping;
 }
 
 function readCredentials(variables: Variables) {

@@ -15,7 +15,7 @@ import {
 } from './core/block.ts';
 import { MessageReader, rejectedBlock } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
-import { mappingOf } from './core/mappings/mapping.ts';
+import { createMappings, type MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { memoryOf, mergeRejections, RejectionLimit } from './core/rejections.ts';
 import { type Run, startRun } from './core/run.ts';
@@ -24,7 +24,7 @@ import { Signal } from './core/signal.ts';
 import { Acks } from './pubsub/acks.ts';
 import { dataOf, sourceOf } from './pubsub/message-source.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
-import { type Logger, loggedError } from './runtime/log.ts';
+import { type Logger, loggedError, logUnmatched } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
 import { failure, statsOf } from './runtime/summary.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
@@ -46,8 +46,6 @@ const LETTER_COPIES = 4;
 /** Why a message becomes a dead letter that ended a process. */
 const SUSPECT: Reason = { field: 'record', message: 'the process ended while it handled this message alone' };
 
-const mapping = mappingOf(transform);
-
 /** Drains once and returns the summary; what it throws is to be answered with 500. */
 export type DrainSubscription = (logger: Logger) => Promise<object>;
 
@@ -62,7 +60,14 @@ export function createDrainSubscription(
   const findStateBucket = () => findBucket(config.stateBucket);
   const registry = new DrainRegistry(findStateBucket, drainRegistryName(config.eventSubscription));
 
+  let mappingOf: MappingOf | undefined;
+
   return async (logger) => {
+    mappingOf ??= createMappings({
+      ...config,
+      transform,
+      onUnmatched: (context) => logUnmatched(logger, context),
+    });
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
@@ -75,7 +80,7 @@ export function createDrainSubscription(
         times: suspectTimes,
         onFailure: (error) => warnOfFailure(logger, config.eventSubscription, error),
       });
-      return await new Drain({ config, sender, subscriber, run, logger, findBucket, suspects }).run();
+      return await new Drain({ config, sender, mappingOf, subscriber, run, logger, findBucket, suspects }).run();
     } finally {
       release();
       run.end();
@@ -93,6 +98,7 @@ export function createDrainSubscription(
 interface DrainContext {
   config: DrainSubscriptionConfig;
   sender: Sender;
+  mappingOf: MappingOf;
   subscriber: v1.SubscriberClient;
   run: Run;
   logger: Logger;
@@ -170,7 +176,7 @@ class Drain {
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, subscriber, run, suspects } = this.#context;
+    const { config, mappingOf, subscriber, run, suspects } = this.#context;
     const subscription = config.eventSubscription;
     const reader = new MessageReader(config.insertIdOf);
     const nack = (messages: ReceivedMessage[]) => this.#acks.nack(messages.map(({ ackId }) => ackId ?? ''));
@@ -198,7 +204,7 @@ class Drain {
         }
         const data = dataOf(message);
         const stored = this.#limit.hasMany ? data : undefined;
-        const source = sourceOf(message, subscription, mapping, this.#limit, stored);
+        const source = sourceOf(message, subscription, mappingOf, this.#limit, stored);
         const open: OpenMessage = { ackId: message.ackId ?? '', bytes: MESSAGE_BYTES + (stored?.length ?? 0), open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);

@@ -9,7 +9,8 @@ import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
-import { mappingOf } from './core/mappings/mapping.ts';
+import type { Mapping } from './core/mappings/mapping.ts';
+import type { MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { RejectionLimit } from './core/rejections.ts';
 import type { Run } from './core/run.ts';
@@ -30,7 +31,6 @@ import {
   type ObjectReader,
 } from './storage/read-object.ts';
 import { withTimeout } from './storage/requests.ts';
-import transform from './transform.ts';
 
 /** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
@@ -38,12 +38,12 @@ const CLOSE_TIMEOUT_MS = 500;
 /** Characters of an error's message that the checkpoint keeps. */
 const MAX_MESSAGE_LENGTH = 1_000;
 
-const mapping = mappingOf(transform);
-
 /** What an import works with. */
 export interface GenerationContext {
   config: ImportObjectConfig;
   sender: Sender;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   logger: Logger;
   run: Run;
   /** A client that leaves retries to us, and one that does not. */
@@ -106,6 +106,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
     case 'imported':
       if (isAllRejected(task.progress().counts)) logger.warn({ ...fields, code: 'all_rejected' }, 'object imported');
       else logger.info(fields, 'object imported');
+      warnOfNames(task, logger, object);
       break;
     case 'continued':
       logger.info({ ...fields, reason: run.stopReason }, 'object continued');
@@ -126,6 +127,14 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
 
 function fileOf({ bucket, object, generation }: ObjectGeneration, storage: Storage): File {
   return storage.bucket(bucket).file(object, { generation });
+}
+
+/** Says that no record of an object has an event where the mapping looks for it, and what the first one has. */
+function warnOfNames(task: ImportTask, logger: Logger, object: ObjectGeneration): void {
+  const names = task.namesWithoutEvent;
+  if (names === undefined || task.progress().counts.imported > 0) return;
+  const fields = { ...object, code: 'mapping_finds_nothing', names };
+  logger.warn(fields, 'No record has an event where the mapping looks for it. The first record has these names');
 }
 
 function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
@@ -216,6 +225,7 @@ class ImportTask {
   #format: Pick<Progress, 'format' | 'compression'>;
   #metadata: Progress['metadata'];
   #reader: ObjectReader | undefined;
+  #mapping: Mapping | undefined;
 
   constructor(object: ObjectGeneration, { begin }: Lease, context: GenerationContext) {
     this.#object = object;
@@ -234,6 +244,11 @@ class ImportTask {
   /** Counts of what this invocation settled. */
   get counts() {
     return this.#ledger.counts;
+  }
+
+  /** Names in the first record, if no record had an event where the mapping looks for it. */
+  get namesWithoutEvent(): readonly string[] | undefined {
+    return this.#mapping?.kind === 'mapped' ? this.#mapping.namesWithoutEvent : undefined;
   }
 
   /** Whether any of the object was read, by this invocation or an earlier one. */
@@ -275,12 +290,14 @@ class ImportTask {
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, reading, run } = this.#context;
+    const { config, mappingOf, reading, run } = this.#context;
     const { format, compression, position } = this.#begin;
     const file = fileOf(this.#object, reading);
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
-    const source = { ...objectSource(this.#object, this.#metadata), mapping, limit: this.#limit };
+    const about = objectSource(this.#object, this.#metadata);
+    this.#mapping = mappingOf(about.context);
+    const source = { ...about, mapping: this.#mapping, limit: this.#limit };
     // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
     const start = compression?.length === 0 ? position : START;
     this.#reader = createObjectReader(file, stored, run, { start });

@@ -1,15 +1,18 @@
 /** importObject: imports the object generation that a notification names, or continues its import. */
 
 import type { ImportObjectConfig } from './config.ts';
+import type { RecordContext } from './core/event.ts';
+import { createMappings } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { startRun } from './core/run.ts';
 import { importGeneration } from './import-generation.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
 import { createObjectFilter } from './object-filter.ts';
 import { createPublisher } from './pubsub/publisher.ts';
-import { type Logger, withTrace } from './runtime/log.ts';
+import { type Logger, logUnmatched, withTrace } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
+import transform from './transform.ts';
 
 /** Handles one CloudEvent. If it throws, the delivery is refused and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
@@ -24,6 +27,8 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     emulatorHost: config.pubsubEmulatorHost,
   });
   const filter = createObjectFilter(config);
+  const onUnmatched = (context: RecordContext) => logUnmatched(processLogger, context);
+  const mappingOf = createMappings({ ...config, transform, onUnmatched });
   const projectId = config.objectTopic.split('/')[1]!;
 
   return async (cloudEvent) => {
@@ -48,6 +53,7 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       await importGeneration(object, {
         config,
         sender,
+        mappingOf,
         logger,
         run,
         reading,

@@ -8,7 +8,7 @@ import { findUnprovided, type Replayed, replayLetters } from '../cli/operate/rep
 import { readCoreConfig } from '../functions/config.ts';
 import { addCounts } from '../functions/core/block.ts';
 import type { Transform } from '../functions/core/event.ts';
-import { mappingOf } from '../functions/core/mappings/mapping.ts';
+import { createMappings } from '../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';
@@ -75,11 +75,11 @@ export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: strin
     const onProblem = (place: string, problem: string) => {
       firstProblem ||= `${place}: ${problem}`;
     };
-    const mapping = mappingOf(await readTransform());
-    if ((await findUnprovided(allFiles, { mapping, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
+    const mappingOf = createMappings({ ...config, transform: await readTransform() });
+    if ((await findUnprovided(allFiles, { mappingOf, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
       return 'not replayed: these records passed a transform, and there is none now';
     }
-    const replayed = await replayLetters(files, { config, sender, mapping, isRaw: false, run, meter, onProblem });
+    const replayed = await replayLetters(files, { config, sender, mappingOf, isRaw: false, run, meter, onProblem });
     addCounts(watch.replayed, replayed.counts);
     return tell(replayed, firstProblem);
   } finally {

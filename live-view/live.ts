@@ -32,6 +32,8 @@ export interface LiveOptions {
   port: number;
   /** How the local Mixpanel behaves. */
   mixpanel?: MixpanelOptions;
+  /** Further variables of the functions' environment, such as a mapping. */
+  env?: Record<string, string>;
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
 }
@@ -46,13 +48,13 @@ export interface Live {
 }
 
 /** Starts everything; waiting messages are drained from then on. */
-export async function startLive({ folder, port, mixpanel, onLine }: LiveOptions): Promise<Live> {
+export async function startLive({ folder, port, mixpanel, env = {}, onLine }: LiveOptions): Promise<Live> {
   await mkdir(folder, { recursive: true });
   const watch = new Watch();
   const cloud = await startCloud({
     folder,
     mixpanel,
-    env: ENV,
+    env: { ...ENV, ...env },
     ...BACKOFF_MS,
     keepsFunctions: true,
     onLine(target, line) {

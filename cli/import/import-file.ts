@@ -4,6 +4,7 @@ import type { CoreConfig } from '../../functions/config.ts';
 import type { Block, Counts } from '../../functions/core/block.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
@@ -34,6 +35,8 @@ export interface FileResult {
 /** What all inputs have in common. */
 export interface FileContext {
   config: CoreConfig;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   meter: Meter;
   run: Run;
 }
@@ -41,7 +44,7 @@ export interface FileContext {
 /** Imports an input; never throws. */
 export async function importFile(
   input: Input,
-  { config, meter, run }: FileContext,
+  { config, mappingOf, meter, run }: FileContext,
   sender: Sender,
 ): Promise<FileResult> {
   const ledger = new Ledger();
@@ -83,7 +86,7 @@ export async function importFile(
     error,
   });
   try {
-    const blocks = readInput(input, { insertIdOf: config.insertIdOf, meter: fileMeter, run, limit });
+    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run, limit });
     const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
     if (isComplete) {
       await deadLetters.complete();

@@ -12,10 +12,10 @@ import {
   type Source,
 } from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
-import type { TransformResult } from '../../functions/core/event.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import type { Mapping } from '../../functions/core/mappings/mapping.ts';
+import type { Mapping, MapResult } from '../../functions/core/mappings/mapping.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import { countOf, mergeRejections, RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
@@ -31,9 +31,9 @@ import { Tally } from './tally.ts';
 export interface ReplayContext {
   config: CoreConfig;
   sender: Sender;
-  /** What becomes of records now. */
-  mapping: Mapping;
-  /** Whether records are sent even if they passed something that `mapping` does not provide. */
+  /** What becomes of records now, by what they were read from. */
+  mappingOf: MappingOf;
+  /** Whether records are sent even if they passed something that is not provided now. */
   isRaw: boolean;
   run: Run;
   meter: FileMeter;
@@ -98,14 +98,14 @@ const NEWLINE = Buffer.from('\n');
  */
 export async function findUnprovided(
   files: readonly LetterFile[],
-  { mapping, run }: Pick<ReplayContext, 'mapping' | 'run'>,
+  { mappingOf, run }: Pick<ReplayContext, 'mappingOf' | 'run'>,
   isMeant: (letter: Letter) => boolean = () => true,
 ): Promise<{ place: string; through: readonly string[] } | undefined> {
   for (const file of files) {
     try {
       for await (const { number, letter } of readLines(file.read(run))) {
         if (letter === undefined || letter.isTruncated || !isMeant(letter)) continue;
-        if (!isProvided(letter, mapping)) return { place: `${file.name}:${number}`, through: letter.through };
+        if (!isProvided(letter, mappingOf)) return { place: `${file.name}:${number}`, through: letter.through };
       }
     } catch (error) {
       // A file that cannot be read is reported when it is replayed.
@@ -115,7 +115,10 @@ export async function findUnprovided(
   return undefined;
 }
 
-function isProvided({ through }: Letter, mapping: Mapping): boolean {
+function isProvided(letter: Letter, mappingOf: MappingOf): boolean {
+  const { through } = letter;
+  if (through.length === 0) return true;
+  const mapping = mappingOf(contextOf(letter));
   const provided = mapping.kind === 'mapped' ? mapping.through : [];
   return through.every((step) => provided.includes(step));
 }
@@ -224,8 +227,9 @@ class Replay {
    * If a letter is about one of several events that a mapping made of the record, only that one is sent: the others were
    * imported, or have letters of their own.
    */
-  #mappingOf({ source: { event } }: Letter): Mapping {
-    const { mapping } = this.#context;
+  #mappingOf(letter: Letter): Mapping {
+    const { event } = letter.source;
+    const mapping = this.#context.mappingOf(contextOf(letter));
     if (mapping.kind === 'verbatim' || event === undefined) return mapping;
     return {
       ...mapping,
@@ -234,7 +238,7 @@ class Replay {
   }
 
   #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
-    const { mapping, isRaw, onProblem } = this.#context;
+    const { mappingOf, isRaw, onProblem } = this.#context;
     const place = `${from.file.name}:${number}`;
     if (letter.isTruncated) {
       this.result.truncated++;
@@ -242,7 +246,7 @@ class Replay {
       return false;
     }
     // Looked at before; but a file that could not be read then may be readable now.
-    if (!isRaw && !isProvided(letter, mapping)) {
+    if (!isRaw && !isProvided(letter, mappingOf)) {
       this.#leaveLine(place, `its record passed a ${letter.through.join(' and a ')}, and there is none now`);
       return false;
     }
@@ -429,6 +433,6 @@ function keyOf(letter: Letter): string {
 }
 
 /** The event with that index, if a transform made several. */
-function pick(result: TransformResult, index: number): TransformResult {
+function pick(result: MapResult, index: number): MapResult {
   return Array.isArray(result) && result.length > 1 ? result[index] : result;
 }

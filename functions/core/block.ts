@@ -129,6 +129,8 @@ export interface JsonRecords {
   readonly flags: Uint8Array;
   /** Where an id would be spliced in, counted from the record's first byte. */
   readonly splices: Uint32Array;
+  /** Reads a record that is text but not JSON. Such records are always mapped. */
+  readonly parse?: (text: string) => unknown;
 }
 
 /** Records that arrive as values, from formats other than JSON. */

@@ -18,7 +18,7 @@ import {
 import { type MixpanelEvent, serialize, type TransformResult } from './event.ts';
 import { parseKeepingDigits } from './formats/json/numbers.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import type { MappedRecords } from './mappings/mapping.ts';
+import { type MappedRecords, type MapResult, Misfit } from './mappings/mapping.ts';
 import type { BatchBuilder, BatchLimits } from './mixpanel/batch.ts';
 import type { RejectedPlace } from './rejections.ts';
 
@@ -123,9 +123,10 @@ export class RecordMapper {
 
   /** @returns the serialized event if it is a single one; or a promise, which is never rejected */
   map(record: number): Mapped | Promise<Mapped> {
-    let result: TransformResult | Promise<TransformResult>;
+    let result: MapResult | Promise<MapResult>;
     try {
-      result = this.#mapping.map(valueAt(this.#block.records, record), this.#block.source.context);
+      const value = valueAt(this.#block.records, record);
+      result = value instanceof Misfit ? value : this.#mapping.map(value, this.#block.source.context);
     } catch (error) {
       return this.#failed(record, error);
     }
@@ -136,8 +137,9 @@ export class RecordMapper {
     );
   }
 
-  #made(record: number, result: TransformResult): Mapped {
+  #made(record: number, result: MapResult): Mapped {
     if (result === null || result === undefined) return LEFT_OUT;
+    if (result instanceof Misfit) return this.#rejected(record, { field: result.field, message: result.message });
     if (!isList(result)) return this.#single(record, result);
     if (result.length < 2) return result.length === 0 ? LEFT_OUT : this.#single(record, result[0]!);
     if (result.length > MAX_HELD_EVENTS) {
@@ -176,7 +178,11 @@ export class RecordMapper {
   }
 
   #failed(record: number, error: unknown): MappedRecord {
-    const rejections = [rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf)];
+    return this.#rejected(record, failureOf(error));
+  }
+
+  #rejected(record: number, reason: Reason): MappedRecord {
+    const rejections = [rejectionAt(this.#block, record, reason, this.#insertIdOf)];
     return { texts: NONE, indexes: undefined, rejections, expanded: 0 };
   }
 }
@@ -229,9 +235,11 @@ function offsetAt(records: JsonRecords | RowRecords, record: number): number {
   return records.form === 'rows' ? records.offsets[record]! : records.offset + records.starts[record]!;
 }
 
-function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
+/** The record, parsed. */
+export function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
   if (records.form === 'rows') return records.rows[records.first + record];
   const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
+  if (records.parse !== undefined) return records.parse(text);
   return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);
 }
 
@@ -245,7 +253,7 @@ function isList(result: TransformResult): result is readonly MixpanelEvent[] {
 }
 
 /** A promise need not be the runtime's own. */
-function isThenable(result: TransformResult | Promise<TransformResult>): result is Promise<TransformResult> {
+function isThenable(result: MapResult | Promise<MapResult>): result is Promise<MapResult> {
   return typeof (result as { then?: unknown } | null | undefined)?.then === 'function';
 }
 

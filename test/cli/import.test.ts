@@ -448,7 +448,11 @@ describe('Cloud Storage', () => {
 describe('what goes wrong', () => {
   const usages = [
     { name: 'no file', args: [], expected: /No file is given/ },
-    { name: 'an unknown option', args: ['--dryrun', sample], expected: /'--dryrun'.*Options are --dry-run and --help/ },
+    {
+      name: 'an unknown option',
+      args: ['--dryrun', sample],
+      expected: /'--dryrun'.*Options are --dry-run, --print, --raw, --mapping and --help/,
+    },
     {
       name: 'names that do not exist',
       args: [sample, 'missing.ndjson', 'none/*.ndjson', tmpdir()],

@@ -384,7 +384,7 @@ describe('replayLetters', () => {
     const context = {
       config,
       sender,
-      mapping: mappingOf(transform),
+      mappingOf: () => mappingOf(transform),
       isRaw: false,
       run: startRun(),
       meter,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createObjectFilter, globProblem, TEMPORARY_OBJECTS } from '../../functions/object-filter.ts';
+import { globProblem } from '../../functions/core/glob.ts';
+import { createObjectFilter, TEMPORARY_OBJECTS } from '../../functions/object-filter.ts';
 
 const none = { objectPrefix: '', objectInclude: [], objectExclude: [] };
 const DETAILS = 'parallel_composite_uploads';

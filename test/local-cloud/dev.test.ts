@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,36 @@ function postIdentityEvent(url: string): Promise<Response> {
     body: '{"event":"$merge","properties":{"time":1767225600,"distinct_id":"u","$insert_id":"m"}}',
   });
 }
+
+test('npm run dev gives a mapping to the functions, and ends with 2 if it is wrong', { timeout: 60_000 }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'mixpanel-dev-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const script = fileURLToPath(new URL('../../local-cloud/dev.ts', import.meta.url));
+  const mapping = join(folder, 'mapping.json');
+  const start = (content: object) => {
+    writeFileSync(mapping, JSON.stringify(content));
+    const args = [script, '--port', '0', '--folder', join(folder, 'storage'), '--mapping', mapping];
+    return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  };
+  const wrong = start({ evnt: 1 });
+  let printed = '';
+  wrong.stderr.on('data', (text) => {
+    printed += text;
+  });
+  assert.deepEqual([(await once(wrong, 'close'))[0], printed], [2, `${mapping}: evnt: unknown key. Is event meant?\n`]);
+
+  const dev = start({ event: 'type', time: 'at' });
+  dev.stderr.resume();
+  let drained: string | undefined;
+  for await (const line of createInterface(dev.stdout)) {
+    if (line === 'What happens') dev.stdin.write('{"type":"Hello","at":1767225600}\n');
+    drained = /subscription drained: .*/.exec(line)?.[0];
+    if (drained !== undefined) break;
+  }
+  assert.match(drained!, /1 read, 1 imported, 0 rejected/);
+  dev.kill('SIGTERM');
+  assert.equal((await once(dev, 'close'))[0], 0);
+});
 
 test('npm run dev prints the address of the view first, serves it and a Mixpanel as asked for, and ends at SIGTERM', {
   timeout: 60_000,

@@ -12,7 +12,7 @@ import {
   type Rejection,
   type Source,
 } from '../../functions/core/block.ts';
-import type { ParseContext } from '../../functions/core/formats/format.ts';
+import type { Format, ParseContext } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
 import type { MessageReader } from '../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
@@ -76,6 +76,8 @@ export interface ParseOptions {
   blockBytes?: number;
   from?: Position;
   isMapped?: boolean;
+  /** Makes the parser; default: that of JSON. */
+  parserOf?: Format['parser'];
   /** If given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
   /** If given, told of each block while its bytes are there. */
@@ -90,15 +92,14 @@ export function contextOf(options: Partial<ParseContext> = {}): ParseContext {
 /** Parses `content` from `from` on, and checks what holds for all blocks of all contents. */
 export function parse(
   content: Buffer,
-  { cuts = [], blockBytes, from, isMapped = false, breakOff, onBlock }: ParseOptions = {},
+  { cuts = [], blockBytes, from, isMapped = false, parserOf, breakOff, onBlock }: ParseOptions = {},
 ) {
-  const parser = new JsonParser(
-    contextOf({
-      source: isMapped ? mappedSource : objectSource,
-      ...(blockBytes === undefined ? {} : { blockBytes }),
-    }),
-    from,
-  );
+  const context = contextOf({
+    source: isMapped ? mappedSource : objectSource,
+    ...(blockBytes === undefined ? {} : { blockBytes }),
+  });
+  const json = new JsonParser(context, from);
+  const parser = parserOf?.(context, from) ?? json;
   const blocks: Block[] = [];
   const add = (some: Block[]) => {
     if (onBlock !== undefined) some.forEach(onBlock);
@@ -112,7 +113,7 @@ export function parse(
   }
   add([...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff))]);
   assertTiling(blocks, from?.offset ?? 0, content);
-  return { blocks, bytesScanned: parser.bytesScanned, ...contentsOf(blocks) };
+  return { blocks, bytesScanned: json.bytesScanned, ...contentsOf(blocks) };
 }
 
 /** The blocks of a message that is small enough to be decompressed at once. */

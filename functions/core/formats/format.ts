@@ -2,7 +2,10 @@
 
 import type { Block, Position, Source } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import type { Mapping } from '../mappings/mapping.ts';
 import { jsonFormat } from './json/format.ts';
+import type { Scratch } from './json/parser.ts';
+import { isSnowplow, snowplowFormat } from './snowplow/format.ts';
 
 /** What all blocks of one source have in common. */
 export interface ParseContext {
@@ -48,17 +51,27 @@ export interface Format {
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
-  /** Whether the first bytes of the content are the format's signature; a format without one is the fallback. */
-  recognizes?(head: Buffer): boolean;
-  /** @param from where an earlier run stopped; default: the beginning */
-  parser(context: ParseContext, from?: Position): StreamParser;
+  /**
+   * @param from    where an earlier run stopped; default: the beginning
+   * @param scratch what parsers of sources that are read one after the other share
+   */
+  parser(context: ParseContext, from?: Position, scratch?: Scratch): StreamParser;
 }
 
-const FORMATS: readonly Format[] = [jsonFormat];
+const FORMATS: readonly Format[] = [jsonFormat, snowplowFormat];
 
-/** The format of content that begins with `head`. */
-export function recognizeFormat(head: Buffer): Format {
-  return FORMATS.find((format) => format.recognizes?.(head)) ?? jsonFormat;
+/** The format of content that begins with `head`: as the mapping says, or by its content. */
+export function recognizeFormat(head: Buffer, mapping: Mapping): Format {
+  if (mapping.kind === 'mapped' && mapping.format === 'snowplow') return snowplowFormat;
+  return isToldByLine(mapping) && isSnowplow(head) ? snowplowFormat : jsonFormat;
+}
+
+/**
+ * Whether the first line tells the format of text. What is sent as it arrives is JSON: other text is rejected as a whole, by a
+ * reason that says what it looks like.
+ */
+export function isToldByLine(mapping: Mapping): boolean {
+  return mapping.kind === 'mapped' && mapping.format === undefined;
 }
 
 /** The format with that name; undefined if there is none. */

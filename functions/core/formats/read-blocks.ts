@@ -2,8 +2,13 @@
 
 import type { Block, Position } from '../block.ts';
 import { ImportError } from '../errors.ts';
+import type { Mapping } from '../mappings/mapping.ts';
 import { CorruptGzipError, type Decoded, decode } from './decode.ts';
-import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
+import { type Format, findFormat, isToldByLine, type ParseContext, recognizeFormat } from './format.ts';
+import { lookAhead } from './look-ahead.ts';
+
+/** Bytes by which a line is recognized: more than most have. */
+const LINE_BYTES = 8_192;
 
 /** How an earlier run read the content, and where it stopped. */
 export interface Resumption {
@@ -35,7 +40,7 @@ export interface ReadOptions {
  */
 export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOptions): AsyncGenerator<Block[]> {
   const { context, resumption, onFormat, verifyStored } = options;
-  const { chunks, compression, format } = await begin(stored, resumption);
+  const { chunks, compression, format } = await begin(stored, resumption, context.source.mapping);
   onFormat?.(format.name, compression);
   const parser = format.parser(context, resumption?.position);
   // Content that is compressed, or was thought to be, begins at its beginning.
@@ -69,10 +74,13 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
 async function begin(
   stored: AsyncIterable<Buffer>,
   resumption: Resumption | undefined,
+  mapping: Mapping,
 ): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
   if (resumption === undefined) {
-    const { head, ...decoded } = await decode(stored);
-    return { ...decoded, format: recognizeFormat(head) };
+    const { head, chunks, compression } = await decode(stored);
+    if (!isToldByLine(mapping)) return { chunks, compression, format: recognizeFormat(head, mapping) };
+    const ahead = await lookAhead(chunks, LINE_BYTES);
+    return { chunks: ahead.chunks, compression, format: recognizeFormat(ahead.head, mapping) };
   }
   const format = findFormat(resumption.format);
   if (format === undefined) throw unknownFormat(resumption.format);

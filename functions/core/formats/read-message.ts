@@ -5,8 +5,10 @@ import { createGunzip, gunzipSync } from 'node:zlib';
 import type { Block, Reason, Source } from '../block.ts';
 import { noCounts, START, throughOf } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import { type Format, recognizeFormat, type StreamParser } from './format.ts';
+import { jsonFormat } from './json/format.ts';
 import { readOneObject } from './json/one-object.ts';
-import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
+import { newScratch, type Scratch } from './json/parser.ts';
 import { Utf16Decoder, utf16Of } from './utf16.ts';
 
 /** The most that a message may decompress to, in each layer. */
@@ -54,12 +56,13 @@ export class MessageReader {
     const data = gunzipAtOnce(stored, this.#bytesAtOnce);
     if (data === undefined) return this.#readPieces(stored, source, signal);
     if (!Buffer.isBuffer(data)) return [this.#rejected(stored, source, data)];
-    const block = readOneObject(data, source, this.#scratch.scanner);
-    return block === undefined ? this.#parse(decodeUtf16(data), stored, source) : [block];
+    const text = decodeUtf16(data);
+    const format = recognizeFormat(text, source.mapping);
+    const block = format === jsonFormat ? readOneObject(text, source, this.#scratch.scanner) : undefined;
+    return block === undefined ? this.#parse(text, this.#parser(format, stored, source, false)) : [block];
   }
 
-  *#parse(data: Buffer, stored: Buffer, source: Source): Generator<Block> {
-    const parser = this.#parser(stored, source, false);
+  *#parse(data: Buffer, parser: StreamParser): Generator<Block> {
     const step = this.#sliceBytes;
     for (let at = 0; at < data.length; at += step) yield* parser.push(data.subarray(at, at + step));
     yield* parser.end();
@@ -72,21 +75,24 @@ export class MessageReader {
       yield this.#rejected(stored, source, layers);
       return;
     }
-    const parser = this.#parser(stored, source, true);
-    let decoder: Utf16Decoder | null | undefined;
+    let decoder: Utf16Decoder | undefined;
+    let parser: StreamParser | undefined;
     for await (const chunk of gunzip(stored, layers)) {
       signal?.throwIfAborted();
-      if (decoder === undefined) decoder = utf16DecoderOf(chunk) ?? null;
-      yield* parser.push(decoder?.push(chunk) ?? chunk);
+      if (parser === undefined) decoder = utf16DecoderOf(chunk);
+      const text = decoder?.push(chunk) ?? chunk;
+      parser ??= this.#parser(recognizeFormat(text, source.mapping), stored, source, true);
+      yield* parser.push(text);
     }
-    if (decoder) yield* parser.push(decoder.end());
+    if (parser === undefined) return;
+    if (decoder !== undefined) yield* parser.push(decoder.end());
     yield* parser.end();
   }
 
-  #parser(stored: Buffer, source: Source, isStreamed: boolean): JsonParser {
+  #parser(format: Format, stored: Buffer, source: Source, isStreamed: boolean): StreamParser {
     const insertIdOf = this.#insertIdOf;
     const context = { source, insertIdOf, ordinal: 'index', stored, isStreamed, blockBytes: this.#sliceBytes } as const;
-    return new JsonParser(context, START, this.#scratch);
+    return format.parser(context, START, this.#scratch);
   }
 
   #rejected(stored: Buffer, source: Source, reason: Reason): Block {

@@ -29,6 +29,9 @@ const MAX_REJECTIONS = 1_000;
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
 
+/** What is known of a record once it is scanned. */
+type Scanned = Pick<Scanner, 'insertId' | 'propertiesEmpty' | 'lineBreak' | 'longNumber' | 'properties' | 'spliceAt'>;
+
 /** The block under construction, over the bytes of the window. */
 export class BlockBuilder {
   /** Records so far, over all blocks. */
@@ -80,7 +83,7 @@ export class BlockBuilder {
   }
 
   /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
-  add(from: number, to: number, ordinal: number, scanner: Scanner, array: JsonState['array']): void {
+  add(from: number, to: number, ordinal: number, scanner: Scanned, array: JsonState['array']): void {
     const inArray = array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY;
     this.#columns.push(from, to, ordinal, flagsOf(scanner) | inArray, spliceOf(scanner, from));
     this.records++;
@@ -217,7 +220,7 @@ export class BlockBuilder {
 }
 
 /** Flags of the record that was just scanned, but for those of the array that it is in. */
-export function flagsOf(scanner: Scanner): number {
+export function flagsOf(scanner: Scanned): number {
   return (
     (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
     (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
@@ -227,7 +230,7 @@ export function flagsOf(scanner: Scanner): number {
 }
 
 /** Where an id would be spliced into the record that was just scanned, counted from its first byte, `from`. */
-export function spliceOf(scanner: Scanner, from: number): number {
+export function spliceOf(scanner: Scanned, from: number): number {
   return scanner.properties === 'object' ? scanner.spliceAt - from : 0;
 }
 

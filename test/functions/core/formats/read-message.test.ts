@@ -445,7 +445,7 @@ describe('a message without data', () => {
     for (const stored of [null, undefined, '', Buffer.alloc(0)]) {
       const blocksWith = (attributes: Record<string, string>) => {
         const message = { ackId: 'a', message: { data: stored as Buffer, attributes, messageId: '12' } };
-        return blocksOf(dataOf(message), { source: sourceOf(message, 's', VERBATIM) });
+        return blocksOf(dataOf(message), { source: sourceOf(message, 's', () => VERBATIM) });
       };
       assert.deepEqual(blocksWith({}), []);
       const [block, ...others] = blocksWith({ event: 'Signed Up' });
@@ -468,7 +468,7 @@ describe('a pulled message', () => {
   function pulled(data: Buffer | string | null | undefined, attributes: Record<string, string> = {}) {
     const publishTime = { seconds: 1_767_225_600, nanos: 123_456_789 };
     const message = { ackId: 'a', message: { data: data as Buffer, attributes, messageId: '12', publishTime } };
-    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, VERBATIM) }));
+    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, () => VERBATIM) }));
   }
 
   const cases: [
