@@ -57,6 +57,14 @@ test('the module passes its tests', { timeout }, async (context) => {
   context.diagnostic(summaryOf(await terraform(module, ['test'])));
 });
 
+for (const name of await readdir(join(root, 'terraform/modules'))) {
+  test(`the module ${name} inside it is valid and passes its tests`, { timeout }, async (context) => {
+    const folder = join(module, 'modules', name);
+    await validate(folder);
+    context.diagnostic(summaryOf(await terraform(folder, ['test'])));
+  });
+}
+
 for (const name of await readdir(join(root, 'terraform/examples'))) {
   test(`the example ${name} is valid, and can be planned after its values are copied`, { timeout }, async () => {
     const folder = join(module, 'examples', name);
