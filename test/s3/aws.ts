@@ -1,7 +1,8 @@
 /** AWS as moto serves it, on this machine, and the official clients for it. */
 
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -72,11 +73,13 @@ export async function startAws(tools: string): Promise<Aws> {
     iam: new IAMClient(common),
     cloudFormation: new CloudFormationClient(common),
     async shell(command) {
+      const folder = await mkdtemp(join(tmpdir(), 'mixpanel-s3-'));
       const options = {
         env: { ...env, PATH: `${tools}:${process.env.PATH}`, AWS_DEFAULT_REGION: REGION },
-        cwd: process.env.TMPDIR ?? '/tmp',
+        cwd: folder,
       };
-      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', command], options);
+      const { stdout } = await promisify(execFile)('bash', ['-eo', 'pipefail', '-c', command], options);
+      await rm(folder, { recursive: true });
       return stdout;
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

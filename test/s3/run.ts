@@ -1,5 +1,6 @@
 /** `npm run test:s3`: Amazon S3 as a source, with AWS as moto serves it. */
 
+import { testChain } from './chain.cases.ts';
 import { testTemplate } from './template.cases.ts';
 import { findTools } from './tools.ts';
 
@@ -9,3 +10,4 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 const tools = await findTools();
 
 testTemplate(tools);
+testChain(tools);

@@ -59,7 +59,7 @@ async function receiveAll({ sqs }: Aws, queueUrl: string): Promise<Message[]> {
   }
 }
 
-/** Copies an object with its metadata, if there is none of the same ETag: `overwrite_when = DIFFERENT`. */
+/** Copies an object with its metadata, unless the same content is there: `overwrite_when = DIFFERENT`. */
 async function copy(
   { s3 }: Aws,
   { sink, path }: TransferJob,
@@ -71,13 +71,15 @@ async function copy(
   );
   const file = sink.file(path + key);
   const [isThere] = await file.exists();
-  if (isThere && (await file.getMetadata())[0].metadata?.['goog-source-etag'] === ETag) return undefined;
+  if (isThere && ETag === `"${Buffer.from((await file.getMetadata())[0].md5Hash!, 'base64').toString('hex')}"`) {
+    return undefined;
+  }
   await file.save(Buffer.from(await Body!.transformToByteArray()), {
     resumable: false,
     metadata: {
       contentType: ContentType,
       ...(ContentEncoding === undefined ? {} : { contentEncoding: ContentEncoding }),
-      metadata: { ...Metadata, 'goog-source-etag': ETag! },
+      metadata: { ...Metadata },
     },
   });
   return file.name;
