@@ -4,7 +4,7 @@ import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { UsageError } from './arguments.ts';
 
 /** The package, once it is loaded. */
-export type Sdk = typeof import('@aws-sdk/client-s3');
+type Sdk = typeof import('@aws-sdk/client-s3');
 
 /** Clients for one bucket. */
 export interface BucketClients {

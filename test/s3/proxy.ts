@@ -6,30 +6,38 @@ import type { AddressInfo } from 'node:net';
 
 /** What becomes of an answer; bytes are those of its body. */
 export type S3Fault =
-  | { status: number; code?: string }
+  | { status: number; code?: string; region?: string }
   | { cutAfter: number }
   | { stallAfter: number }
   | { corruptByte: number }
   | { ignoreRange: true };
 
+/** A request as a test sees it. */
+export interface S3Request {
+  method: string;
+  path: string;
+  headers: IncomingMessage['headers'];
+}
+
 /** A proxy. */
 export interface S3Proxy extends AsyncDisposable {
   readonly url: string;
   /** Requests so far. */
-  readonly requests: { method: string; path: string; headers: IncomingMessage['headers'] }[];
-  fault:
-    | ((request: { method: string; path: string; headers: IncomingMessage['headers'] }) => S3Fault | undefined)
-    | undefined;
+  readonly requests: S3Request[];
+  fault: ((request: S3Request) => S3Fault | undefined) | undefined;
+  /** Done before a request is passed on. */
+  before: ((request: S3Request) => Promise<void>) | undefined;
 }
 
 /** @param target base URL of moto */
 export async function startProxy(target: string): Promise<S3Proxy> {
   const { hostname, port } = new URL(target);
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const { method = '', url: path = '', headers } = request;
     proxy.requests.push({ method, path, headers });
     const fault = proxy.fault?.({ method, path, headers });
     if (fault !== undefined && 'status' in fault) return refuse(request, response, fault);
+    await proxy.before?.({ method, path, headers });
     const forwarded = { ...headers };
     if (fault !== undefined && 'ignoreRange' in fault) delete forwarded.range;
     const upstream = httpRequest({ hostname, port, method, path, headers: forwarded }, (answer) => {
@@ -43,6 +51,7 @@ export async function startProxy(target: string): Promise<S3Proxy> {
     url: '',
     requests: [],
     fault: undefined,
+    before: undefined,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -55,10 +64,17 @@ export async function startProxy(target: string): Promise<S3Proxy> {
 }
 
 /** As S3 refuses: a HEAD has no body. */
-function refuse(request: IncomingMessage, response: ServerResponse, fault: { status: number; code?: string }): void {
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: { status: number; code?: string; region?: string },
+): void {
   request.resume();
-  response.writeHead(fault.status, { 'content-type': 'application/xml' });
-  const { code = 'AccessDenied' } = fault;
+  const { status, code = 'AccessDenied', region } = fault;
+  response.writeHead(status, {
+    'content-type': 'application/xml',
+    ...(region === undefined ? {} : { 'x-amz-bucket-region': region }),
+  });
   response.end(request.method === 'HEAD' ? undefined : `<Error><Code>${code}</Code><Message>refused</Message></Error>`);
 }
 

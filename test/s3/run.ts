@@ -2,6 +2,7 @@
 
 import { testChain } from './chain.cases.ts';
 import { testTemplate } from './template.cases.ts';
+import { testTerminal } from './terminal.cases.ts';
 import { findTools } from './tools.ts';
 
 // Whatever ends this process ends those that it started.
@@ -11,3 +12,4 @@ const tools = await findTools();
 
 testTemplate(tools);
 testChain(tools);
+testTerminal(tools);
