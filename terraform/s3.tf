@@ -9,12 +9,8 @@ module "s3" {
   labels     = local.labels
   sources    = var.s3_sources
   # By way of the notification: what is copied before there is one would not be imported.
-  import_bucket = google_storage_notification.object.bucket
-  object_filters = {
-    prefix  = var.object_prefix
-    include = lookup(var.settings, "OBJECT_INCLUDE", null)
-    exclude = lookup(var.settings, "OBJECT_EXCLUDE", null)
-  }
+  import_bucket         = google_storage_notification.object.bucket
+  object_filters        = { prefix = var.object_prefix }
   alert                 = var.alerts
   notification_channels = var.notification_channels
 }

@@ -46,7 +46,8 @@ async function findKeys({ sdk, client }: BucketClients, bucket: string, pattern:
   for await (const { Contents = [] } of sdk.paginateListObjectsV2({ client }, { Bucket: bucket, Prefix })) {
     for (const { Key = '' } of Contents) if (!Key.endsWith('/') && isMatch(Key)) keys.push(Key);
   }
-  return keys;
+  // A key may hold what would be a glob.
+  return keys.includes(pattern) ? [pattern] : keys;
 }
 
 /** Looks an object up. Which version is read, and what a transform is told, is decided now. */

@@ -39,6 +39,8 @@ export function testTerminal(tools: string): void {
       await put('days/2/c.ndjson', ndjson(eventLines(2, 'c')));
       await put('days/2/d.csv', 'not events');
       await put('days/2/', Buffer.alloc(0));
+      await put('brackets/[ab].ndjson', ndjson(eventLines(1, 'bracket')));
+      await put('brackets/a.ndjson', ndjson(eventLines(1, 'a')));
       await put('large.ndjson', LARGE);
     });
     beforeEach(async () => {
@@ -65,6 +67,7 @@ export function testTerminal(tools: string): void {
         ['gzip-0', 'gzip-1', 'odd-0', 'odd-1'],
       ],
       ['what a glob matches', 'days/*/*.ndjson', ['c-0', 'c-1', 'odd-0', 'odd-1']],
+      ['an object whose key would be a glob', 'brackets/[ab].ndjson', ['bracket-0']],
       ['what a glob across folders matches', '**/*.gz', ['gzip-0', 'gzip-1']],
     ] as const) {
       test(`imports ${what}`, async () => {

@@ -8,11 +8,15 @@ locals {
   # A job for all that is new, and one for all that is there, if wanted.
   existing = { for key, source in var.sources : key => source if source.copy_existing }
 
-  include = compact([for glob in split(",", var.object_filters.include == null ? "" : var.object_filters.include) : trimspace(glob)])
-  exclude = compact([for glob in split(",", var.object_filters.exclude == null ? "" : var.object_filters.exclude) : trimspace(glob)])
+  roles   = ["roles/storage.legacyBucketWriter", "roles/storage.objectViewer"]
+  prefix  = coalesce(var.object_filters.prefix, "s3/")
+  include = coalesce(var.object_filters.include, ["**"])
+  exclude = coalesce(var.object_filters.exclude, [])
 }
 
 resource "google_project_service" "storage_transfer" {
+  count = var.enable_api ? 1 : 0
+
   project            = var.project_id
   service            = "storagetransfer.googleapis.com"
   disable_on_destroy = false
@@ -34,7 +38,7 @@ data "google_storage_transfer_project_service_account" "agent" {
 
 # On this one bucket: create, replace, read and list objects, and read the bucket's location.
 resource "google_storage_bucket_iam_member" "agent" {
-  for_each = toset(["roles/storage.legacyBucketWriter", "roles/storage.objectViewer"])
+  for_each = toset(var.manage_iam ? local.roles : [])
 
   bucket = var.import_bucket
   role   = each.key
@@ -94,18 +98,18 @@ resource "google_storage_transfer_job" "new" {
 
   lifecycle {
     precondition {
-      condition     = startswith(local.paths[each.key], var.object_filters.prefix == null ? "" : var.object_filters.prefix)
+      condition     = startswith(local.paths[each.key], local.prefix)
       error_message = "object_prefix must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. Use a prefix that it begins with, such as s3/, or none."
     }
 
     precondition {
-      condition     = length(local.include) == 0 || length(setintersection(local.include, ["*", "**", "s3/**", "${local.paths[each.key]}**"])) > 0
-      error_message = "OBJECT_INCLUDE must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. Add s3/** to it."
+      condition     = length(setintersection(local.include, ["*", "**", "s3/**", "${local.paths[each.key]}**"])) > 0
+      error_message = "object_include must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. Add s3/** to it."
     }
 
     precondition {
       condition     = !anytrue([for glob in local.exclude : contains(["*", "**", "**/*"], glob) || startswith(glob, "s3/") || startswith(glob, "s3*")])
-      error_message = "OBJECT_EXCLUDE must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. To leave some out, use prefixes."
+      error_message = "object_exclude must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. To leave some out, use prefixes."
     }
   }
 

@@ -23,9 +23,23 @@ variable "import_bucket" {
 }
 
 variable "object_filters" {
-  description = "Which objects of the bucket are imported: `prefix`, and the globs `include` and `exclude`, separated by commas; null for none. All copies must be among them."
-  type        = object({ prefix = optional(string), include = optional(string), exclude = optional(string) })
+  description = "Which objects of the bucket are imported: `prefix`, and the globs `include` and `exclude`; null for all. All copies must be among them."
+  type        = object({ prefix = optional(string), include = optional(list(string)), exclude = optional(list(string)) })
   default     = {}
+  nullable    = false
+}
+
+variable "enable_api" {
+  description = "Whether the API is enabled; false where somebody else does."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "manage_iam" {
+  description = "Whether the transfer agent is let in on the bucket; false where somebody else does."
+  type        = bool
+  default     = true
   nullable    = false
 }
 

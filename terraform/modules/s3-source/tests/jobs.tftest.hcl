@@ -85,8 +85,8 @@ run "a_source_has_one_job_that_listens_to_its_queue" {
 
   assert {
     condition = (
-      google_project_service.storage_transfer.service == "storagetransfer.googleapis.com"
-      && google_project_service.storage_transfer.disable_on_destroy == false
+      google_project_service.storage_transfer[0].service == "storagetransfer.googleapis.com"
+      && google_project_service.storage_transfer[0].disable_on_destroy == false
     )
     error_message = "The API must be enabled, and stay so for others."
   }
@@ -210,11 +210,23 @@ run "a_source_that_is_off_has_jobs_that_are_off" {
 
 run "filters_that_let_all_copies_through_are_accepted" {
   variables {
-    object_filters = { prefix = "s3/", include = "*.ndjson, s3/**", exclude = "*.crc,**/_temporary/**" }
+    object_filters = { prefix = "s3/", include = ["*.ndjson", "s3/**"], exclude = ["*.crc", "**/_temporary/**"] }
   }
 
   assert {
     condition     = length(google_storage_transfer_job.new) == 1
     error_message = "These filters must be accepted."
+  }
+}
+
+run "what_somebody_else_manages_is_left_alone" {
+  variables {
+    enable_api = false
+    manage_iam = false
+  }
+
+  assert {
+    condition     = length(google_project_service.storage_transfer) == 0 && length(google_storage_bucket_iam_member.agent) == 0 && length(google_storage_transfer_job.new) == 1
+    error_message = "The job alone must be made."
   }
 }

@@ -212,7 +212,7 @@ run "an_include_that_keeps_copies_out_is_refused" {
     sources = {
       shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
     }
-    object_filters = { include = "uploads/**,*.ndjson" }
+    object_filters = { include = ["uploads/**", "*.ndjson"] }
   }
 
   expect_failures = [google_storage_transfer_job.new]
@@ -225,7 +225,7 @@ run "an_include_of_another_bucket_is_refused" {
     sources = {
       shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
     }
-    object_filters = { include = "s3/other/**" }
+    object_filters = { include = ["s3/other/**"] }
   }
 
   expect_failures = [google_storage_transfer_job.new]
@@ -238,7 +238,7 @@ run "an_exclude_that_keeps_copies_out_is_refused" {
     sources = {
       shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
     }
-    object_filters = { exclude = "*.crc,s3/**" }
+    object_filters = { exclude = ["*.crc", "s3/**"] }
   }
 
   expect_failures = [google_storage_transfer_job.new]
@@ -251,7 +251,7 @@ run "an_exclude_of_some_copies_is_refused" {
     sources = {
       shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
     }
-    object_filters = { exclude = "s3/events/a/*" }
+    object_filters = { exclude = ["s3/events/a/*"] }
   }
 
   expect_failures = [google_storage_transfer_job.new]
