@@ -225,6 +225,14 @@ export function testTemplate(tools: string): void {
         assert.match(variables, new RegExp(`^    ${name} +=`, 'm'));
     });
 
+    test('docs/s3.md explains every parameter, and names outputs that the stack has', async () => {
+      const page = await readFile(new URL('../../docs/s3.md', import.meta.url), 'utf8');
+      const section = page.split(/^### /m).find((text) => text.startsWith('2. Amazon')) ?? '';
+      const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+      assert.deepEqual(rows.sort(), Object.keys(template.Parameters).sort());
+      for (const [, name] of page.matchAll(/OutputKey=='(\w+)'/g)) assert.ok(stack.outputs[name!], name);
+    });
+
     async function put(key: string): Promise<void> {
       await aws.s3.send(new PutObjectCommand({ Bucket: 'shop-events', Key: key, Body: '{}' }));
     }
