@@ -38,7 +38,7 @@ export function testTerminal(tools: string): void {
       await put('days/1/b.json.gz', gzipSync(ndjson(eventLines(2, 'gzip'))), { ContentEncoding: 'gzip' });
       await put('days/2/c.ndjson', ndjson(eventLines(2, 'c')));
       await put('days/2/d.csv', 'not events');
-      await put('days/2/', Buffer.alloc(0));
+      await put('days/1/', Buffer.alloc(0));
       await put('brackets/[ab].ndjson', ndjson(eventLines(1, 'bracket')));
       await put('brackets/a.ndjson', ndjson(eventLines(1, 'a')));
       await put('large.ndjson', LARGE);
@@ -74,6 +74,7 @@ export function testTerminal(tools: string): void {
         const { code, stdout, stderr } = await run([`s3://${BUCKET}/${url}`]);
         assert.equal(code, 0, stdout + stderr);
         assert.deepEqual(idsOf(mixpanel), ids);
+        assert.doesNotMatch(stdout, /\/ {2,}/, 'no key of a folder is read');
       });
     }
 
