@@ -30,9 +30,14 @@ export async function connectToBucket(bucket: string): Promise<BucketClients> {
   const sdk = await loadSdk();
   const { S3Client } = sdk;
   const configured = await new S3Client({}).config.region().catch(() => FIRST_REGION);
-  const region = await findRegion(sdk, bucket, configured);
-  // S3 keeps checksums of whole objects; the client's own check cannot continue after a read that broke.
-  const common = { region, responseChecksumValidation: 'WHEN_REQUIRED' } satisfies S3ClientConfig;
+  const first = new S3Client({ region: configured, requestHandler: TIMEOUTS });
+  const common = {
+    region: await findRegion(sdk, first, bucket, configured),
+    // Found once: to find them may take a process or several requests.
+    credentials: first.config.credentials,
+    // S3 keeps checksums of whole objects; the client's own check cannot continue after a read that broke.
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  } satisfies S3ClientConfig;
   return {
     sdk,
     client: new S3Client({ ...common, requestHandler: TIMEOUTS }),
@@ -50,8 +55,12 @@ async function loadSdk(): Promise<Sdk> {
 }
 
 /** S3 names a bucket's region even when it refuses the request (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html). */
-async function findRegion({ S3Client, HeadBucketCommand }: Sdk, bucket: string, region: string): Promise<string> {
-  const client = new S3Client({ region, requestHandler: TIMEOUTS });
+async function findRegion(
+  { HeadBucketCommand }: Sdk,
+  client: S3Client,
+  bucket: string,
+  region: string,
+): Promise<string> {
   try {
     const { BucketRegion = region } = await client.send(new HeadBucketCommand({ Bucket: bucket }));
     return BucketRegion;
@@ -60,8 +69,6 @@ async function findRegion({ S3Client, HeadBucketCommand }: Sdk, bucket: string, 
     const named = $response?.headers?.['x-amz-bucket-region'];
     if (named === undefined) throw error;
     return named;
-  } finally {
-    client.destroy();
   }
 }
 

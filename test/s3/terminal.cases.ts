@@ -252,6 +252,17 @@ export function testTerminal(tools: string): void {
       );
     });
 
+    test('asks a program for credentials once', async () => {
+      const [config, asked] = [join(folder, 'config'), join(folder, 'asked')];
+      const answer = '{"Version":1,"AccessKeyId":"test","SecretAccessKey":"test"}';
+      writeFileSync(join(folder, 'program'), `#!/bin/sh\necho once >> ${asked}\necho '${answer}'\n`, { mode: 0o755 });
+      writeFileSync(config, `[default]\ncredential_process = ${join(folder, 'program')}\n`);
+      const none = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+      const env = { ...mixpanelEnv(), ...none, AWS_CONFIG_FILE: config };
+      assert.equal((await run([`s3://${BUCKET}/days/**`], env)).code, 1, 'one of the objects holds no events');
+      assert.equal(readFileSync(asked, 'utf8'), 'once\n');
+    });
+
     test('an archived object is refused before anything is sent', async () => {
       await put('archived.ndjson', ndjson(eventLines(1)), { StorageClass: 'GLACIER' });
       const { code, stderr } = await run([`s3://${BUCKET}/archived.ndjson`, `s3://${BUCKET}/days/2/c.ndjson`]);
