@@ -12,6 +12,16 @@ locals {
   prefix  = coalesce(var.object_filters.prefix, "s3/")
   include = coalesce(var.object_filters.include, ["**"])
   exclude = coalesce(var.object_filters.exclude, [])
+  # Globs as regular expressions: `*` and `?` stop at a slash, `**` does not; one without a slash is of the last segment.
+  expressions = {
+    for glob in concat(local.include, local.exclude) :
+    glob => format(
+      strcontains(glob, "/") || glob == "**" ? "^%s$" : "(^|/)%s$",
+      replace(replace(replace(replace(replace(glob, "/([.+()\\[\\]{}^$|\\\\])/", "\\$1"), "**", "\n"), "*", "[^/]*"), "?", "[^/]"), "\n", ".*"),
+    )
+  }
+  # Names that stand for all copies of a source.
+  probes = { for key, path in local.paths : key => ["${path}probe", "${path}a/b/probe"] }
 }
 
 resource "google_project_service" "storage_transfer" {
@@ -103,12 +113,14 @@ resource "google_storage_transfer_job" "new" {
     }
 
     precondition {
-      condition     = length(setintersection(local.include, ["*", "**", "s3/**", "${local.paths[each.key]}**"])) > 0
+      condition     = alltrue([for name in local.probes[each.key] : anytrue([for glob in local.include : can(regex(local.expressions[glob], name))])])
       error_message = "object_include must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. Add s3/** to it."
     }
 
     precondition {
-      condition     = !anytrue([for glob in local.exclude : contains(["*", "**", "**/*"], glob) || startswith(glob, "s3/") || startswith(glob, "s3*")])
+      condition = !anytrue([
+        for glob in local.exclude : startswith(glob, "s3/") || anytrue([for name in local.probes[each.key] : can(regex(local.expressions[glob], name))])
+      ])
       error_message = "object_exclude must let all of ${local.paths[each.key]} through: objects of s3://${each.value.bucket} are copied there, and would not be imported. To leave some out, use prefixes."
     }
   }

@@ -210,7 +210,7 @@ run "a_source_that_is_off_has_jobs_that_are_off" {
 
 run "filters_that_let_all_copies_through_are_accepted" {
   variables {
-    object_filters = { prefix = "s3/", include = ["*.ndjson", "s3/**"], exclude = ["*.crc", "**/_temporary/**"] }
+    object_filters = { prefix = "s3/", include = ["*.ndjson", "s3/**"], exclude = ["*.crc", "**/_temporary/**", "uploads/**", "*.tm?"] }
   }
 
   assert {

@@ -256,3 +256,29 @@ run "an_exclude_of_some_copies_is_refused" {
 
   expect_failures = [google_storage_transfer_job.new]
 }
+
+run "an_exclude_of_all_folders_is_refused" {
+  command = plan
+
+  variables {
+    sources = {
+      shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
+    }
+    object_filters = { exclude = ["*/**"] }
+  }
+
+  expect_failures = [google_storage_transfer_job.new]
+}
+
+run "an_include_of_one_level_is_refused" {
+  command = plan
+
+  variables {
+    sources = {
+      shop = { bucket = "events", role_arn = "arn:aws:iam::123456789012:role/transfer", queue_arn = "arn:aws:sqs:eu-west-1:123456789012:queue" }
+    }
+    object_filters = { include = ["s3/events/*"] }
+  }
+
+  expect_failures = [google_storage_transfer_job.new]
+}
