@@ -42,6 +42,11 @@ output "service_accounts" {
   value       = { for key, account in google_service_account.this : key => account.email }
 }
 
+output "s3_transfer_subject_id" {
+  description = "The identity at Google that a role in AWS has to trust; null unless `s3_sources` is given."
+  value       = one(module.s3[*].transfer_agent.subject_id)
+}
+
 output "upload_command" {
   description = "Uploads a file, which is then imported."
   value       = local.upload_command

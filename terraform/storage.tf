@@ -18,6 +18,20 @@ resource "google_storage_bucket" "import" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
+  dynamic "lifecycle_rule" {
+    for_each = var.s3_copy_retention_days == null ? [] : [var.s3_copy_retention_days]
+
+    content {
+      condition {
+        age            = lifecycle_rule.value
+        matches_prefix = ["s3/"]
+      }
+      action {
+        type = "Delete"
+      }
+    }
+  }
+
   depends_on = [time_sleep.apis]
 }
 

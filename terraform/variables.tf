@@ -361,3 +361,34 @@ variable "max_backlog_minutes" {
     error_message = "max_backlog_minutes must be from 5 to 10080, which is a week."
   }
 }
+
+variable "s3_sources" {
+  description = "Buckets in Amazon S3 to import from, by a name of your choice: [Amazon S3](../docs/s3.md). `{}` prepares for them: it enables the API and gives the output `s3_transfer_subject_id`."
+  type = map(object({
+    bucket        = string
+    role_arn      = string
+    queue_arn     = string
+    prefixes      = optional(list(string), [])
+    copy_existing = optional(bool, false)
+    enabled       = optional(bool, true)
+  }))
+  default = null
+}
+
+variable "s3_copy_retention_days" {
+  description = "Days after which copies of objects in Amazon S3 are deleted from our import bucket, from 35; they are kept unless given."
+  type        = number
+  default     = null
+
+  # SQS keeps a notification for 14 days, and for 14 more if it is moved back from the dead-letter queue. After that
+  # nothing copies the same version again.
+  validation {
+    condition     = try(var.s3_copy_retention_days >= 35 && floor(var.s3_copy_retention_days) == var.s3_copy_retention_days, var.s3_copy_retention_days == null)
+    error_message = "s3_copy_retention_days must be a whole number from 35, or null to keep copies: until then a late notification would copy, and import, a deleted object again."
+  }
+
+  validation {
+    condition     = var.s3_copy_retention_days == null || var.import_bucket == null
+    error_message = "s3_copy_retention_days is for our own import bucket. Add a lifecycle rule for the prefix s3/ to yours, with an age of at least 35 days."
+  }
+}

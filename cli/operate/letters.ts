@@ -119,8 +119,13 @@ export function placeOf(source: Location): string {
   if ('messageId' in source) {
     return `message ${source.messageId} of ${source.subscription}, record ${source.index}${event}`;
   }
-  const file = 'bucket' in source ? `gs://${source.bucket}/${source.object}#${source.generation}` : source.file;
+  const file = 'bucket' in source ? `${addressOf(source.bucket)}/${source.object}#${source.generation}` : source.file;
   return `${file} line ${source.line}, byte ${source.offset}${event}`;
+}
+
+/** A bucket elsewhere than in Cloud Storage has its scheme in its name. */
+function addressOf(bucket: string): string {
+  return bucket.includes('://') ? bucket : `gs://${bucket}`;
 }
 
 function isLocation(value: unknown): value is Location {

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -57,6 +57,14 @@ test('the module passes its tests', { timeout }, async (context) => {
   context.diagnostic(summaryOf(await terraform(module, ['test'])));
 });
 
+for (const name of await readdir(join(root, 'terraform/modules'))) {
+  test(`the module ${name} inside it is valid and passes its tests`, { timeout }, async (context) => {
+    const folder = join(module, 'modules', name);
+    await validate(folder);
+    context.diagnostic(summaryOf(await terraform(folder, ['test'])));
+  });
+}
+
 for (const name of await readdir(join(root, 'terraform/examples'))) {
   test(`the example ${name} is valid, and can be planned after its values are copied`, { timeout }, async () => {
     const folder = join(module, 'examples', name);
@@ -66,6 +74,27 @@ for (const name of await readdir(join(root, 'terraform/examples'))) {
     await terraform(folder, ['test'], SECRETS);
   });
 }
+
+test("the example for Amazon's side is formatted, and gives parameters that the template has", async () => {
+  const folder = join(root, 'aws/terraform');
+  await terraform(folder, ['fmt', '-check', '-diff']);
+  const parameters = /parameters = \{\n(.*?)\n {2}\}/s.exec(await readFile(join(folder, 'main.tf'), 'utf8'))?.[1] ?? '';
+  const template = await readFile(join(root, 'aws/s3-source.yaml'), 'utf8');
+  const names = [...parameters.matchAll(/^ {4}(\w+) += /gm)].map(([, name]) => name);
+  assert.ok(names.length >= 3, 'parameters were found');
+  for (const name of names) assert.match(template, new RegExp(`^ {2}${name}:\n {4}Type: String$`, 'm'));
+});
+
+test('the topic for Kinesis in docs/s3.md is valid', { timeout }, async () => {
+  const page = await readFile(join(root, 'docs/s3.md'), 'utf8');
+  const [, example = ''] = /```hcl\n(data "google_project".*?)\nmodule "ingestion"/s.exec(page) ?? [];
+  assert.match(example, /aws_kinesis/);
+  const folder = join(copy, 'kinesis');
+  await mkdir(folder);
+  await writeFile(join(folder, 'main.tf'), example);
+  await terraform(folder, ['fmt', '-check', '-diff']);
+  await validate(folder);
+});
 
 async function validate(folder: string): Promise<void> {
   await terraform(folder, ['init', '-backend=false', '-input=false']);
