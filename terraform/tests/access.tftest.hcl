@@ -65,7 +65,7 @@ run "accounts_bindings_buckets_and_apis" {
   }
 
   assert {
-    condition = [google_storage_bucket_iam_member.import.bucket, google_storage_bucket_iam_member.import.role, google_storage_bucket_iam_member.import.member] == [
+    condition = [google_storage_bucket_iam_member.import[0].bucket, google_storage_bucket_iam_member.import[0].role, google_storage_bucket_iam_member.import[0].member] == [
       "test-project-mixpanel-import", "roles/storage.objectViewer", "serviceAccount:import",
     ]
     error_message = "importObject must view the objects of the import bucket."

@@ -120,7 +120,7 @@ run "a_prefix_narrows_the_notification_and_the_function" {
   }
 
   assert {
-    condition     = google_cloudfunctions2_function.import_object.service_config[0].environment_variables["OBJECT_PREFIX"] == "events/"
+    condition     = google_cloudfunctions2_function.this["import"].service_config[0].environment_variables["OBJECT_PREFIX"] == "events/"
     error_message = "importObject must have the prefix."
   }
 
@@ -141,7 +141,7 @@ run "parallel_drains_are_so_many_jobs_and_instances" {
   }
 
   assert {
-    condition     = google_cloudfunctions2_function.drain_subscription.service_config[0].max_instance_count == 3
+    condition     = google_cloudfunctions2_function.this["drain"].service_config[0].max_instance_count == 3
     error_message = "There must be an instance for each job."
   }
 }
@@ -173,7 +173,7 @@ run "an_existing_bucket_is_imported" {
   }
 
   assert {
-    condition     = google_storage_bucket_iam_member.import.bucket == "other-bucket"
+    condition     = google_storage_bucket_iam_member.import[0].bucket == "other-bucket"
     error_message = "importObject must read the bucket given."
   }
 

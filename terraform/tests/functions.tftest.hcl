@@ -26,7 +26,7 @@ run "both_functions_are_built_and_run_as_designed" {
 
   assert {
     condition = alltrue([
-      for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
+      for function in google_cloudfunctions2_function.this :
       function.build_config[0].source[0].storage_source[0].bucket == "test-project-mixpanel-source"
       && function.build_config[0].source[0].storage_source[0].object == "source-0123456789abcdef.zip"
     ])
@@ -53,9 +53,9 @@ run "both_functions_are_built_and_run_as_designed" {
 
   assert {
     condition = alltrue([
-      for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
+      for function in google_cloudfunctions2_function.this :
       function.build_config[0].runtime == "nodejs24"
-      && function.build_config[0].environment_variables == tomap({ GOOGLE_NODEJS_VERSION = "24.x.x" })
+      && function.build_config[0].environment_variables == tomap({ GOOGLE_NODEJS_VERSION = "24.x.x", SOURCE_SHA256 = "0123456789abcdef" })
       && function.build_config[0].service_account == "projects/test-project/serviceAccounts/build"
       && function.build_config[0].docker_repository == "projects/test-project/locations/us-central1/repositories/mixpanel-functions"
       && function.service_config[0].timeout_seconds == 580
@@ -69,27 +69,27 @@ run "both_functions_are_built_and_run_as_designed" {
 
   assert {
     condition = (
-      google_cloudfunctions2_function.import_object.name == "mixpanel-import-object"
-      && google_cloudfunctions2_function.import_object.build_config[0].entry_point == "importObject"
-      && google_cloudfunctions2_function.import_object.service_config[0].service_account_email == "import"
-      && google_cloudfunctions2_function.import_object.service_config[0].max_instance_count == 3
+      google_cloudfunctions2_function.this["import"].name == "mixpanel-import-object"
+      && google_cloudfunctions2_function.this["import"].build_config[0].entry_point == "importObject"
+      && google_cloudfunctions2_function.this["import"].service_config[0].service_account_email == "import"
+      && google_cloudfunctions2_function.this["import"].service_config[0].max_instance_count == 3
     )
     error_message = "importObject must run as its account, in at most three instances."
   }
 
   assert {
     condition = (
-      google_cloudfunctions2_function.drain_subscription.name == "mixpanel-drain-subscription"
-      && google_cloudfunctions2_function.drain_subscription.build_config[0].entry_point == "drainSubscription"
-      && google_cloudfunctions2_function.drain_subscription.service_config[0].service_account_email == "drain"
-      && google_cloudfunctions2_function.drain_subscription.service_config[0].max_instance_count == 1
+      google_cloudfunctions2_function.this["drain"].name == "mixpanel-drain-subscription"
+      && google_cloudfunctions2_function.this["drain"].build_config[0].entry_point == "drainSubscription"
+      && google_cloudfunctions2_function.this["drain"].service_config[0].service_account_email == "drain"
+      && google_cloudfunctions2_function.this["drain"].service_config[0].max_instance_count == 1
     )
     error_message = "drainSubscription must run as its account, in one instance."
   }
 
   assert {
     condition = alltrue([
-      for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
+      for function in google_cloudfunctions2_function.this :
       function.service_config[0].secret_environment_variables[0].key == "MIXPANEL_SERVICE_ACCOUNT_SECRET"
       && function.service_config[0].secret_environment_variables[0].project_id == "test-project"
       && function.service_config[0].secret_environment_variables[0].secret == "mixpanel-credentials"
@@ -125,7 +125,7 @@ run "the_environment_says_where_things_are" {
   }
 
   assert {
-    condition = google_cloudfunctions2_function.import_object.service_config[0].environment_variables == tomap({
+    condition = google_cloudfunctions2_function.this["import"].service_config[0].environment_variables == tomap({
       DEAD_LETTER_BUCKET                = "test-project-mixpanel-dead-letters"
       IMPORT_MAX_CONCURRENCY            = "4"
       MIXPANEL_PROJECT_ID               = "1"
@@ -139,7 +139,7 @@ run "the_environment_says_where_things_are" {
   }
 
   assert {
-    condition = google_cloudfunctions2_function.drain_subscription.service_config[0].environment_variables == tomap({
+    condition = google_cloudfunctions2_function.this["drain"].service_config[0].environment_variables == tomap({
       DEAD_LETTER_BUCKET                = "test-project-mixpanel-dead-letters"
       EVENT_SUBSCRIPTION                = "projects/test-project/subscriptions/mixpanel-events"
       IMPORT_MAX_CONCURRENCY            = "4"
@@ -161,7 +161,7 @@ run "without_a_user_name_the_secret_is_a_project_token" {
 
   assert {
     condition = alltrue([
-      for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
+      for function in google_cloudfunctions2_function.this :
       function.service_config[0].secret_environment_variables[0].key == "MIXPANEL_PROJECT_TOKEN"
       && !anytrue([for name in keys(function.service_config[0].environment_variables) : startswith(name, "MIXPANEL_SERVICE_") || name == "MIXPANEL_PROJECT_ID"])
     ])
@@ -179,8 +179,8 @@ run "two_instances_share_a_project" {
       for name in [
         google_artifact_registry_repository.functions.repository_id,
         google_cloud_scheduler_job.drain["1"].name,
-        google_cloudfunctions2_function.drain_subscription.name,
-        google_cloudfunctions2_function.import_object.name,
+        google_cloudfunctions2_function.this["drain"].name,
+        google_cloudfunctions2_function.this["import"].name,
         google_logging_metric.summary["read"].name,
         google_pubsub_subscription.event.name,
         google_pubsub_subscription.object.name,
@@ -218,8 +218,8 @@ run "labels_are_on_all_that_takes_them" {
     condition = alltrue([
       for labels in [
         google_artifact_registry_repository.functions.labels,
-        google_cloudfunctions2_function.drain_subscription.labels,
-        google_cloudfunctions2_function.import_object.labels,
+        google_cloudfunctions2_function.this["drain"].labels,
+        google_cloudfunctions2_function.this["import"].labels,
         google_monitoring_alert_policy.backlog["events"].user_labels,
         google_monitoring_alert_policy.log["errors"].user_labels,
         google_pubsub_subscription.event.labels,

@@ -215,7 +215,7 @@ run "no_secret_is_refused" {
     mixpanel_secret = null
   }
 
-  expect_failures = [var.mixpanel_secret]
+  expect_failures = [terraform_data.refusals]
 }
 
 run "an_empty_secret_is_refused" {
@@ -479,24 +479,34 @@ run "a_channel_by_its_name_is_refused" {
   expect_failures = [var.notification_channels]
 }
 
+run "an_alert_that_there_is_not_is_refused" {
+  command = plan
+
+  variables {
+    alerts = { backlog = 30 }
+  }
+
+  expect_failures = [var.alerts]
+}
+
 run "a_backlog_of_seconds_is_refused" {
   command = plan
 
   variables {
-    max_backlog_minutes = 1
+    alerts = { backlog_minutes = 1 }
   }
 
-  expect_failures = [var.max_backlog_minutes]
+  expect_failures = [var.alerts]
 }
 
-run "a_backlog_of_months_is_refused" {
+run "silence_of_days_is_refused" {
   command = plan
 
   variables {
-    max_backlog_minutes = 100000
+    alerts = { silence_hours = 48 }
   }
 
-  expect_failures = [var.max_backlog_minutes]
+  expect_failures = [var.alerts]
 }
 
 run "the_edges_are_taken" {
@@ -512,11 +522,11 @@ run "the_edges_are_taken" {
       INSERT_ID                  = "position"
       MIXPANEL_API_URL           = "https://proxy.example.com/mixpanel"
     }
+    alerts                     = { backlog_minutes = 5, dead_letters_percent = 0, retention_days_left = 30, silence_hours = 23 }
     cpu                        = "0.583"
     dead_letter_retention_days = 1
     drain_parallelism          = 10
     import_max_instances       = 100
-    max_backlog_minutes        = 5
     name                       = "abc"
   }
 }

@@ -28,6 +28,6 @@ module "ingestion" {
   mixpanel_service_account_username = each.value.mixpanel_service_account_username
   mixpanel_secret                   = var.mixpanel_secrets[each.key]
   dead_letter_retention_days        = each.value.dead_letter_retention_days
-  alerts                            = each.value.alerts
+  alerts                            = each.value.alerts ? {} : null
   notification_channels             = var.notification_channels
 }
