@@ -10,6 +10,7 @@ locals {
   slim_package = merge(
     { for key in ["name", "version", "private", "type", "main", "exports", "engines", "dependencies"] : key => local.package[key] },
     {
+      allowScripts    = { for name, allowed in local.package.allowScripts : name => allowed if !allowed }
       scripts         = { gcp-build = local.package.scripts.gcp-build }
       devDependencies = { for name in local.build_packages : name => local.package.devDependencies[name] }
     },

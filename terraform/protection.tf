@@ -7,10 +7,10 @@ locals {
   deletion_policy = var.deletion_protection ? "PREVENT" : "DELETE"
   # What cannot change without replacing a bucket, a topic or a subscription, and losing what waits in it.
   fixed = {
-    event_filter  = var.event_filter == null ? "" : var.event_filter
-    event_topic   = local.event_topic
-    import_bucket = local.import_bucket
-    kms_key       = var.kms_key == null ? "" : var.kms_key
+    event_filter  = var.event_filter
+    event_topic   = var.event_topic
+    import_bucket = try(var.import_bucket.name, null)
+    kms_key       = var.kms_key
     name          = var.name
     project_id    = var.project_id
     region        = var.region

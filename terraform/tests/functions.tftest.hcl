@@ -170,6 +170,8 @@ run "without_a_user_name_the_secret_is_a_project_token" {
 }
 
 run "two_instances_share_a_project" {
+  state_key = "two_instances_share_a_project"
+
   variables {
     name = "other"
   }
@@ -199,6 +201,8 @@ run "two_instances_share_a_project" {
 }
 
 run "the_longest_name_gives_ids_of_accounts_that_google_takes" {
+  state_key = "the_longest_name_gives_ids_of_accounts_that_google_takes"
+
   variables {
     name = "twelve-chars"
   }
@@ -234,5 +238,94 @@ run "labels_are_on_all_that_takes_them" {
       ] : labels == tomap({ app = "mixpanel-cloud-ingestion", team = "data" })
     ])
     error_message = "All that takes labels must have them."
+  }
+}
+
+run "the_build_installs_dependencies_the_compiler_and_types" {
+  assert {
+    condition     = keys(jsondecode(one([for file in data.archive_file.source.source : file.content if file.filename == "package.json"])).devDependencies) == ["@types/node", "typescript"]
+    error_message = "Of what developers have, the build needs the compiler and the types alone."
+  }
+
+  assert {
+    condition = !anytrue([
+      for path, entry in jsondecode(one([for file in data.archive_file.source.source : file.content if file.filename == "package-lock.json"])).packages :
+      try(entry.hasInstallScript, false) && path != "node_modules/protobufjs" || contains(["node_modules/node", "node_modules/playwright-core", "node_modules/knip"], path)
+    ])
+    error_message = "Neither a browser driver nor the node package with its script must be installed."
+  }
+}
+
+run "a_transform_of_ones_own_is_deployed" {
+  variables {
+    hash_key_secret       = "projects/other-project/secrets/hash-key/versions/4"
+    mapping               = { from = "snowplow", drop = ["page_title"], hash = ["$user"] }
+    transform             = "./tests/transform/transform.ts"
+    transform_environment = { SHARE = "0.1" }
+    transform_files       = { "lib/share.ts" = "./tests/transform/lib/share.ts" }
+    transform_secrets     = { DISTINCT_ID_KEY = "projects/other-project/secrets/id-key/versions/3" }
+  }
+
+  assert {
+    condition = { for file in data.archive_file.source.source : file.filename => file.content if startswith(file.filename, "functions/own/") || file.filename == "functions/transform.ts" } == {
+      "functions/own/transform.ts" = file("./tests/transform/transform.ts")
+      "functions/own/lib/share.ts" = file("./tests/transform/lib/share.ts")
+      "functions/transform.ts"     = "export { default } from './own/transform.ts';\n"
+    }
+    error_message = "The transform and its files must lie beside one another, and be the one that runs."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in google_cloudfunctions2_function.this :
+      function.service_config[0].environment_variables["SHARE"] == "0.1"
+      && function.service_config[0].environment_variables["IMPORT_MAPPING"] == "{\"drop\":[\"page_title\"],\"from\":\"snowplow\",\"hash\":[\"$user\"]}"
+    ])
+    error_message = "Variables and mapping must reach both functions."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in google_cloudfunctions2_function.this :
+      { for variable in function.service_config[0].secret_environment_variables : variable.key => "${variable.project_id}/${variable.secret}/${variable.version}" } == {
+        DISTINCT_ID_KEY                 = "other-project/id-key/3"
+        IMPORT_HASH_KEY                 = "other-project/hash-key/4"
+        MIXPANEL_SERVICE_ACCOUNT_SECRET = "test-project/mixpanel-credentials/7"
+      }
+    ])
+    error_message = "Secrets must reach both functions."
+  }
+
+  assert {
+    condition = { for key, member in google_secret_manager_secret_iam_member.given : key => [member.project, member.secret_id, member.role, member.member] } == {
+      "drain projects/other-project/secrets/hash-key"  = ["other-project", "hash-key", "roles/secretmanager.secretAccessor", "serviceAccount:drain"]
+      "drain projects/other-project/secrets/id-key"    = ["other-project", "id-key", "roles/secretmanager.secretAccessor", "serviceAccount:drain"]
+      "import projects/other-project/secrets/hash-key" = ["other-project", "hash-key", "roles/secretmanager.secretAccessor", "serviceAccount:import"]
+      "import projects/other-project/secrets/id-key"   = ["other-project", "id-key", "roles/secretmanager.secretAccessor", "serviceAccount:import"]
+    }
+    error_message = "Both accounts must be let in on the secrets."
+  }
+}
+
+run "both_functions_send_through_a_network" {
+  variables {
+    vpc = { subnetwork = "projects/net/regions/us-central1/subnetworks/s", tags = ["mixpanel"] }
+  }
+
+  assert {
+    condition = alltrue([
+      for function in google_cloudfunctions2_function.this :
+      function.service_config[0].direct_vpc_network_interface[0].subnetwork == "projects/net/regions/us-central1/subnetworks/s"
+      && function.service_config[0].direct_vpc_network_interface[0].tags == tolist(["mixpanel"])
+      && function.service_config[0].direct_vpc_egress == "VPC_EGRESS_ALL_TRAFFIC"
+    ])
+    error_message = "All that both functions send must go through the network."
+  }
+}
+
+run "the_version_is_an_output" {
+  assert {
+    condition     = output.version == "${jsondecode(file("../package.json")).version} 0123456789abcdef"
+    error_message = "The output must name the version and the archive's hash."
   }
 }

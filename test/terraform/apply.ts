@@ -151,7 +151,10 @@ function run(google: GoogleApis): void {
     const mark = google.log.length;
     await terraform(['apply', '-auto-approve', ...raised], { secret: true });
     const calls = google.log.slice(mark);
-    assert.ok(calls.some((call) => call.endsWith(':disable 200')), 'the old version is disabled');
+    assert.ok(
+      calls.some((call) => call.endsWith(':disable 200')),
+      'the old version is disabled',
+    );
     assert.ok(!calls.some((call) => call.includes(':destroy')), 'no version is destroyed');
     await assertNothingToDo(raised);
   });
@@ -169,7 +172,8 @@ function run(google: GoogleApis): void {
   test('while protected, a destroy keeps subscriptions and topics, and an apply restores the rest', async () => {
     await refused(['destroy', '-auto-approve', '-var=revision=2']);
     for (const kind of ['topics', 'subscriptions']) {
-      for (const name of ['objects', 'events']) assert.ok(google.store.has(`projects/demo-project/${kind}/mixpanel-${name}`));
+      for (const name of ['objects', 'events'])
+        assert.ok(google.store.has(`projects/demo-project/${kind}/mixpanel-${name}`));
     }
     await terraform(['apply', '-auto-approve', '-var=revision=2'], { secret: true });
     assert.deepEqual(google.audit(), []);
@@ -279,7 +283,8 @@ async function whyNot(): Promise<string | undefined> {
   await prepare(folder);
   try {
     const { code, printed } = await start(['init'], {}, folder);
-    if (code !== 0) return `the providers are not to be had (${/Error: .*/.exec(printed)?.[0] ?? 'terraform init failed'})`;
+    if (code !== 0)
+      return `the providers are not to be had (${/Error: .*/.exec(printed)?.[0] ?? 'terraform init failed'})`;
     const plan = await start(['plan'], { secret: true }, folder);
     return /only knows the schema/.test(plan.printed) ? 'the providers know the schemas alone' : undefined;
   } catch {
