@@ -46,15 +46,22 @@ locals {
     }
   }
 
-  # PromQL over ten minutes each, so that a backfill that makes progress is told from a backlog that does not move.
-  waiting = {
-    for key, name in local.subscriptions :
-    key => "avg_over_time({\"__name__\"=\"pubsub.googleapis.com/subscription/num_undelivered_messages\",\"project_id\"=\"${var.project_id}\",\"subscription_id\"=\"${name}\"}[10m]"
+  # A backfill keeps messages waiting for hours, but their number does not rise, and some are acknowledged all the time.
+  metric_of = {
+    for key, name in local.subscriptions : key => {
+      for metric in ["ack_message_count", "num_undelivered_messages", "oldest_unacked_message_age"] :
+      metric => "{\"__name__\"=\"pubsub.googleapis.com/subscription/${metric}\",\"project_id\"=\"${var.project_id}\",\"subscription_id\"=\"${name}\"}"
+    }
   }
-  oldest = {
-    for key, name in local.subscriptions :
-    key => "max({\"__name__\"=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\",\"project_id\"=\"${var.project_id}\",\"subscription_id\"=\"${name}\"})"
+  rises = {
+    for key, metric in local.metric_of :
+    key => "sum(avg_over_time(${metric.num_undelivered_messages}[10m])) > 1.1 * sum(avg_over_time(${metric.num_undelivered_messages}[10m] offset 30m))"
   }
+  stands = {
+    for key, metric in local.metric_of :
+    key => "(sum(increase(${metric.ack_message_count}[30m])) or vector(0)) < 1"
+  }
+  oldest = { for key, metric in local.metric_of : key => "max(${metric.oldest_unacked_message_age})" }
   summed = {
     for field in ["read", "rejected", "imported"] :
     field => "{\"__name__\"=\"logging.googleapis.com/user/${var.name}/${field}_sum\",\"monitored_resource\"=\"cloud_run_revision\",\"project_id\"=\"${var.project_id}\"}"
@@ -62,11 +69,11 @@ locals {
   metric_alerts = merge(
     {
       for key, name in local.subscriptions : "backlog_${key}" => {
-        title     = "${key} wait, and their number does not fall"
+        title     = "${key} wait, and the backlog does not get smaller"
         severity  = "WARNING"
         threshold = local.thresholds.backlog_minutes
-        query     = "${local.oldest[key]} > ${60 * coalesce(local.thresholds.backlog_minutes, 0)} and sum(${local.waiting[key]})) >= sum(${local.waiting[key]} offset 10m))"
-        duration  = "600s"
+        query     = "${local.oldest[key]} > ${60 * coalesce(local.thresholds.backlog_minutes, 0)} and ((${local.rises[key]}) or (${local.stands[key]}))"
+        duration  = "900s"
         page      = "operate.md#what-is-late"
         advice    = "What waits is not lost: it is kept for 31 days. Mixpanel may be out of reach or throttle (a WARNING with the code `throttled`), the configuration may be wrong, or more comes than the instances can take: look at the functions' log lines, `import_max_instances` and `drain_parallelism`."
       }
