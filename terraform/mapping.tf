@@ -1,8 +1,9 @@
 # What can be told of a wrong mapping at plan. The functions refuse the rest when they start: see docs/mappings.md.
 
 locals {
-  mapping_json  = jsonencode(var.mapping)
-  mapping_rules = var.mapping == null ? [] : jsondecode(startswith(local.mapping_json, "[") ? local.mapping_json : "[${local.mapping_json}]")
+  mapping_json = jsonencode(var.mapping)
+  # Decoded from one text: rules differ in type, and both sides of a condition must not.
+  mapping_rules = jsondecode(var.mapping == null ? "[]" : startswith(local.mapping_json, "[") ? local.mapping_json : "[${local.mapping_json}]")
 
   mapping_presets = ["snowplow", "segment", "rudderstack", "ga4", "amplitude", "posthog", "mixpanel-export"]
   # By key, what the JSON of its value must look like, and what is said of one that does not.
@@ -11,10 +12,11 @@ locals {
   paths     = "(${local.text}|\\[${local.text}(,${local.text})*\\])"
   text_map  = "\\{${local.text}:${local.text}(,${local.text}:${local.text})*\\}"
   time_part = "\"(path\":${local.text}|unit\":\"(s|ms|us|ns)\"|zone\":${local.text})"
+  an_object = "\\{.+\\}"
   named     = "\\{\"name\":${local.text}(,\"normalize\":(true|false))?\\}"
   mapping_keys = {
-    when       = [local.any_object, "an object with object or attributes"]
-    format     = ["(\"csv\"|\"tsv\"|\\{.*\\})", "csv, tsv or an object with delimiter, header, quote and null"]
+    when       = [local.an_object, "an object with object or attributes"]
+    format     = ["(\"csv\"|\"tsv\"|${local.an_object})", "csv, tsv or an object with delimiter, header, quote and null"]
     from       = ["\"(${join("|", local.mapping_presets)})\"", "one of ${join(", ", local.mapping_presets)}"]
     event      = ["(${local.text}|\\{\"(value|template)\":${local.text}\\})", "a path, or an object with value or template"]
     time       = ["(${local.text}|\\{${local.time_part}(,${local.time_part})*\\})", "a path, or an object with path, unit (s, ms, us, ns) and zone"]
@@ -35,7 +37,6 @@ locals {
     identity   = ["\"(simplified|original)\"", "simplified or original"]
     refuse     = ["true", "true"]
   }
-  any_object = "\\{.*\\}"
 
   mapping_problems = concat(
     flatten([
