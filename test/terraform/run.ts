@@ -20,7 +20,13 @@ const timeout = 900_000;
 /** Plans an example with the values of its terraform.tfvars; mocks reach only providers that the example itself names. */
 const PLAN = {
   'mocked.tf': 'provider "archive" {}\nprovider "time" {}\n',
-  'plan.tftest.hcl': `mock_provider "google" {}
+  'plan.tftest.hcl': `mock_provider "google" {
+  # Else the plan could not tell whether functions are active.
+  override_during = plan
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { state = "ACTIVE" }
+  }
+}
 mock_provider "archive" {}
 mock_provider "time" {}
 
