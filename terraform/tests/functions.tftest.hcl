@@ -224,7 +224,7 @@ run "labels_are_on_all_that_takes_them" {
         google_artifact_registry_repository.functions.labels,
         google_cloudfunctions2_function.this["drain"].labels,
         google_cloudfunctions2_function.this["import"].labels,
-        google_monitoring_alert_policy.backlog["events"].user_labels,
+        google_monitoring_alert_policy.metric["backlog_events"].user_labels,
         google_monitoring_alert_policy.log["errors"].user_labels,
         google_pubsub_subscription.event.labels,
         google_pubsub_subscription.object.labels,
