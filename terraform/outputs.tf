@@ -5,9 +5,10 @@ locals {
   upload_command  = "gcloud storage cp FILE gs://${local.import_bucket}/${var.object_prefix}"
   publish_command = "gcloud pubsub topics publish ${local.event_topic} --message='{\"event\":\"Hello\",\"properties\":{\"distinct_id\":\"me\",\"time\":'$(date +%s)'}}'"
   dashboard       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.this.id))[0]}?project=${local.monitoring_project}"
+  paused_note     = var.paused ? "PAUSED: nothing is imported until paused = false is applied; what arrives waits for up to 31 days.\n" : ""
   pause_commands = concat(
     [for job in google_cloud_scheduler_job.drain : "gcloud scheduler jobs pause ${job.name} --location=${var.region} --project=${var.project_id}"],
-    ["gcloud pubsub subscriptions modify-push-config ${google_pubsub_subscription.object.id} --push-endpoint="],
+    ["gcloud pubsub subscriptions modify-push-config ${local.object_subscription} --push-endpoint="],
   )
 }
 
@@ -84,10 +85,7 @@ output "pause_commands" {
 output "next_steps" {
   description = "All that in one text, with the commands that look after what was imported."
   value       = <<-EOT
-    %{~if var.paused~}
-    PAUSED: nothing is imported until paused = false is applied; what arrives waits for up to 31 days.
-    %{~endif~}
-    Upload a file:                  ${local.upload_command}
+    ${local.paused_note}Upload a file:                  ${local.upload_command}
     Is it in?                       npm run status -- ${local.buckets} gs://${local.import_bucket}/OBJECT
     Publish a message:              ${local.publish_command}
     What could not be imported:     npm run dead-letters -- gs://${local.dead_letter_bucket}

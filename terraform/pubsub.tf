@@ -2,10 +2,11 @@
 # expired deadlines, so that an outage of Mixpanel moved good data aside. What is bad is dead-lettered by the functions.
 
 locals {
-  event_topic        = var.event_topic == null ? "projects/${var.project_id}/topics/${var.name}-events" : var.event_topic
-  event_subscription = "projects/${var.project_id}/subscriptions/${var.name}-events"
-  object_topic       = "projects/${var.project_id}/topics/${var.name}-objects"
-  topic_retention    = var.topic_retention_days == null ? null : "${86400 * var.topic_retention_days}s"
+  event_topic         = var.event_topic == null ? "projects/${var.project_id}/topics/${var.name}-events" : var.event_topic
+  event_subscription  = "projects/${var.project_id}/subscriptions/${var.name}-events"
+  object_subscription = "projects/${var.project_id}/subscriptions/${var.name}-objects"
+  object_topic        = "projects/${var.project_id}/topics/${var.name}-objects"
+  topic_retention     = var.topic_retention_days == null ? null : "${86400 * var.topic_retention_days}s"
 }
 
 resource "google_pubsub_topic" "object" {

@@ -211,11 +211,11 @@ run "paused_nothing_runs_and_all_is_kept" {
   }
 
   assert {
-    condition = split("\n", output.pause_commands) == [
+    condition = output.pause_commands == join("\n", [
       "gcloud scheduler jobs pause mixpanel-drain-1 --location=us-central1 --project=test-project",
       "gcloud scheduler jobs pause mixpanel-drain-2 --location=us-central1 --project=test-project",
       "gcloud pubsub subscriptions modify-push-config projects/test-project/subscriptions/mixpanel-objects --push-endpoint=",
-    ]
+    ])
     error_message = "The commands must stop each job and the push."
   }
 }
