@@ -35,6 +35,10 @@ What Mixpanel takes, or the transform leaves out, is removed from its file, and 
 What is rejected again stays, with its new reason. So do records that were too long to be kept whole, and lines that are
 no dead letters; each of them is named.
 
+A letter with "range" stands for many records. They are read again from the object that it names, or from the letter if it
+holds a whole message. Good ones are sent, and the others become letters of their own. If that object generation does not
+exist any more, the letter stays.
+
 To put records right first: copy a file from the bucket, edit "record" in it, and copy it back or replay the copy. Leave
 "source" and "insertId" as they are.
 
@@ -45,7 +49,7 @@ Credentials, as environment variables
   MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
   or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us. INSERT_ID as in the functions.
   Google's are asked for when an argument is gs://, and only then; the account needs the role Storage Object User on the
-  bucket.
+  bucket, and Storage Object Viewer where letters with "range" have their objects.
 
 Options
   --mapping FILE  makes events of the records by this mapping; default: IMPORT_MAPPING. IMPORT_HASH_KEY as in the functions

@@ -1,10 +1,12 @@
 /** Reads the configuration from the environment; no other file does. */
 
 import { ConfigError } from './core/errors.ts';
+import { globProblem } from './core/glob.ts';
 import { type InsertIdOf, insertIdByContent, insertIdByKeyedContent, insertIdByPosition } from './core/insert-id.ts';
 import { mappingProblems } from './core/mappings/mappings.ts';
 import type { BatchLimits } from './core/mixpanel/batch.ts';
 import type { MixpanelOptions } from './core/mixpanel/client.ts';
+import { type ObjectNames, TEMPORARY_OBJECTS } from './object-filter.ts';
 
 /** What the import core needs, wherever events come from. */
 export interface CoreConfig extends BatchLimits {
@@ -33,10 +35,9 @@ interface FunctionConfig extends CoreConfig {
 }
 
 /** What importObject needs. */
-export interface ImportObjectConfig extends FunctionConfig {
+export interface ImportObjectConfig extends FunctionConfig, ObjectNames {
   /** `projects/P/topics/T` */
   objectTopic: string;
-  objectPrefix: string;
   /** `host:port` of another Pub/Sub to publish to; default: Google's. */
   pubsubEmulatorHost: string | undefined;
   leaseMs: number;
@@ -88,6 +89,9 @@ export function readImportObjectConfig(env: Environment): ImportObjectConfig {
     ...readFunction(variables),
     objectTopic: variables.required('OBJECT_TOPIC', /^projects\/[^/\s]+\/topics\/[^/\s]+$/, 'projects/P/topics/T'),
     objectPrefix: variables.text('OBJECT_PREFIX') ?? '',
+    objectInclude: variables.globs('OBJECT_INCLUDE', []),
+    objectExclude:
+      variables.text('OBJECT_EXCLUDE') === 'none' ? [] : variables.globs('OBJECT_EXCLUDE', TEMPORARY_OBJECTS),
     pubsubEmulatorHost: variables.text('PUBSUB_EMULATOR_HOST'),
     leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 2, 600),
   }));
@@ -234,6 +238,19 @@ class Variables {
     if (Object.hasOwn(values, text)) return values[text]!;
     this.problem(`${name} must be one of ${Object.keys(values).join(', ')}`);
     return values[fallback]!;
+  }
+
+  /** A list, separated by commas. */
+  globs(name: string, fallback: readonly string[]): readonly string[] {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const patterns = text.split(',').map((pattern) => pattern.trim());
+    for (const [index, pattern] of patterns.entries()) {
+      const problem = globProblem(pattern);
+      if (problem === undefined) continue;
+      this.problem(`${name} must be globs with *, ** and ?, separated by commas: number ${index + 1} ${problem}`);
+    }
+    return patterns;
   }
 
   url(name: string): string | undefined {

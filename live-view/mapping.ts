@@ -4,7 +4,14 @@ import { PARSED, reasonAgainst } from '../cli/import/dry-run.ts';
 import { placeOf } from '../cli/operate/letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { type Block, lengthOf, type Reason, type Source } from '../functions/core/block.ts';
-import { locationOf, type MappedRecord, originalAt, RecordMapper, valueAt } from '../functions/core/events.ts';
+import {
+  locationOf,
+  ManyEvents,
+  type MappedRecord,
+  originalAt,
+  RecordMapper,
+  valueAt,
+} from '../functions/core/events.ts';
 import { parseText } from '../functions/core/formats/json/numbers.ts';
 import { readBlocks } from '../functions/core/formats/read-blocks.ts';
 import { MessageReader } from '../functions/core/formats/read-message.ts';
@@ -25,6 +32,8 @@ import type { Watch } from './watch.ts';
 const MAX_RECORDS = 3;
 /** Characters that are shown of a record, and of what becomes of it. */
 const MAX_LENGTH = 8_000;
+/** Events that are shown of a record of which very many are made. */
+const MAX_EVENTS = 10;
 
 /** The mapping that the functions have; empty if there is none. */
 export function mappingInUse({ env }: LocalCloud): string {
@@ -110,7 +119,8 @@ async function tryBlock(block: Block, insertIdOf: InsertIdOf, most: number): Pro
   for (let record = 0; record < lengthOf(block.records) && tried.length < most; record++) {
     // Before the mapping, which may change what it is handed.
     const shown = showRecord(block, record);
-    const outcome = outcomeOf(await mapper.map(record), block.source);
+    const mapped = await mapper.map(record);
+    const outcome = outcomeOf(mapped instanceof ManyEvents ? mapped.first(MAX_EVENTS) : mapped, block.source);
     tried.push({ place: placeOf(locationOf(block, record)), record: shown, ...outcome });
   }
   for (const { location, record, reason } of block.rejections.slice(0, most - tried.length)) {

@@ -17,6 +17,8 @@ const { values } = parseArgs({
     folder: { type: 'string', default: fileURLToPath(new URL('../.local/storage', import.meta.url)) },
     /** Of the view; another one where it is taken. */
     port: { type: 'string', default: '4321' },
+    /** Whether the Mixpanel project uses simplified ID merge. */
+    simplified: { type: 'boolean', default: false },
     /** File of a mapping; its key is IMPORT_HASH_KEY. */
     mapping: { type: 'string' },
   },
@@ -26,6 +28,7 @@ const terminal = createTerminal(process.stdout);
 const live = await startLive({
   folder: values.folder,
   port: Number(values.port),
+  mixpanel: { simplified: values.simplified },
   env: await readMapping(),
   onLine: (target, line) => terminal.functionLine(target, line),
 });

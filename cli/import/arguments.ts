@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 
 /** What the command is asked to do. */
 export interface ImportArguments {
-  /** Files, globs, `-` and `gs://` objects, as they were given. */
+  /** Files, globs, `-`, `gs://` and `s3://` objects, as they were given. */
   files: string[];
   dryRun: boolean;
   /** Records that are shown with what becomes of them. */
@@ -33,7 +33,8 @@ export const HELP = `Imports events from files into Mixpanel.
 
 Usage: npm run import -- [--mapping FILE] [--dry-run [--print N]] FILE…
 
-FILE is a path or a glob ('exports/*.gz'), - for standard input, gs://BUCKET/OBJECT, or gs://BUCKET/PREFIX*.
+FILE is a path or a glob ('exports/*.gz'), - for standard input, gs://BUCKET/OBJECT, gs://BUCKET/PREFIX*,
+s3://BUCKET/KEY, s3://BUCKET/PREFIX*, or s3://BUCKET/PREFIX/ for all below it.
 A file holds JSON objects: one per line, in arrays, or in any other order; gzip is recognized by content, not by name.
 Each object is an event: {"event": "…", "properties": {"time": …, "distinct_id": "…", …}}; or a mapping makes one of it.
 
@@ -48,10 +49,10 @@ Options
 Credentials, as environment variables
   MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
   or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us.
-  Google's are asked for when a FILE is gs://, and only then.
+  Google's are asked for when a FILE is gs://, and only then; Amazon's when it is s3://, as the AWS CLI finds them.
 
 Rejected records are written to FILE.dead-letters.ndjson beside the file, one a line with reason, line and byte; for
-standard input and gs:// in the current directory. A new run of the same file replaces them.
+standard input, gs:// and s3:// in the current directory. A new run of the same file replaces them.
 
 Running it again is safe: an event without $insert_id gets one that follows from its content, so Mixpanel recognises
 what it already has. After Ctrl-C, or when something failed, run the same command once more. Ctrl-C waits for the

@@ -1,8 +1,9 @@
 /** Checks one input without sending anything: its records, and by Mixpanel's documented rules the events made of them. */
 
-import { type Block, isBalanced, lengthOf, type Reason } from '../../functions/core/block.ts';
+import { type Block, isBalanced, lengthOf, type Reason, type Rejection } from '../../functions/core/block.ts';
 import type { MixpanelEvent } from '../../functions/core/event.ts';
-import { locationOf, type MappedRecord, RecordMapper, valueAt } from '../../functions/core/events.ts';
+import { locationOf, ManyEvents, type Mapped, RecordMapper, valueAt } from '../../functions/core/events.ts';
+import { explained } from '../../functions/core/formats/json/reasons.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import { advised } from '../../functions/core/mappings/advice.ts';
@@ -77,16 +78,23 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Previe
     );
   }
 
-  function check(record: number, mapped: string | MappedRecord): void {
+  function check(record: number, mapped: Mapped): void {
     if (preview?.wants) preview.show(locationOf(block, record), () => valueAt(block.records, record), mapped, mapping);
     if (typeof mapped === 'string') {
       checkEvent(record, mapped);
       return;
     }
+    if (mapped instanceof ManyEvents) {
+      counts.expanded += mapped.length - 1;
+      for (const made of mapped) {
+        if ('rejection' in made) reject(made.rejection);
+        else checkEvent(record, made.text, made.index);
+      }
+      return;
+    }
     if (mapped.expanded === -1) counts.dropped++;
     else counts.expanded += mapped.expanded;
-    counts.rejected += mapped.rejections.length;
-    for (const rejection of mapped.rejections) rejections.push(rejection);
+    for (const rejection of mapped.rejections) reject(rejection);
     for (const [event, text] of mapped.texts.entries()) checkEvent(record, text, mapped.indexes?.[event]);
   }
 
@@ -96,10 +104,14 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Previe
       counts.imported++;
       return;
     }
-    const reason = advised(refusal, mapping);
-    counts.rejected++;
+    const reason = advised(explained(refusal, Buffer.from(text), block.source.mapping), mapping);
     const location = locationOf(block, record, index);
-    rejections.push({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });
+    reject({ reason, location, insertId: undefined, record: EMPTY, bytes: 0, through: undefined });
+  }
+
+  function reject(rejection: Rejection): void {
+    counts.rejected++;
+    rejections.push(rejection);
   }
 }
 

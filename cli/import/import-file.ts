@@ -6,6 +6,7 @@ import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import { DeadLetterFile } from './dead-letter-file.ts';
@@ -47,6 +48,7 @@ export async function importFile(
   sender: Sender,
 ): Promise<FileResult> {
   const ledger = new Ledger();
+  const limit = new RejectionLimit();
   const findings = new Findings();
   const deadLetters = new DeadLetterFile(input.deadLetterPath);
   const fileMeter = meter.begin(input.name, () => run.stats.accepted);
@@ -56,7 +58,7 @@ export async function importFile(
   };
   const settlement: Settlement = {
     get unsettledBytes() {
-      return ledger.unsettledBytes;
+      return ledger.unsettledBytes + limit.heldBytes;
     },
     open(block) {
       ledger.open(block);
@@ -65,7 +67,11 @@ export async function importFile(
     settle(block) {
       if (block.rejections.length === 0) return settle(block);
       findings.add(block.rejections);
-      return deadLetters.write(block.rejections).then(() => settle(block));
+      return deadLetters.write(block.rejections).then(() => {
+        limit.release(block.rejections);
+        block.rejections = [];
+        settle(block);
+      });
     },
     flush() {},
   };
@@ -80,7 +86,7 @@ export async function importFile(
     error,
   });
   try {
-    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run });
+    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run, limit });
     const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
     if (isComplete) {
       await deadLetters.complete();

@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import type { Location } from '../../functions/core/block.ts';
-import type { MappedRecord } from '../../functions/core/events.ts';
+import { ManyEvents, type Mapped } from '../../functions/core/events.ts';
 import type { Mapping } from '../../functions/core/mappings/mapping.ts';
 import { isFields } from '../../functions/core/mappings/path.ts';
 import { timeReader } from '../../functions/core/mappings/time.ts';
@@ -14,7 +14,7 @@ export interface Preview {
   /** Whether more are to be shown. */
   readonly wants: boolean;
   /** @param readRecord gives the record, parsed */
-  show(location: Location, readRecord: () => unknown, mapped: string | MappedRecord, mapping: Mapping): void;
+  show(location: Location, readRecord: () => unknown, mapped: Mapped, mapping: Mapping): void;
 }
 
 /** Columns that two columns of text need at least. */
@@ -23,6 +23,8 @@ const GAP = '  │ ';
 const MASK = '•••';
 /** Lines that are shown of a record, or of what becomes of it. */
 const MAX_LINES = 120;
+/** Events that are shown of very many. */
+const MAX_EVENTS = 10;
 const parseTime = timeReader({});
 
 /**
@@ -55,8 +57,12 @@ interface Result {
   sent: unknown[];
 }
 
-function describe(mapped: string | MappedRecord): Result {
+function describe(mapped: Mapped): Result {
   if (typeof mapped === 'string') return describeEvents([mapped]);
+  if (mapped instanceof ManyEvents) {
+    const { lines, ...result } = describe(mapped.first(MAX_EVENTS));
+    return { lines: [`${mapped.length} events, of which these are the first:`, ...lines], ...result };
+  }
   if (mapped.expanded === -1) return { lines: ['left out'], style: 'yellow', sent: [] };
   if (mapped.rejections.length === 0) return describeEvents(mapped.texts);
   const reasons = mapped.rejections.map(({ reason }) => printable(`rejected: ${reason.field}: ${reason.message}`));

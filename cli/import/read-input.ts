@@ -4,6 +4,7 @@ import type { Block } from '../../functions/core/block.ts';
 import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
+import type { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Input } from './inputs.ts';
 import type { FileMeter } from './meter.ts';
@@ -14,12 +15,18 @@ export interface InputReader {
   mappingOf: MappingOf;
   meter: FileMeter;
   run: Run;
+  /** Sums up rejections; default: each is held. */
+  limit?: RejectionLimit;
 }
 
 /** @throws whatever reading the input throws */
-export function readInput(input: Input, { insertIdOf, mappingOf, meter, run }: InputReader): AsyncGenerator<Block[]> {
+export function readInput(
+  input: Input,
+  { insertIdOf, mappingOf, meter, run, limit }: InputReader,
+): AsyncGenerator<Block[]> {
+  const source = { ...input.source, mapping: mappingOf(input.source.context), limit };
   return readBlocks(measured(input.read(run), meter), {
-    context: { source: { ...input.source, mapping: mappingOf(input.source.context) }, insertIdOf, ordinal: 'line' },
+    context: { source, insertIdOf, ordinal: 'line' },
     verifyStored: async () => input.verifyStored?.(run),
   });
 }

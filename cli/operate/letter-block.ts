@@ -13,10 +13,14 @@ const VALID_ID = /^[A-Za-z0-9-]{1,36}$/;
 /**
  * A block with the records of a letter, usually one. If any part of it is rejected again, all of it is: a letter is sent
  * whole or not at all.
+ *
+ * @returns undefined if the letter holds a whole message that is too large to be decompressed at once
  */
-export function letterBlock({ record }: Letter, source: Source, insertIdOf: InsertIdOf): Block {
+export function letterBlock({ record }: Letter, source: Source, insertIdOf: InsertIdOf): Block | undefined {
+  const blocks = new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source);
+  if (Symbol.asyncIterator in blocks) return undefined;
   // A letter can hold all of a message with millions of bad records: the first one tells enough.
-  const [block, next] = new MessageReader(insertIdOf, Number.POSITIVE_INFINITY).read(record, source).take(2);
+  const [block, next] = Iterator.from(blocks).take(2);
   const rejection = block?.rejections[0] ?? next?.rejections[0];
   if (rejection === undefined && block !== undefined && block.counts.read > 0) return block;
   const nothing = record.toString().trim() === '' ? notJson(0, 0) : NOT_AN_OBJECT;
@@ -29,6 +33,15 @@ export function locationIn({ source }: Letter, offset: number, ordinal: number):
   if (ordinal === 0) return source;
   if ('messageId' in source) return { ...source, index: source.index + ordinal };
   return { ...source, offset: source.offset + offset };
+}
+
+/** Where one of the records is for which a letter stands. */
+export function locationInRange(
+  { source: { event: _, ...source } }: Letter,
+  offset: number,
+  ordinal: number,
+): Location {
+  return 'messageId' in source ? { ...source, index: ordinal } : { ...source, line: ordinal, offset };
 }
 
 /** What a transform was told about the source of the letter. */

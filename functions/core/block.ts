@@ -193,6 +193,11 @@ export function addCounts(total: Counts, counts: Counts): void {
   total.dropped += counts.dropped;
 }
 
+/** Whether there were records, and every one was rejected. */
+export function isAllRejected({ imported, rejected, dropped }: Counts): boolean {
+  return rejected > 0 && imported === 0 && dropped === 0;
+}
+
 /** Whether the counts of a settled range add up. */
 export function isBalanced(counts: Counts): boolean {
   return counts.read + counts.expanded === counts.imported + counts.rejected + counts.dropped;
@@ -290,8 +295,9 @@ export function offsetOf(location: Location): number {
   return 'offset' in location ? location.offset : location.index;
 }
 
-function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
-function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
+/** The records with indexes from `from` up to `to`, `to` excluded; default: to the last. */
+export function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
+export function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
   const ordinals = records.ordinals.subarray(from, to);
   if (records.form === 'rows') {
     return {

@@ -78,6 +78,44 @@ export interface MappedRecord {
   expanded: number;
 }
 
+/** Events of one record that are serialized at once; more are serialized as they are added to batches. */
+const MAX_HELD_EVENTS = 1_000;
+
+/** What became of one of many events. */
+export type MadeEvent = { index: number; text: string } | { index: number; rejection: Rejection };
+
+/** Many events that a mapping made of one record: serialized as they are asked for, so that their texts are never all held. */
+export class ManyEvents {
+  /** Events, rejected ones included. */
+  readonly length: number;
+  readonly #events: readonly MixpanelEvent[];
+  readonly #make: (event: MixpanelEvent, index: number) => MadeEvent;
+
+  constructor(events: readonly MixpanelEvent[], make: (event: MixpanelEvent, index: number) => MadeEvent) {
+    this.length = events.length;
+    this.#events = events;
+    this.#make = make;
+  }
+
+  /** The first of them, to be shown. */
+  first(count: number): MappedRecord {
+    const made = [...Iterator.from(this).take(count)];
+    return {
+      texts: made.flatMap((event) => ('text' in event ? [event.text] : [])),
+      indexes: made.flatMap((event) => ('text' in event ? [event.index] : [])),
+      rejections: made.flatMap((event) => ('rejection' in event ? [event.rejection] : [])),
+      expanded: made.length - 1,
+    };
+  }
+
+  *[Symbol.iterator](): Generator<MadeEvent> {
+    for (let index = 0; index < this.length; index++) yield this.#make(this.#events[index]!, index);
+  }
+}
+
+/** What became of a record: the text of its only event, several, or many. */
+export type Mapped = string | MappedRecord | ManyEvents;
+
 const NONE: readonly never[] = [];
 const LEFT_OUT: MappedRecord = { texts: NONE, indexes: undefined, rejections: NONE, expanded: -1 };
 
@@ -95,7 +133,7 @@ export class RecordMapper {
   }
 
   /** @returns the serialized event if it is a single one; or a promise, which is never rejected */
-  map(record: number): string | MappedRecord | Promise<string | MappedRecord> {
+  map(record: number): Mapped | Promise<Mapped> {
     let result: MapResult | Promise<MapResult>;
     try {
       const value = valueAt(this.#block.records, record);
@@ -110,23 +148,36 @@ export class RecordMapper {
     );
   }
 
-  #made(record: number, result: MapResult): string | MappedRecord {
+  #made(record: number, result: MapResult): Mapped {
     if (result === null || result === undefined) return LEFT_OUT;
     if (result instanceof Misfit) return this.#rejected(record, { field: result.field, message: result.message });
     if (!isList(result)) return this.#single(record, result);
     if (result.length < 2) return result.length === 0 ? LEFT_OUT : this.#single(record, result[0]!);
+    if (result.length > MAX_HELD_EVENTS) {
+      return new ManyEvents(result, (event, index) => this.#makeOne(record, event, index));
+    }
     const texts: string[] = [];
     const indexes: number[] = [];
     const rejections: Rejection[] = [];
     for (const [index, event] of result.entries()) {
-      try {
-        texts.push(serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf, index)));
+      const made = this.#makeOne(record, event, index);
+      if ('rejection' in made) {
+        rejections.push(made.rejection);
+      } else {
+        texts.push(made.text);
         indexes.push(index);
-      } catch (error) {
-        rejections.push(rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf, index));
       }
     }
     return { texts, indexes, rejections, expanded: result.length - 1 };
+  }
+
+  /** Serializes one of several events. */
+  #makeOne(record: number, event: MixpanelEvent, index: number): MadeEvent {
+    try {
+      return { index, text: serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf, index)) };
+    } catch (error) {
+      return { index, rejection: rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf, index) };
+    }
   }
 
   #single(record: number, event: MixpanelEvent): string | MappedRecord {

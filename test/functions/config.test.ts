@@ -9,6 +9,7 @@ import {
 } from '../../functions/config.ts';
 import { ConfigError } from '../../functions/core/errors.ts';
 import { insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
+import { TEMPORARY_OBJECTS } from '../../functions/object-filter.ts';
 
 const account = {
   MIXPANEL_PROJECT_ID: '42',
@@ -111,6 +112,8 @@ describe('the defaults', () => {
       deadlineMs: 500_000,
       objectTopic: 'projects/p/topics/t',
       objectPrefix: '',
+      objectInclude: [],
+      objectExclude: TEMPORARY_OBJECTS,
       pubsubEmulatorHost: undefined,
       leaseMs: 60_000,
     });
@@ -167,6 +170,11 @@ const values: { name: string; env: string; expected: Record<string, unknown> }[]
   { name: 'INSERT_ID', env: 'position', expected: { insertIdOf: insertIdByPosition } },
   { name: 'PUBSUB_EMULATOR_HOST', env: 'localhost:8085', expected: { pubsubEmulatorHost: 'localhost:8085' } },
   { name: 'OBJECT_PREFIX', env: 'dir/', expected: { objectPrefix: 'dir/' } },
+  { name: 'OBJECT_INCLUDE', env: '*.json, in/**/a?b ', expected: { objectInclude: ['*.json', 'in/**/a?b'] } },
+  { name: 'OBJECT_EXCLUDE', env: 'tmp/**', expected: { objectExclude: ['tmp/**'] } },
+  { name: 'OBJECT_EXCLUDE', env: ' none ', expected: { objectExclude: [] } },
+  { name: 'OBJECT_EXCLUDE', env: ' ', expected: {} },
+  { name: 'OBJECT_INCLUDE', env: '', expected: {} },
   { name: 'OBJECT_TOPIC', env: 'projects/a.b:c/topics/t-1', expected: { objectTopic: 'projects/a.b:c/topics/t-1' } },
   {
     name: 'STORAGE_API_ENDPOINT',
@@ -240,6 +248,8 @@ describe('a variable', () => {
   const invalid: { name: string; bad: string[] }[] = [
     { name: 'MIXPANEL_REGION', bad: ['fr', 'EU', 'constructor', '__proto__'] },
     { name: 'INSERT_ID', bad: ['Content', 'toString'] },
+    { name: 'OBJECT_INCLUDE', bad: [',', ' , ', '*.json,', 'a,,b', 'in/{a', 'in/[ab]', 'a\\b', '***', 'gs://b/**'] },
+    { name: 'OBJECT_EXCLUDE', bad: [',', 'tmp/**,,*.crc', '*.{crc,tmp}', '[', 'x'.repeat(1_025)] },
     {
       name: 'MIXPANEL_API_URL',
       bad: [

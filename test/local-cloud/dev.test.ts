@@ -9,6 +9,18 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+/** Posts an event that links ids, as a function would. */
+function postIdentityEvent(url: string): Promise<Response> {
+  return fetch(`${url}?strict=1&project_id=1`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${btoa('local-service-account:local-secret')}`,
+      'content-type': 'application/x-ndjson',
+    },
+    body: '{"event":"$merge","properties":{"time":1767225600,"distinct_id":"u","$insert_id":"m"}}',
+  });
+}
+
 test('npm run dev gives a mapping to the functions, and ends with 2 if it is wrong', { timeout: 60_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'mixpanel-dev-'));
   t.after(() => rm(folder, { recursive: true }));
@@ -39,14 +51,15 @@ test('npm run dev gives a mapping to the functions, and ends with 2 if it is wro
   assert.equal((await once(dev, 'close'))[0], 0);
 });
 
-test('npm run dev prints the address of the view first, serves it, and ends at SIGTERM', {
+test('npm run dev prints the address of the view first, serves it and a Mixpanel as asked for, and ends at SIGTERM', {
   timeout: 60_000,
-}, async () => {
+}, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'mixpanel-dev-'));
   const script = fileURLToPath(new URL('../../local-cloud/dev.ts', import.meta.url));
-  const dev = spawn(process.execPath, [script, '--port', '0', '--folder', folder], {
+  const dev = spawn(process.execPath, [script, '--port', '0', '--folder', folder, '--simplified'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  t.after(() => dev.kill('SIGKILL'));
   const lines: string[] = [];
   for await (const line of createInterface(dev.stdout)) {
     lines.push(line);
@@ -57,6 +70,8 @@ test('npm run dev prints the address of the view first, serves it, and ends at S
   assert.ok(url, first);
   const page = await fetch(url);
   assert.match(await page.text(), /<title>Live view/);
+  const mixpanel = lines.join('\n').match(/http:\S+\/import/)?.[0];
+  assert.equal((await postIdentityEvent(mixpanel!)).status, 400, 'as --simplified asks for');
   dev.kill('SIGTERM');
   const [code] = await once(dev, 'close');
   assert.equal(code, 0);

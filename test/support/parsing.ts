@@ -14,6 +14,7 @@ import {
 } from '../../functions/core/block.ts';
 import type { Format, ParseContext } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
+import type { MessageReader } from '../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
 import { mappingOf, VERBATIM } from '../../functions/core/mappings/mapping.ts';
 
@@ -58,6 +59,7 @@ export function columnsOf({ records }: Block) {
 }
 
 function recordsOf(block: Block): ParsedRecord[] {
+  if (lengthOf(block.records) === 0) return [];
   const { bytes, offset, starts, ends, ordinals, flags, splices } = columnsOf(block);
   return Array.from(starts, (start, index) => ({
     ordinal: ordinals[index]!,
@@ -112,6 +114,13 @@ export function parse(
   add([...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff))]);
   assertTiling(blocks, from?.offset ?? 0, content);
   return { blocks, bytesScanned: json.bytesScanned, ...contentsOf(blocks) };
+}
+
+/** The blocks of a message that is small enough to be decompressed at once. */
+export function messageBlocks(reader: MessageReader, stored: Buffer, source = messageSource): Block[] {
+  const blocks = reader.read(stored, source);
+  assert.ok(Symbol.iterator in blocks);
+  return Array.from(blocks, (block) => (lengthOf(block.records) === 0 ? block : kept(block)));
 }
 
 /** The block with bytes of its own, which do not change when the parser continues. */

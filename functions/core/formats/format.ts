@@ -4,6 +4,7 @@ import type { Block, Position, Source } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
 import type { Mapping } from '../mappings/mapping.ts';
 import { jsonFormat } from './json/format.ts';
+import type { Scratch } from './json/parser.ts';
 import { isSnowplow, snowplowFormat } from './snowplow/format.ts';
 
 /** What all blocks of one source have in common. */
@@ -16,9 +17,12 @@ export interface ParseContext {
   checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
   /**
    * The source as it was stored, if nothing else keeps it (a message): rejected records are then held whole, and one
-   * rejection of all of it holds these bytes. Chunks must then be pieces of one buffer that nobody overwrites.
+   * rejection of all of it holds these bytes, as does one of a record that is too large to be held. Chunks must then be
+   * pieces of one buffer that nobody overwrites, unless {@link isStreamed}.
    */
   stored?: Buffer | undefined;
+  /** Whether chunks are separate buffers although `stored` is given. */
+  isStreamed?: boolean | undefined;
   /** Bytes that make a block. */
   blockBytes?: number;
 }
@@ -47,8 +51,11 @@ export interface Format {
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
-  /** @param from where an earlier run stopped; default: the beginning */
-  parser(context: ParseContext, from?: Position): StreamParser;
+  /**
+   * @param from    where an earlier run stopped; default: the beginning
+   * @param scratch what parsers of sources that are read one after the other share
+   */
+  parser(context: ParseContext, from?: Position, scratch?: Scratch): StreamParser;
 }
 
 const FORMATS: readonly Format[] = [jsonFormat, snowplowFormat];

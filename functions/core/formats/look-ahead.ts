@@ -24,13 +24,16 @@ export async function lookAhead(chunks: AsyncIterable<Buffer>, bytes: number): P
   } catch (error) {
     failure = { error };
   }
-  const head = Buffer.concat(first);
-  return { head: head.subarray(0, bytes), chunks: continued(head, iterator, failure) };
+  return { head: Buffer.concat(first).subarray(0, bytes), chunks: continued(first, iterator, failure) };
 }
 
-async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure: { error: unknown } | undefined) {
+async function* continued(
+  first: readonly Buffer[],
+  iterator: AsyncIterator<Buffer>,
+  failure: { error: unknown } | undefined,
+) {
   try {
-    if (head.length > 0) yield head;
+    yield* first;
     if (failure !== undefined) throw failure.error;
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
   } finally {

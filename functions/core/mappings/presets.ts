@@ -1,9 +1,9 @@
 /** The presets by name. */
 
+import { amplitude } from './amplitude.ts';
 import { ga4 } from './ga4.ts';
 import { mixpanelExport } from './mixpanel-export.ts';
 import { posthog } from './posthog.ts';
-import { amplitude } from './amplitude.ts';
 import type { Preset } from './preset.ts';
 import { rudderstack } from './rudderstack.ts';
 import { segment } from './segment.ts';

@@ -7,5 +7,5 @@ import { JsonParser } from './parser.ts';
 export const jsonFormat: Format = {
   access: 'stream',
   name: 'json',
-  parser: (context, from) => new JsonParser(context, from),
+  parser: (context, from, scratch) => new JsonParser(context, from, scratch),
 };

@@ -16,7 +16,7 @@ const MAX_HEAD = 65_536;
 export const snowplowFormat: Format = {
   access: 'stream',
   name: 'snowplow',
-  parser: (context, from) => new SnowplowParser(context, from),
+  parser: (context, from, scratch) => new SnowplowParser(context, from, scratch),
 };
 
 /** Whether the first line is one of Snowplow's TSV: so many fields, of which the seventh is a UUID. */

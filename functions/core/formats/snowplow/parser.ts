@@ -39,7 +39,7 @@ export class SnowplowParser implements StreamParser {
   constructor(context: ParseContext, from: Position = START, scratch: Scratch = newScratch()) {
     this.#context = context;
     this.#blockBytes = context.blockBytes ?? BLOCK_BYTES;
-    this.#window = new ByteWindow(context.stored !== undefined);
+    this.#window = new ByteWindow(context.stored !== undefined && context.isStreamed !== true);
     this.#builder = new BlockBuilder(context, scratch.columns, from);
     this.#line = from.line;
   }
