@@ -103,9 +103,9 @@ export function setSwitch({ switches }: Watch, { name, on }: { name?: unknown; o
 export function kill(cloud: LocalCloud, target: unknown): string {
   if (target !== 'importObject' && target !== 'drainSubscription') throw new RefusedError('There is no such function');
   const { pid, isUp } = cloud[target satisfies Target];
-  if (!isUp) throw new RefusedError(`${target} is being started already`);
+  if (!isUp) throw new RefusedError(`${target} is restarting already`);
   process.kill(pid, 'SIGKILL');
-  return `${target} was killed; it is started again`;
+  return `${target} was killed and is restarting`;
 }
 
 /** Has both functions end in good order, and so start again. */

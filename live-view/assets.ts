@@ -13,10 +13,16 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
   '.ts': 'text/javascript; charset=utf-8',
 };
-/** Known by name, so that no path leads out of the folder. */
-const FILES = new Set(readdirSync(FOLDER).filter((name) => extname(name) in TYPES));
+const STYLES = new URL('styles/', FOLDER);
+/** Known by name, so that no path leads out of the folders. */
+const FILES = new Map<string, URL>(
+  [FOLDER, STYLES].flatMap((folder) => {
+    const names = readdirSync(folder).filter((name) => extname(name) in TYPES);
+    return names.map((name) => [name, new URL(name, folder)] as const);
+  }),
+);
 /** What the page imports from elsewhere: a browser takes `../../` above the root for the root. */
-const SHARED = new Set(['cli/import/printable.ts']);
+for (const name of ['cli/import/printable.ts']) FILES.set(name, new URL(name, ROOT));
 
 /** A file as it is sent. */
 export interface Asset {
@@ -32,9 +38,9 @@ export interface Asset {
  */
 export async function readAsset(path: string): Promise<Asset | undefined> {
   const name = path === '/' ? 'page.html' : path.slice(1);
-  const folder = FILES.has(name) ? FOLDER : SHARED.has(name) ? ROOT : undefined;
-  if (folder === undefined) return undefined;
-  const content = await readFile(new URL(name, folder), 'utf8');
+  const file = FILES.get(name);
+  if (file === undefined) return undefined;
+  const content = await readFile(file, 'utf8');
   const extension = extname(name);
   return { type: TYPES[extension]!, content: extension === '.ts' ? stripTypes(content) : content };
 }

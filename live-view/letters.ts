@@ -89,6 +89,37 @@ export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: strin
   }
 }
 
+/**
+ * Deletes the letters of one group; all others stay as they are.
+ *
+ * @param reason as {@link groupLetters} gives it
+ * @returns what was deleted, for people
+ */
+export async function discardGroup({ storage }: LocalCloud, watch: Watch, reason: string): Promise<string> {
+  const run = startRun(DEADLINE_MS);
+  let discarded = 0;
+  try {
+    for (const file of await letterFiles(storage.url)) {
+      const before = discarded;
+      for await (const { raw, letter } of readLines(file.read(run))) {
+        if (letter !== undefined && reasonOf(letter) === reason) discarded++;
+        else await file.keep(Buffer.concat([raw, NEWLINE]));
+      }
+      if (discarded === before) await file.leave();
+      else {
+        await file.replace().catch(async (error) => {
+          await file.leave();
+          throw error;
+        });
+      }
+    }
+  } finally {
+    run.end();
+    watch.lettersChanged();
+  }
+  return discarded === 1 ? 'A dead letter was deleted' : `${discarded} dead letters were deleted`;
+}
+
 function letterFiles(endpoint: string): Promise<LetterFile[]> {
   return findLetterFiles([`gs://${NAMES.stateBucket}`], endpoint);
 }

@@ -110,7 +110,7 @@ function restartOnChange(cloud: LocalCloud, watch: Watch, signal: AbortSignal): 
     if (name !== 'transform.ts') return;
     clearTimeout(timer);
     timer = setTimeout(() => {
-      watch.say('functions/transform.ts has changed: both functions are started again with it');
+      watch.say('functions/transform.ts has changed: both functions restart with it');
       restartFunctions(cloud);
     }, WRITING_MS);
   });

@@ -49,8 +49,8 @@ export function useMapping(cloud: LocalCloud, watch: Watch, mapping: unknown): s
   cloud.setVariable('IMPORT_MAPPING', text === '' ? undefined : text);
   restartFunctions(cloud);
   const what = text === '' ? 'without a mapping' : 'with the mapping';
-  watch.say(`both functions are started again ${what}`);
-  return `Both functions are started again ${what}`;
+  watch.say(`both functions restart ${what}`);
+  return `Both functions restart ${what}`;
 }
 
 /** What is wrong with a mapping, or what it makes of the first records of each object and message that came last. */

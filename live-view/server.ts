@@ -9,13 +9,16 @@ import { BodyTooLargeError, readBody } from '../local-cloud/read-body.ts';
 import { kill, publish, RefusedError, setSwitch, upload, uploadMade, uploadSamples } from './actions.ts';
 import { readAsset } from './assets.ts';
 import { refusalOf, SECURITY_HEADERS } from './guard.ts';
-import { groupLetters, replayGroup } from './letters.ts';
+import { discardGroup, groupLetters, replayGroup } from './letters.ts';
 import { mappingInUse, tryMapping, useMapping } from './mapping.ts';
+import type { FilesShown } from './page/frames.ts';
 import { createStream } from './stream.ts';
 import type { Watch } from './watch.ts';
 
 /** A message of 10 MB, as JSON. */
 const MAX_BODY_BYTES = 64_000_000;
+
+const FILES_SHOWN = ['all', 'open', 'rejected'] as const satisfies FilesShown[];
 
 /** What is shown, and where. */
 export interface ViewOptions {
@@ -23,6 +26,8 @@ export interface ViewOptions {
   watch: Watch;
   /** The port on 127.0.0.1; 0 for any that is free. */
   port: number;
+  /** Starts again without any data; returns what is to be said before that happens. */
+  onClean?: () => string;
 }
 
 /** A view that is being served. */
@@ -45,7 +50,12 @@ interface Asked {
  *
  * @throws where the port is taken
  */
-export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Promise<ViewServer> {
+export async function serveView({
+  cloud,
+  watch,
+  port: wanted,
+  onClean = refuseToClean,
+}: ViewOptions): Promise<ViewServer> {
   const stream = createStream(watch);
   let rounds = 0;
   const said = async (text: string | Promise<string>) => ({ text: await text });
@@ -54,6 +64,10 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
       const object = query.get('object');
       const only = object === null ? undefined : { object, generation: query.get('generation') ?? '' };
       return { groups: await groupLetters(cloud, only) };
+    },
+    'GET /files': async ({ query }) => {
+      const show = FILES_SHOWN.find((known) => known === query.get('show')) ?? 'all';
+      return watch.files.page({ name: query.get('name') ?? '', show, from: Number(query.get('from') ?? 0) || 0 });
     },
     'POST /upload': ({ request, query }) =>
       said(upload(cloud, query.get('name') ?? '', request, request.headers['content-length'])),
@@ -66,6 +80,8 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
     'POST /mapping': async ({ body }) => said(useMapping(cloud, watch, (await body()).mapping)),
     'POST /mapping/try': async ({ body }) => tryMapping(cloud, watch.recent, (await body()).mapping),
     'POST /replay': async ({ body }) => said(replayGroup(cloud, watch, String((await body()).reason))),
+    'POST /discard': async ({ body }) => said(discardGroup(cloud, watch, String((await body()).reason))),
+    'POST /clean': () => said(onClean()),
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,7 +98,7 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
       return send(request, response, 200, await handler({ request, query, body: () => readObject(request) }));
     }
     const asset = request.method === 'GET' ? await readAsset(pathname) : undefined;
-    if (asset === undefined) return send(request, response, 404, { error: 'There is no such thing here' });
+    if (asset === undefined) return send(request, response, 404, { error: 'Not found' });
     response.setHeader('content-type', asset.type);
     response.end(asset.content);
   }
@@ -109,6 +125,10 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
   };
 }
 
+function refuseToClean(): never {
+  throw new RefusedError('This view cannot delete its data');
+}
+
 function send(request: IncomingMessage, response: ServerResponse, status: number, body: object): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
   // A browser that is still sending must get to read the answer.
@@ -123,7 +143,7 @@ function statusOf(error: unknown): number {
 
 async function readObject(request: IncomingMessage): Promise<Record<string, unknown>> {
   const body = parse(await readBody(request, MAX_BODY_BYTES));
-  if (typeof body !== 'object' || body === null) throw new RefusedError('That is no JSON object');
+  if (typeof body !== 'object' || body === null) throw new RefusedError('The request body is not a JSON object');
   return body as Record<string, unknown>;
 }
 

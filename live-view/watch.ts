@@ -2,7 +2,7 @@
 
 import { addCounts, type Counts, isBalanced, noCounts } from '../functions/core/block.ts';
 import { parseCheckpoint } from '../functions/storage/checkpoint.ts';
-import { type LocalCloud, NAMES } from '../local-cloud/cloud.ts';
+import { type LocalCloud, NAMES, TERMINAL_USERNAME } from '../local-cloud/cloud.ts';
 import type { ServedFunction } from '../local-cloud/served-function.ts';
 import { createEventLog, type EventLog, toShownEvent } from './event-log.ts';
 import { type FileLine, Files, sumOf } from './files.ts';
@@ -34,12 +34,14 @@ export class Watch {
   readonly recent = new Recent();
   /** What became of dead letters that were replayed. */
   readonly replayed = noCounts();
+  /** What commands in a terminal sent. */
+  readonly #sentByTerminal = noCounts();
   /** Replays that are under way. */
   replaying = 0;
   /** Whether drainSubscription has been called and has not answered. */
   isDraining = false;
   readonly #startedAt = Date.now();
-  readonly #files = new Files();
+  readonly files = new Files();
   readonly #drained = { ...noCounts(), drains: 0, messages: 0 };
   readonly #functions = new Map<Target, FunctionState>();
   readonly #statuses = new Map<number, number>();
@@ -61,10 +63,14 @@ export class Watch {
       this.log.push(toShownEvent(event, isDuplicate));
       this.#events.add(1);
     });
-    mixpanel.on('request', ({ status }) => {
+    mixpanel.on('request', ({ status, events, accepted, username }) => {
       this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
       this.#last = { status, at: Date.now() };
       if (status !== 200 && status !== 400) this.#failures.add(1);
+      else if (username === TERMINAL_USERNAME) {
+        const counts = { read: events, imported: accepted, rejected: events - accepted };
+        addCounts(this.#sentByTerminal, { ...noCounts(), ...counts });
+      }
     });
     pubsub.on('publish', ({ topic, messages }) => {
       if (topic !== NAMES.eventTopic) return;
@@ -73,7 +79,7 @@ export class Watch {
     });
     storage.on('finalize', (object) => {
       if (object.bucket === NAMES.importBucket) {
-        this.#files.add(object);
+        this.files.add(object);
         this.recent.addObject(object);
       } else if (object.name.startsWith('checkpoints/')) this.#checkpoints.add(object.name);
       else this.lettersChanged();
@@ -102,7 +108,7 @@ export class Watch {
     } else {
       // Its checkpoint was written before it said so.
       this.#readCheckpoints();
-      this.#files.tell(line);
+      this.files.tell(line);
     }
   }
 
@@ -118,7 +124,7 @@ export class Watch {
     const functions = this.#functionStates();
     const { waiting, outstanding: inFlight, acked: acknowledged } = pubsub.backlog(NAMES.eventSubscription);
     const messages = { published: this.#published, waiting, inFlight, acknowledged, drains: this.#drained.drains };
-    const files = this.#files.state();
+    const files = this.files.state();
     return {
       startedAt: this.#startedAt,
       files,
@@ -148,8 +154,8 @@ export class Watch {
 
   #accounts(files: State['files'], messages: State['messages']): State['accounts'] {
     const { drains: _, messages: said, ...drained } = this.#drained;
-    const parts = { files: { ...this.#files.counts }, messages: drained, replayed: { ...this.replayed } };
-    const openFiles = files.waiting + files.running + files.putOff;
+    const parts = { files: { ...this.files.counts }, messages: drained, replayed: { ...this.replayed } };
+    const openFiles = files.waiting + files.running + files.deferred;
     const openMessages = messages.waiting + messages.inFlight;
     const open = [
       openFiles > 0 ? `${openFiles} ${openFiles === 1 ? 'file' : 'files'}` : '',
@@ -162,12 +168,12 @@ export class Watch {
       Object.values(parts).every(isBalanced) &&
       messages.published === messages.acknowledged &&
       // The counts of the functions, against those of the server that they sent to.
-      total.imported <= this.#cloud!.mixpanel.received;
+      total.imported <= this.#cloud!.mixpanel.received - this.#sentByTerminal.imported;
     let verdict: Reconciliation = isRight ? 'balanced' : 'unbalanced';
     if (open.length > 0) verdict = 'under way';
-    else if (files.uploaded + messages.published + total.read === 0) verdict = 'empty';
+    else if (files.uploaded + messages.published + total.read + this.#sentByTerminal.read === 0) verdict = 'empty';
     const unsaid = this.isDraining ? 0 : Math.max(0, messages.acknowledged - said);
-    return { ...parts, verdict, open: open.join(' and '), unsaid };
+    return { ...parts, terminal: { ...this.#sentByTerminal }, verdict, open: open.join(' and '), unsaid };
   }
 
   #functionStates(): Record<Target, FunctionState> {
@@ -182,7 +188,7 @@ export class Watch {
   #functionState(target: Target, { isUp, pid }: ServedFunction): FunctionState {
     const before = this.#functions.get(target) ?? { isUp, pid, restarts: 0 };
     const hasChanged = pid !== before.pid;
-    if (target === 'importObject' && (hasChanged || (before.isUp && !isUp))) this.#files.interrupt();
+    if (target === 'importObject' && (hasChanged || (before.isUp && !isUp))) this.files.interrupt();
     const state = { isUp, pid, restarts: before.restarts + (hasChanged ? 1 : 0) };
     this.#functions.set(target, state);
     return state;
@@ -193,7 +199,7 @@ export class Watch {
     for (const name of this.#checkpoints) {
       const content = this.#cloud!.storage.content(NAMES.stateBucket, name, MAX_CHECKPOINT_BYTES);
       const checkpoint = content === undefined ? 'gone' : parseCheckpoint(content.toString());
-      if (typeof checkpoint !== 'string') this.#files.update(name, checkpoint);
+      if (typeof checkpoint !== 'string') this.files.update(name, checkpoint);
     }
     this.#checkpoints.clear();
   }

@@ -19,6 +19,8 @@ export const NAMES = {
   eventSubscription: 'projects/local/subscriptions/mixpanel-events',
 } as const;
 
+/** Service account of commands in a terminal, with the functions' project and secret: so its requests are told apart. */
+export const TERMINAL_USERNAME = 'local-terminal';
 /** Credentials that the local Mixpanel takes. */
 const CREDENTIALS = { projectId: '1', username: 'local-service-account', secret: 'local-secret' } as const;
 
@@ -73,7 +75,11 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   process.env.METADATA_SERVER_DETECTION = 'none';
   // What was started before something fails is stopped all the same.
   await using starting = new AsyncDisposableStack();
-  const mixpanel = await startMixpanel({ serviceAccount: CREDENTIALS, port: ports.mixpanel ?? 0, ...options.mixpanel });
+  const mixpanel = await startMixpanel({
+    serviceAccount: { ...CREDENTIALS, aliases: [TERMINAL_USERNAME] },
+    port: ports.mixpanel ?? 0,
+    ...options.mixpanel,
+  });
   starting.defer(() => mixpanel.close());
   const pubsub = await startPubSub({
     port: ports.pubsub ?? 0,

@@ -2,16 +2,26 @@
 
 import { notify } from './notices.ts';
 
-/** Posts JSON, or a file as it is; what the server says becomes a notice. Resolves with whether it was done. */
-export async function ask(path: string, body: object): Promise<boolean> {
+/** What the server says for the reader. */
+interface Said {
+  text?: string;
+  error?: string;
+}
+
+/** Posts JSON, or a file as it is. What went wrong is a value. */
+export async function post(path: string, body: object): Promise<Said> {
   try {
     const response = await fetch(path, { method: 'POST', body: body instanceof Blob ? body : JSON.stringify(body) });
-    const { text, error } = (await response.json()) as { text?: string; error?: string };
-    if (error !== undefined) notify(error, 'error');
-    else if (text) notify(text);
-    return response.ok;
+    return (await response.json()) as Said;
   } catch (error) {
-    notify(`That could not be done: ${error instanceof Error ? error.message : error}`, 'error');
-    return false;
+    return { error: `The local cloud did not answer: ${error instanceof Error ? error.message : error}` };
   }
+}
+
+/** Posts, and shows the answer as a notice. Resolves with whether it was done. */
+export async function ask(path: string, body: object): Promise<boolean> {
+  const { text, error } = await post(path, body);
+  if (error !== undefined) notify(error, 'error');
+  else if (text) notify(text);
+  return error === undefined;
 }

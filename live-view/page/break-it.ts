@@ -18,6 +18,9 @@ export function createBreakIt() {
   for (const button of document.querySelectorAll<HTMLButtonElement>('[data-kill]')) {
     button.addEventListener('click', () => ask('/kill', { target: button.dataset.kill }));
   }
+  byId('clean').addEventListener('click', () => {
+    if (confirm('Delete all files, messages, events and dead letters of the local cloud?')) void ask('/clean', {});
+  });
   return (state: State): void => {
     for (const input of switches) {
       const isOn = state.switches[input.name as SwitchName];

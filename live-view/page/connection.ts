@@ -34,8 +34,8 @@ export function connect({ onEvents, onReset, onState }: Listeners): void {
     listen<ResetFrame>('reset', onReset);
     source.onopen = () => show('connected', 'Live');
     source.onerror = () => {
-      closeNotice ??= notify('The connection is lost; trying again', 'error');
-      show('lost', 'Connection lost, trying again');
+      closeNotice ??= notify('Connection lost. Reconnecting', 'error');
+      show('lost', 'Reconnecting');
       if (source.readyState === EventSource.CLOSED) setTimeout(open, RETRY_MS);
     };
   }
@@ -43,8 +43,8 @@ export function connect({ onEvents, onReset, onState }: Listeners): void {
   /** The first frame after a loss tells whether the stream goes on where it broke off. */
   function arrive(frame: string): void {
     const isNew = frame === 'reset' && hasBegun;
-    if (isNew) notify('More came than is kept, or the local cloud was started anew: the list begins again');
-    else if (closeNotice !== undefined) notify('Connected again: nothing was missed');
+    if (isNew) notify('Events were missed, or the local cloud was restarted: the list begins again');
+    else if (closeNotice !== undefined) notify('Reconnected. No events were missed');
     closeNotice?.();
     closeNotice = undefined;
     hasBegun = true;

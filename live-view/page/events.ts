@@ -86,16 +86,16 @@ export function createEvents() {
     const meanwhile = ring.next - (pausedAt ?? ring.next);
     const shown = isFiltered ? `${formatCount(count())} of ${kept}` : kept;
     setText(byId('shown'), ring.size === 0 ? 'none yet' : shown);
-    setText(byId('pause'), pausedAt === undefined ? 'Pause' : `Resume (${formatCount(meanwhile)} came meanwhile)`);
+    setText(byId('pause'), pausedAt === undefined ? 'Pause' : `Resume (${formatCount(meanwhile)} arrived)`);
     grid.setAttribute('aria-rowcount', String(count() + 1));
     byId('no-events').hidden = count() > 0;
     setText(
       byId('no-events'),
       ring.size > 0
         ? pausedAt !== undefined && pausedAt <= ring.first
-          ? 'What was shown when the list was paused is not kept any more.'
-          : 'No event has all of this.'
-        : 'No event has come yet. Load the samples, or drop a file on this page.',
+          ? 'The paused events have left the buffer.'
+          : 'No events match these filters.'
+        : 'No events yet. Load the samples, or drop a file on this page.',
     );
     list.schedule();
   }

@@ -46,7 +46,7 @@ export interface ResetFrame {
 }
 
 /** Where a file is. */
-type FileState = 'waiting' | 'running' | 'put off' | 'done' | 'gone' | 'skipped';
+type FileState = 'waiting' | 'running' | 'deferred' | 'done' | 'gone' | 'skipped';
 
 /** A file in the import bucket. */
 export interface FileRow {
@@ -55,7 +55,7 @@ export interface FileRow {
   /** Bytes as stored. */
   size: number;
   state: FileState;
-  /** Why it is put off, or skipped. */
+  /** Why it is deferred, or skipped. */
   detail: string;
   /** Bytes of the decoded content that are settled. */
   offset: number;
@@ -64,6 +64,20 @@ export interface FileRow {
   /** It is done, and every record of it was rejected. */
   isAllRejected: boolean;
 }
+
+/** Which files are listed: all, those that are not finished, or those of which records were rejected. */
+export type FilesShown = 'all' | 'open' | 'rejected';
+
+/** A part of the files that are kept and pass a filter. */
+export interface FilePage {
+  /** Files that pass the filter. */
+  total: number;
+  /** Those from the wanted one on, those that are not finished before the others, the newest first. */
+  rows: FileRow[];
+}
+
+/** Files on a page of the list. */
+export const FILES_PER_PAGE = 50;
 
 /** What can be switched on at the local Mixpanel. */
 export type SwitchName = 'credentials' | 'unavailable' | 'rateLimit' | 'slow' | 'small';
@@ -87,15 +101,17 @@ export interface LogEntry {
   text: string;
 }
 
-/** Whether the accounts balance: once nothing is under way, everything that came must have its outcome. */
+/** Whether the counts add up: once nothing is under way, everything that came must have its outcome. */
 export type Reconciliation = 'empty' | 'under way' | 'balanced' | 'unbalanced';
 
 /** All that the page shows besides events and dead letters. */
 export interface State {
   startedAt: number;
-  files: Record<'uploaded' | 'waiting' | 'running' | 'putOff' | 'done' | 'lost' | 'skipped', number> & {
-    /** The newest, and all that are not over, as far as they are kept. */
-    rows: FileRow[];
+  files: Record<'uploaded' | 'waiting' | 'running' | 'deferred' | 'done' | 'lost' | 'skipped', number> & {
+    /** Those that are imported now, the newest first. */
+    current: FileRow[];
+    /** Changes whenever a {@link FilePage} would be another one. */
+    version: number;
   };
   messages: Record<'published' | 'waiting' | 'inFlight' | 'acknowledged' | 'drains', number>;
   functions: Record<Target, FunctionState>;
@@ -112,10 +128,12 @@ export interface State {
     failuresPerSecond: number[];
   };
   accounts: Record<'files' | 'messages' | 'replayed', Counts> & {
+    /** What commands in a terminal sent, as Mixpanel answered them. */
+    terminal: Counts;
     verdict: Reconciliation;
     /** What is under way, for people; empty where nothing is. */
     open: string;
-    /** Messages that were acknowledged by a drain that ended without a word: its counts are not known. */
+    /** Messages that were acknowledged by a drain that crashed: its counts are not known. */
     unsaid: number;
   };
   switches: Record<SwitchName, boolean>;

@@ -94,19 +94,30 @@ function show(groups: readonly LetterGroup[], only: LetterFile | undefined): voi
   same?.querySelector<HTMLElement>(isButton ? 'button' : 'summary')?.focus();
 }
 
-/** @param isPart whether it holds the letters of one file alone: a replay is of all with that reason */
+/** @param isPart whether it holds the letters of one file alone: buttons act on all with that reason */
 function showGroup({ reason, field, count, letters }: LetterGroup, isOpen: boolean, isPart: boolean): Node {
-  const replay = h('button', { type: 'button', 'aria-label': `Replay ${formatCount(count)}: ${reason}` }, 'Replay');
-  replay.addEventListener('click', async () => {
-    replay.disabled = true;
-    await ask('/replay', { reason });
-    replay.disabled = false;
-  });
+  const button = (word: string, path: string, className?: string) => {
+    const label = `${word} ${formatCount(count)}: ${reason}`;
+    const element = h('button', { type: 'button', class: className, 'aria-label': label }, word);
+    element.addEventListener('click', async () => {
+      if (path === '/discard' && !confirm(`Delete ${formatCount(count)} for good? ${reason}`)) return;
+      element.disabled = true;
+      await ask(path, { reason });
+      element.disabled = false;
+    });
+    return element;
+  };
+  const buttons = [button('Replay', '/replay'), button('Discard', '/discard', 'danger')];
   const summary = h('summary', {}, h('b', {}, `${formatCount(count)} ×`), ` ${reason}`);
   const more = count > letters.length ? [h('p', { class: 'hint' }, `The newest ${letters.length} of them.`)] : [];
   const items = letters.map((letter) => showLetter(letter, field));
   const details = h('details', { 'data-reason': reason, open: isOpen }, summary, ...more, h('ul', {}, ...items));
-  return h('div', { class: 'group', 'data-reason': reason }, details, ...(isPart ? [] : [replay]));
+  return h(
+    'div',
+    { class: 'group', 'data-reason': reason },
+    details,
+    ...(isPart ? [] : [h('div', { class: 'buttons' }, ...buttons)]),
+  );
 }
 
 function showLetter({ message, place, record }: ShownLetter, field: string): Node {

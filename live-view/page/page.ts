@@ -3,6 +3,7 @@
 import { createBreakIt } from './break-it.ts';
 import { connect } from './connection.ts';
 import { createEvents } from './events.ts';
+import { createFiles } from './files.ts';
 import type { State } from './frames.ts';
 import { createLetters } from './letters.ts';
 import { createMapping } from './mapping.ts';
@@ -12,6 +13,7 @@ import { showState } from './way.ts';
 
 const { onEvents, onReset } = createEvents();
 const showSwitches = createBreakIt();
+const showFiles = createFiles();
 const showLetters = createLetters();
 const showMapping = createMapping();
 setUpProperties();
@@ -34,6 +36,7 @@ function show(): void {
   latest = undefined;
   showState(state);
   showSwitches(state);
+  showFiles(state);
   showLetters(state);
   showMapping(state);
 }

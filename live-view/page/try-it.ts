@@ -3,6 +3,7 @@
 import { ask } from './ask.ts';
 import { byId } from './dom.ts';
 import { notify } from './notices.ts';
+import { uploadFiles } from './uploads.ts';
 
 const MADE_EVENTS = 100_000;
 
@@ -19,7 +20,7 @@ export function setUpTryIt(): void {
     const input = currentTarget as HTMLInputElement;
     const files = [...(input.files ?? [])];
     input.value = '';
-    for (const file of files) await upload(file);
+    await uploadFiles(files);
   });
   setUpDropping();
 }
@@ -42,22 +43,9 @@ function setUpDropping(): void {
     // What was dropped can only be asked for now, before anything is waited for.
     const items = [...(event.dataTransfer?.items ?? [])].filter(({ kind }) => kind === 'file');
     const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-    for (const { entry, file } of dropped) {
+    for (const { entry } of dropped) {
       if (entry?.isDirectory) notify(`${entry.name} is a folder: drop the files that are in it`, 'error');
-      else if (file !== null) await upload(file);
     }
+    await uploadFiles(dropped.flatMap(({ entry, file }) => (entry?.isDirectory || file === null ? [] : [file])));
   });
-}
-
-async function upload(file: File): Promise<void> {
-  try {
-    // The beginning is enough to know; what fails after that is said by the upload.
-    const reader = file.stream().getReader();
-    await reader.read();
-    await reader.cancel();
-  } catch {
-    notify(`${file.name} cannot be read: look at its permissions, and whether it is still there`, 'error');
-    return;
-  }
-  await ask(`/upload?name=${encodeURIComponent(file.name)}`, file);
 }

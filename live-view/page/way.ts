@@ -1,17 +1,16 @@
-/** The stations of the way, the accounts, the files and the log, as the state has them. */
+/** The pipeline, the totals and the function log, as the state has them. */
 
-import { byId, formatBytes, formatClock, formatCount, h, setText } from './dom.ts';
+import { byId, formatClock, formatCount, h, setText } from './dom.ts';
+import { progressOf } from './files.ts';
 import type { Counts, FileRow, State, Target } from './frames.ts';
-import { lettersHash } from './letters.ts';
 import { plot } from './plot.ts';
 
 const VERDICTS: Record<State['accounts']['verdict'], string> = {
-  empty: 'Nothing has come yet',
-  'under way': 'Under way',
-  balanced: '✓ The accounts balance',
-  unbalanced: '✗ The accounts do not balance',
+  empty: 'No data yet',
+  'under way': 'In progress',
+  balanced: '✓ The counts add up',
+  unbalanced: '✗ The counts do not add up',
 };
-const WORDS: Partial<Record<FileRow['state'], string>> = { gone: 'gone before all of it was imported' };
 
 /** What was shown last, as JSON, by the place where it stands. */
 const shown = new Map<string, string>();
@@ -31,10 +30,10 @@ export function showState(state: State): void {
     { from: 'files', counts: accounts.files },
     { from: 'messages', counts: accounts.messages },
     ...(accounts.replayed.read > 0 ? [{ from: 'replays', counts: accounts.replayed }] : []),
+    ...(accounts.terminal.read > 0 ? [{ from: 'terminal', counts: accounts.terminal }] : []),
   ];
   renew('accounts', rows, showAccount);
-  showRunning(files.rows.filter(({ state }) => state === 'running'));
-  renew('file-rows', files.rows, showFile);
+  showRunning(files.current);
   renew('log', state.log.toReversed(), showLine);
 }
 
@@ -65,7 +64,7 @@ function showProcesses({ functions }: State): void {
   for (const element of document.querySelectorAll<HTMLElement>('[data-process]')) {
     const { isUp, restarts } = functions[element.dataset.process as Target];
     const times = restarts === 1 ? 'once' : `${restarts} times`;
-    setText(element, isUp ? (restarts > 0 ? `up, started again ${times}` : 'up') : 'starting again');
+    setText(element, isUp ? (restarts > 0 ? `up, restarted ${times}` : 'up') : 'restarting');
     element.classList.toggle('down', !isUp);
   }
 }
@@ -83,8 +82,8 @@ function showVerdict({ accounts: { verdict, open, unsaid }, mixpanel, files }: S
   const texts: Record<typeof verdict, string> = {
     empty: 'Load the samples to see what happens.',
     'under way': `${open} without an outcome so far.`,
-    balanced: `Everything that came has its outcome; Mixpanel has ${unique} different events.${asides}`,
-    unbalanced: 'Something has no outcome although nothing is under way: please report this.',
+    balanced: `Every record has an outcome. Mixpanel has ${unique} different events.${asides}`,
+    unbalanced: 'Records are missing although nothing is in progress. Please report this.',
   };
   setText(byId('verdict-text'), texts[verdict]);
 }
@@ -114,33 +113,6 @@ function showRunning(rows: readonly FileRow[]): void {
   // How long the content of a compressed file is nobody knows before its end.
   if (isCompressed) bar.removeAttribute('value');
   else bar.value = offset / Math.max(1, size);
-}
-
-function progressOf({ offset, size, isCompressed }: Pick<FileRow, 'offset' | 'size' | 'isCompressed'>): string {
-  return isCompressed
-    ? `${formatBytes(offset)} of content settled`
-    : `${formatBytes(offset)} of ${formatBytes(size)} settled`;
-}
-
-function showFile(row: FileRow): Node {
-  const { name, state, detail, size, counts, isAllRejected } = row;
-  const word = isAllRejected ? 'done: every record was rejected' : (WORDS[state] ?? state);
-  const where = [word, state === 'running' ? progressOf(row) : detail].filter(Boolean).join(': ');
-  const kind = isAllRejected ? 'all-rejected' : state.replace(' ', '-');
-  const rejected = counts.rejected > 0 ? linkToLetters(row) : formatCount(counts.rejected);
-  const cells = [formatBytes(size), formatCount(counts.read), formatCount(counts.imported), rejected];
-  return h(
-    'tr',
-    {},
-    h('th', { scope: 'row' }, name),
-    h('td', { class: `state ${kind}` }, where),
-    ...[...cells, formatCount(counts.dropped)].map((cell) => h('td', {}, cell)),
-  );
-}
-
-function linkToLetters({ name, generation, counts: { rejected } }: FileRow): Node {
-  const label = `${formatCount(rejected)} rejected: dead letters of ${name}`;
-  return h('a', { href: lettersHash({ name, generation }), 'aria-label': label }, formatCount(rejected));
 }
 
 function showLine({ at, target, severity, text }: State['log'][number]): Node {

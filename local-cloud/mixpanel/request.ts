@@ -12,8 +12,8 @@ const inflate = promisify(gunzip);
 
 /** Whom the server lets in; with neither, anybody who gives a user name. */
 export interface Credentials {
-  /** A service account, and the project for which it is allowed. */
-  serviceAccount?: { username: string; secret: string; projectId: string };
+  /** A service account, and the project for which it is allowed; `aliases` are user names with the same secret. */
+  serviceAccount?: { username: string; secret: string; projectId: string; aliases?: readonly string[] };
   /** A project token, which comes as the user name with an empty password. */
   token?: string;
 }
@@ -51,22 +51,25 @@ export function isAuthorized(
   projectId: string | null,
   { serviceAccount, token }: Credentials,
 ): boolean {
-  const basic = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '')?.[1];
-  if (basic === undefined) return false;
-  const decoded = Buffer.from(basic, 'base64').toString();
-  const colon = decoded.indexOf(':');
-  if (colon < 1) return false;
-
-  const username = decoded.slice(0, colon);
-  const password = decoded.slice(colon + 1);
+  const { username, password } = readBasic(authorization);
+  if (username === '') return false;
   if (!serviceAccount && token === undefined) return true;
   if (token !== undefined && username === token && password === '') return true;
   return (
     serviceAccount !== undefined &&
-    username === serviceAccount.username &&
+    [serviceAccount.username, ...(serviceAccount.aliases ?? [])].includes(username) &&
     password === serviceAccount.secret &&
     projectId === serviceAccount.projectId
   );
+}
+
+/** The user name and password of an `authorization` header; empty if it has none. */
+export function readBasic(authorization: string | undefined): { username: string; password: string } {
+  const basic = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '')?.[1] ?? '';
+  const decoded = Buffer.from(basic, 'base64').toString();
+  const colon = decoded.indexOf(':');
+  if (colon < 1) return { username: '', password: '' };
+  return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
 }
 
 /**

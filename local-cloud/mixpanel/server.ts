@@ -12,7 +12,7 @@ import { type Answer, errorAnswer, okAnswer, send } from './answers.ts';
 import { describe, type FaultHook, faultAnswer, type InjectedFault, pause, untilGone } from './faults.ts';
 import { createRateLimit, type RateLimitOptions } from './rate-limit.ts';
 import { type AcceptedEvent, replyTo } from './reply.ts';
-import { type Credentials, type ImportBody, isAuthorized, readBody } from './request.ts';
+import { type Credentials, type ImportBody, isAuthorized, readBasic, readBody } from './request.ts';
 import { createEventStore, type Keep, type ReceivedEvent } from './store.ts';
 
 export type { FaultHook, InjectedFault, ReceivedEvent };
@@ -45,6 +45,10 @@ export interface SeenRequest {
   events: number;
   /** The size of its uncompressed body. */
   bytes: number;
+  /** Events that were ingested. */
+  accepted: number;
+  /** User name of its credentials; empty if there is none. */
+  username: string;
   /** When it had been read, in milliseconds since the epoch. */
   at: number;
 }
@@ -55,6 +59,8 @@ interface Exchange {
   body: ImportBody;
   strict: boolean;
   response: ServerResponse;
+  /** Events that were ingested. */
+  accepted: number;
 }
 
 /**
@@ -168,12 +174,12 @@ export class MixpanelServer extends EventEmitter<{
 
     const authorized = isAuthorized(request.headers.authorization, url.searchParams.get('project_id'), this.#options);
     const strict = url.searchParams.get('strict') === '1';
-    const answer = authorized
-      ? await this.#answer({ sequence: seen.sequence, body, strict, response })
-      : errorAnswer(401);
+    const exchange: Exchange = { sequence: seen.sequence, body, strict, response, accepted: 0 };
+    const answer = authorized ? await this.#answer(exchange) : errorAnswer(401);
     // Before the answer is sent, so that whoever has received it finds it counted.
     leave();
-    const entry: SeenRequest = { ...seen, status: answer?.status ?? 0, at };
+    const { username } = readBasic(request.headers.authorization);
+    const entry: SeenRequest = { ...seen, accepted: exchange.accepted, username, status: answer?.status ?? 0, at };
     this.requests.push(entry);
     this.emit('request', entry);
     if (answer) send(response, answer);
@@ -191,7 +197,8 @@ export class MixpanelServer extends EventEmitter<{
   }
 
   /** Ingests what is to be ingested, and gives the answer; undefined where there is none. */
-  async #answer({ sequence, body, strict, response }: Exchange): Promise<Answer | undefined> {
+  async #answer(exchange: Exchange): Promise<Answer | undefined> {
+    const { sequence, body, strict, response } = exchange;
     let fault = this.fault?.(describe(sequence, body));
     while (fault && 'delayMs' in fault) {
       if (!(await pause(fault.delayMs, response))) return undefined;
@@ -203,6 +210,7 @@ export class MixpanelServer extends EventEmitter<{
 
     const { answer, accepted } = replyTo(body, { ...this.#options, strict, rateLimit: this.#rateLimit });
     this.#ingest(accepted);
+    exchange.accepted = accepted.length;
     if (!fault) return answer;
     if ('report' in fault) return okAnswer(fault.report);
     return 'status' in fault ? faultAnswer(fault, body) : cut(response);

@@ -59,7 +59,7 @@ describe('the events', { timeout: 600_000 }, () => {
       await page.getByLabel(label, { exact: true }).fill(words);
       await untilText(page.locator('#shown'), /^1 of 5$/);
       await page.getByLabel(label, { exact: true }).fill('nobody');
-      await page.getByText('No event has all of this.').waitFor();
+      await page.getByText('No events match these filters.').waitFor();
       await page.getByLabel(label, { exact: true }).fill('');
     }
     await page.getByLabel('Text', { exact: true }).fill('café/au');
@@ -67,7 +67,7 @@ describe('the events', { timeout: 600_000 }, () => {
     await page.getByLabel('Text', { exact: true }).fill('');
     await page.getByRole('button', { name: 'Pause' }).click();
     publish('Meanwhile');
-    await page.getByRole('button', { name: 'Resume (1 came meanwhile)' }).waitFor();
+    await page.getByRole('button', { name: 'Resume (1 arrived)' }).waitFor();
     assert.equal(await page.getByRole('row', { name: /Meanwhile/ }).count(), 0);
     await page.getByRole('button', { name: /Resume/ }).click();
     await page.getByRole('row', { name: /Meanwhile/ }).waitFor();

@@ -46,13 +46,13 @@ describe('the mapping', { timeout: 600_000 }, () => {
     await page.getByText('Live', { exact: true }).waitFor();
     assert.equal(await box.inputValue(), MAPPING);
     await page.getByRole('button', { name: 'Use this mapping' }).click();
-    await page.getByText('Both functions are started again with the mapping').waitFor();
+    await page.getByText('Both functions restart with the mapping').waitFor();
     await untilText(page.locator('#mapping-state'), /^in use by the functions$/);
-    await untilText(page.locator('#log'), /both functions are started again with the mapping/);
+    await untilText(page.locator('#log'), /both functions restart with the mapping/);
     const other = await site.open();
     await untilText(other.locator('#mapping-state'), /^in use by the functions$/);
     assert.equal(await other.locator('#mapping').inputValue(), MAPPING);
-    await untilText(page.locator('.import'), /up, started again once/);
+    await untilText(page.locator('.import'), /up, restarted once/);
     publish('hopper');
     await page.getByRole('row', { name: /Order.*hopper/ }).waitFor();
   });

@@ -27,8 +27,8 @@ describe('the page', { timeout: 600_000 }, () => {
     const { live } = site;
     const { port } = live.view;
     await live.view.close();
-    await page.getByText('The connection is lost; trying again').waitFor();
-    await page.getByText('Connection lost, trying again', { exact: true }).waitFor();
+    await page.getByText('Connection lost. Reconnecting').waitFor();
+    await page.getByText('Reconnecting', { exact: true }).waitFor();
     await whileAway();
     live.view = await serveView({ cloud: live.cloud, watch: live.watch, port });
     await page.getByText('Live', { exact: true }).waitFor();
@@ -43,7 +43,7 @@ describe('the page', { timeout: 600_000 }, () => {
       publish('Away');
       await arrived;
     });
-    await page.getByText('Connected again: nothing was missed').waitFor();
+    await page.getByText('Reconnected. No events were missed').waitFor();
     await page.getByRole('row', { name: /Away/ }).waitFor();
     assert.equal(await page.getByRole('row', { name: /Away|Before/ }).count(), 2);
   });
@@ -77,7 +77,9 @@ describe('the page', { timeout: 600_000 }, () => {
 
   test('every control has a name, and the Tab key reaches it', async () => {
     const page = await site.open();
-    const controls = page.locator('button:visible, input:visible, textarea:visible, summary:visible, #grid, #files');
+    const controls = page.locator(
+      'button:visible, input:visible, select:visible, textarea:visible, summary:visible, #grid, #files',
+    );
     const wanted = await controls.count();
     const reached = new Set<number>();
     for (let step = 0; step < wanted + 12; step++) {
@@ -89,14 +91,14 @@ describe('the page', { timeout: 600_000 }, () => {
     const snapshot = await page.locator('body').ariaSnapshot();
     assert.doesNotMatch(snapshot, /- (button|textbox|searchbox|checkbox|switch|grid|progressbar)(:|$)/m);
     for (const name of [
-      'The way',
+      'Pipeline',
       'Events',
       'Try it',
       'Break it',
       'Mapping',
       'Dead letters',
       'Files',
-      'What the functions say',
+      'Function log',
     ]) {
       assert.match(snapshot, new RegExp(`heading "${name}"`));
     }
@@ -107,6 +109,48 @@ describe('the page', { timeout: 600_000 }, () => {
     const width = await probed<number>(page, 'width()');
     assert.ok(width <= 390, `the page is ${width} pixels wide`);
     assert.equal(await probed(page, 'moving()'), 0);
+  });
+
+  for (const width of [800, 390]) {
+    test(`each arrow runs down from its station to the next one, and fits, in a window of ${width} pixels`, async () => {
+      const page = await site.open({ viewport: { width, height: 800 } });
+      assert.ok((await probed<number>(page, 'width()')) <= width);
+      type Box = Record<'left' | 'right' | 'top' | 'bottom', number>;
+      for (const { arrow, from, to } of await probed<Record<'arrow' | 'from' | 'to', Box>[]>(page, 'arrows()')) {
+        const middle = (arrow.left + arrow.right) / 2;
+        assert.ok(arrow.top >= from.bottom && arrow.bottom <= to.top, JSON.stringify({ arrow, from, to }));
+        for (const box of [from, to]) assert.ok(middle > box.left && middle < box.right, 'it points past a station');
+      }
+    });
+  }
+
+  test('every target is at least 24 pixels wide and high, also in a list of files with rejected records', async () => {
+    const page = await site.open({ viewport: { width: 390, height: 800 } });
+    await page.getByRole('button', { name: 'Load the samples' }).click();
+    await page.locator('#file-rows a').first().waitFor();
+    await page.getByRole('button', { name: 'Close this notice' }).first().waitFor();
+    assert.deepEqual(await probed(page, 'smallTargets()'), []);
+  });
+
+  test('a screen reader hears the verdict and the connection when they change', async () => {
+    const page = await site.open();
+    const status = (text: string) => page.getByRole('status').getByText(text, { exact: true });
+    await status('Live').waitFor();
+    assert.equal(await page.locator('#verdict-title').getAttribute('role'), 'status');
+    assert.equal(await page.locator('#connection').getAttribute('role'), 'status');
+  });
+
+  test("arrows and switches stay visible in the reader's own colors", async () => {
+    const page = await site.open({ forcedColors: 'active' });
+    const colorOf = (selector: string) =>
+      page.evaluate<string>(`getComputedStyle(document.querySelector('${selector}')).backgroundColor`);
+    const canvas = await colorOf('body');
+    const off = await colorOf('[role="switch"]');
+    assert.notEqual(await colorOf('.arrow'), canvas);
+    assert.notEqual(off, canvas);
+    await page.getByRole('switch', { name: /^Slow/ }).check();
+    assert.notEqual(await colorOf('[role="switch"]:checked'), off);
+    await page.getByRole('switch', { name: /^Slow/ }).uncheck();
   });
 
   test('all texts have enough contrast in the light and in the dark color scheme', async () => {
@@ -136,9 +180,9 @@ async function makeStory(page: Page): Promise<void> {
   await page.getByRole('switch', { name: /^429/ }).uncheck();
   await page.getByRole('button', { name: 'Publish 1,000' }).click();
   await page.getByRole('switch', { name: /^Slow/ }).uncheck();
-  await untilText(page.locator('#verdict'), /The accounts balance/);
+  await untilText(page.locator('#verdict'), /The counts add up/);
   await page.getByRole('button', { name: 'Load the samples' }).click();
-  await untilText(page.locator('#verdict'), /The accounts balance/);
+  await untilText(page.locator('#verdict'), /The counts add up/);
   await page
     .getByRole('row', { name: /Order Completed.*ada/ })
     .first()

@@ -10,11 +10,37 @@ const probe = {
 
   /** Which of the controls has the focus; -1 if none has. */
   focused(): number {
-    const controls = [...document.querySelectorAll('button, input, textarea, summary, #grid')];
+    const controls = [...document.querySelectorAll('button, input, select, textarea, summary, #grid')];
     return controls.indexOf(document.activeElement!);
   },
 
   width: () => document.documentElement.scrollWidth,
+
+  /** Targets of less than 24 by 24 pixels (https://www.w3.org/TR/WCAG22/#target-size-minimum); a field's label is part of it. */
+  smallTargets(): string[] {
+    const found: string[] = [];
+    for (const element of document.querySelectorAll('a, button, input, select, textarea, summary')) {
+      if (!element.checkVisibility() || element.closest('.skip')) continue;
+      const target = (element.matches('[type=file]') && element.closest('label')) || element;
+      const { width, height } = target.getBoundingClientRect();
+      if (width < 24 || height < 24) found.push(`${width} x ${height}: ${target.outerHTML.slice(0, 100)}`);
+    }
+    return found;
+  },
+
+  /** The middle of each arrow's line, the box that it comes from and the box that it leads to. */
+  arrows() {
+    const box = (selector: string) => {
+      const { left, right, top, bottom } = document.querySelector(selector)!.getBoundingClientRect();
+      return { left, right, top, bottom };
+    };
+    return [
+      ['.a1', '.bucket', '.import'],
+      ['.a2', '.import', '.mixpanel'],
+      ['.a3', '.topic', '.drain'],
+      ['.a4', '.drain', '.mixpanel'],
+    ].map(([arrow, from, to]) => ({ arrow: box(arrow!), from: box(from!), to: box(to!) }));
+  },
 
   /** How much moves while data flow. */
   moving(): number {

@@ -10,7 +10,7 @@ import { station, textOf, untilNumber, untilText, useSite } from './site.ts';
 
 describe('the way', { timeout: 600_000 }, () => {
   const site = useSite();
-  const BALANCED = /The accounts balance/;
+  const BALANCED = /The counts add up/;
 
   function verdict(page: Page) {
     return page.locator('#verdict');
@@ -35,7 +35,7 @@ describe('the way', { timeout: 600_000 }, () => {
 
   test('the page counts the samples at each station until the accounts balance', async () => {
     const page = await site.open();
-    await untilText(verdict(page), /Nothing has come yet/);
+    await untilText(verdict(page), /No data yet/);
     await page.getByRole('button', { name: 'Load the samples' }).click();
     await untilNumber(page, 'Bucket', 'uploaded', /^2$/);
     await untilNumber(page, 'importObject', 'done', /^2$/);
@@ -43,7 +43,7 @@ describe('the way', { timeout: 600_000 }, () => {
     await status(page, 200).waitFor();
     await untilText(verdict(page), BALANCED);
     await untilText(page.locator('#accounts'), /files 22 0 20 2 0 ✓/);
-    await untilText(page.locator('#file-rows'), /shop.ndjson done 1.4 kB 12 10 2 0/);
+    await untilText(page.locator('#file-rows'), /shop.ndjson done 10 2 0 12 1.4 kB/);
     await page
       .getByRole('img', { name: /events a second, at most \d+ in the last minute; 0 failed requests/ })
       .waitFor();
@@ -87,6 +87,19 @@ describe('the way', { timeout: 600_000 }, () => {
     await untilText(letters, /4 for 2 reasons/);
   });
 
+  test('the page discards the dead letters of one reason after it was asked twice, and no others', async () => {
+    const page = await site.open();
+    const letters = page.getByRole('region', { name: 'Dead letters' });
+    const discard = letters.getByRole('button', { name: /^Discard 2: record: not JSON/ });
+    page.once('dialog', (dialog) => dialog.dismiss());
+    await discard.click();
+    await untilText(letters, /4 for 2 reasons/);
+    page.once('dialog', (dialog) => dialog.accept());
+    await discard.click();
+    await page.getByText('2 dead letters were deleted').waitFor();
+    await untilText(letters, /2 for one reason.*properties.time/);
+  });
+
   test('a file whose every record was rejected is not green, and links to its dead letters alone', async () => {
     const page = await site.open();
     const file = join(site.folder, 'worthless %1#.ndjson');
@@ -102,12 +115,12 @@ describe('the way', { timeout: 600_000 }, () => {
     await untilText(letters, /1 of worthless %1#.ndjson for one reason/);
     assert.equal(await letters.getByRole('button', { name: /^Replay/ }).count(), 0);
     await letters.getByRole('link', { name: 'Show all' }).click();
-    await untilText(letters, /5 for 2 reasons/);
-    await letters.getByRole('button', { name: /^Replay 2: record: not JSON/ }).waitFor();
+    await untilText(letters, /3 for one reason/);
+    await letters.getByRole('button', { name: /^Replay 3: properties.time/ }).waitFor();
     await site.live.cloud.storageClient.bucket(NAMES.stateBucket).deleteFiles({
       prefix: `dead-letters/objects/${NAMES.importBucket}/worthless`,
     });
-    await untilText(letters, /4 for 2 reasons/);
+    await untilText(letters, /2 for one reason/);
   });
 
   for (const [name, code] of [
@@ -121,7 +134,7 @@ describe('the way', { timeout: 600_000 }, () => {
       await page.getByRole('button', { name: 'Publish 1,000' }).click();
       await status(page, code).waitFor();
       if (code !== 413) {
-        await untilText(verdict(page), /Under way/);
+        await untilText(verdict(page), /In progress/);
         await page.getByRole('img', { name: /[1-9]\d* failed request/ }).waitFor();
       }
       await toggle(page, name).uncheck();
@@ -134,30 +147,63 @@ describe('the way', { timeout: 600_000 }, () => {
     const before = await textOf(station(page, 'importObject').locator('dd').nth(1));
     await toggle(page, /Wrong password/).check();
     await page.getByRole('button', { name: 'Load the samples' }).click();
-    await untilNumber(page, 'Bucket', 'put off', /^2$/);
+    await untilNumber(page, 'Bucket', 'deferred', /^2$/);
     await untilText(page.locator('#log'), /credentials_refused · Mixpanel refused the credentials with 401/);
-    await untilText(page.locator('#file-rows'), /put off: credentials_refused/);
+    await untilText(page.locator('#file-rows'), /deferred: credentials_refused/);
     assert.equal(await textOf(station(page, 'importObject').locator('dd').nth(1)), before);
     await toggle(page, /Wrong password/).uncheck();
     await untilNumber(page, 'importObject', 'done', new RegExp(`^${Number(before) + 2}$`));
     await untilText(verdict(page), BALANCED);
   });
 
-  test('the import continues where a function was killed after it is started again', async () => {
+  test('the import continues where a function was killed after it is restarted', async () => {
     const page = await site.open();
     await toggle(page, /^Slow/).check();
     await page.getByRole('button', { name: 'Make 100,000 events' }).click();
     await untilNumber(page, 'importObject', 'running', /^1$/);
     await untilText(station(page, 'importObject'), /made-100000\S+: \d\S* \S+ of 12.5 MB settled/);
     await page.getByRole('button', { name: 'Kill importObject' }).click();
-    await page.getByText('importObject was killed; it is started again').waitFor();
-    await untilText(station(page, 'importObject'), /up, started again once/);
+    await page.getByText('importObject was killed and is restarting').waitFor();
+    await untilText(station(page, 'importObject'), /up, restarted once/);
     await page.getByRole('button', { name: 'Publish 1,000' }).click();
     await untilNumber(page, 'Topic', 'in flight', /^[1-9]/);
     await page.getByRole('button', { name: 'Kill drainSubscription' }).click();
-    await untilText(station(page, 'drainSubscription'), /up, started again once/);
+    await untilText(station(page, 'drainSubscription'), /up, restarted once/);
     await toggle(page, /^Slow/).uncheck();
     await untilText(verdict(page), BALANCED);
-    await untilText(page.locator('#file-rows'), /made-100000\S+ done 12.5 MB 100,000 100,000 0 0/);
+    await untilText(page.locator('#file-rows'), /made-100000\S+ done 100,000 0 0 100,000 12.5 MB/);
+  });
+
+  test('many files that are dropped together are one notice with their number', async () => {
+    const page = await site.open();
+    const event = '{"event":"Flood","properties":{"time":1767225600,"distinct_id":"ada"}}\n';
+    const files = Array.from({ length: 60 }, (_, number) => {
+      return { name: `flood-${number}.ndjson`, mimeType: 'text/plain', buffer: Buffer.from(event) };
+    });
+    await page.getByLabel(/Drop files/).setInputFiles(files);
+    await page.getByText('60 files are uploaded').waitFor();
+    assert.equal(await page.locator('.notice').count(), 1);
+    for (const _ of [1, 2, 3]) await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('A message is published × 3').waitFor();
+    await untilText(verdict(page), BALANCED);
+  });
+
+  test('the list of files has pages, and can be filtered by name and by rejected records', async () => {
+    const page = await site.open();
+    const shown = page.locator('#files-shown');
+    const rows = page.locator('#file-rows tr');
+    await untilText(shown, /^1 to 50 of 6\d$/);
+    assert.equal(await rows.count(), 50);
+    await page.getByRole('button', { name: 'Older' }).click();
+    await untilText(shown, /^51 to (6\d) of \1$/);
+    await untilText(page.locator('#file-rows'), /shop.ndjson/);
+    const filters = page.getByRole('search', { name: 'Filter files' });
+    await filters.getByLabel('File name').fill('FLOOD-5');
+    await untilText(shown, /^11$/);
+    await filters.getByLabel('Show').selectOption('files with rejected records');
+    await untilText(shown, /^none$/);
+    await filters.getByLabel('File name').fill('');
+    await untilText(page.locator('#file-rows'), /worthless/);
+    assert.doesNotMatch(await textOf(page.locator('#file-rows')), /flood/);
   });
 });

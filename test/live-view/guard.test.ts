@@ -138,7 +138,7 @@ test('an invalid request is refused with words', async () => {
   for (const [path, body, words] of [
     ['/publish', '{"data":"","count":1}', /must not be empty/],
     ['/publish', '{"data":"x","count":1000000}', /from 1 to 10000/],
-    ['/publish', 'not JSON', /no JSON object/],
+    ['/publish', 'not JSON', /not a JSON object/],
     ['/switch', '{"name":"toString","on":true}', /no such switch/],
     ['/kill', '{"target":"init"}', /no such function/],
     ['/made', '{"count":0}', /from 1 to/],

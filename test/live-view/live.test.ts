@@ -46,6 +46,10 @@ async function upload(name: string, records: readonly string[]): Promise<void> {
   await live.cloud.storageClient.bucket(NAMES.importBucket).file(name).save(records.join('\n'));
 }
 
+function listed(filter: Partial<Parameters<Live['watch']['files']['page']>[0]> = {}): FileRow[] {
+  return live.watch.files.page({ name: '', show: 'all', from: 0, ...filter }).rows;
+}
+
 const valid = (user: string) => `{"event":"Fine","properties":{"time":1767225600,"distinct_id":"${user}"}}`;
 const untimely = (user: string) => `{"event":"Bad","properties":{"time":"today","distinct_id":"${user}"}}`;
 
@@ -55,11 +59,11 @@ test('there is nothing to balance before anything arrives', () => {
 
 test('a file is followed from its upload to its counts', async () => {
   await upload('a.ndjson', [valid('1'), valid('2'), untimely('3'), 'not JSON']);
-  const { accounts, files, mixpanel } = await until(({ accounts }) => accounts.verdict === 'balanced');
+  const { accounts, mixpanel } = await until(({ accounts }) => accounts.verdict === 'balanced');
   const counts = { read: 4, expanded: 0, imported: 2, rejected: 2, dropped: 0 };
   assert.deepEqual(accounts.files, counts);
   assert.deepEqual(
-    files.rows.map(({ name, state, counts }) => ({ name, state, counts })),
+    listed().map(({ name, state, counts }) => ({ name, state, counts })),
     [{ name: 'a.ndjson', state: 'done', counts }],
   );
   assert.equal(mixpanel.received, 2);
@@ -90,18 +94,23 @@ test('replaying a group sends only its letters, and leaves those with other reas
 });
 
 test('an object that is too large for a checkpoint is not read as one, whatever its name is', async () => {
+  const current = () => {
+    // It reads the checkpoints.
+    live.watch.state();
+    return listed();
+  };
   const bucket = live.cloud.storageClient.bucket(NAMES.stateBucket);
   const [checkpoint] = (await bucket.getFiles({ prefix: 'checkpoints/' }))[0];
   const [text] = await checkpoint!.download();
-  const files = structuredClone(live.watch.state().files);
+  const files = structuredClone(current());
   const other = text.toString().replace(/"offset":\d+/, '"offset":1');
   assert.notEqual(other, text.toString());
   await checkpoint!.save(other.padEnd(1_000_001), { resumable: false });
-  assert.deepEqual(live.watch.state().files, files);
+  assert.deepEqual(current(), files);
   await checkpoint!.save(other, { resumable: false });
-  assert.notDeepEqual(live.watch.state().files, files);
+  assert.notDeepEqual(current(), files);
   await checkpoint!.save(text, { resumable: false });
-  assert.deepEqual(live.watch.state().files, files);
+  assert.deepEqual(current(), files);
 });
 
 test('letters with ever new reasons take no more memory than those of the first thousand', async () => {
@@ -179,12 +188,10 @@ test('replaying a group sends nothing of it if a record passed a transform and t
 
 test('a file whose every record was rejected is told from one that was imported, and its letters are had alone', async () => {
   await upload('worthless.ndjson', [untimely('6'), untimely('7')]);
-  const { files } = await until(({ files }) =>
-    files.rows.some(({ name, state }) => /^w/.test(name) && state === 'done'),
-  );
-  const marks = files.rows.map(({ name, isAllRejected }) => [name, isAllRejected]);
+  await until(() => listed().some(({ name, state }) => /^w/.test(name) && state === 'done'));
+  const marks = listed().map(({ name, isAllRejected }) => [name, isAllRejected]);
   assert.deepEqual(Object.fromEntries(marks), { 'a.ndjson': false, 'b.ndjson': true, 'worthless.ndjson': true });
-  const { name, generation } = files.rows.find(({ name }) => name === 'worthless.ndjson')!;
+  const { name, generation } = listed().find(({ name }) => name === 'worthless.ndjson')!;
   assert.ok((await groupLetters(live.cloud)).length > 1);
   const query = new URLSearchParams({ object: name, generation });
   const response = await fetch(`${live.view.url}/letters?${query}`);
@@ -198,7 +205,27 @@ test('a file whose every record was rejected is told from one that was imported,
 
 test('a temporary object is shown as skipped', async () => {
   await upload('a.ndjson.filepart', [valid('8')]);
-  const { files } = await until(({ files }) => files.skipped === 1);
-  const [{ name, state, detail }] = files.rows as [FileRow];
+  await until(({ files }) => files.skipped === 1);
+  const [{ name, state, detail }] = listed() as [FileRow];
   assert.deepEqual([name, state, detail], ['a.ndjson.filepart', 'skipped', 'excluded']);
+});
+
+test('what a terminal sends is told apart in the totals, and hides nothing that the functions miss', async () => {
+  const before = live.watch.state();
+  const { url } = live.cloud.mixpanel;
+  const response = await fetch(`${url}/import?strict=1&project_id=1`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${btoa('local-terminal:local-secret')}`,
+      'content-type': 'application/x-ndjson',
+    },
+    body: [valid('terminal'), untimely('terminal')]
+      .map((line) => line.replace('"distinct_id"', '"$insert_id":"t","distinct_id"'))
+      .join('\n'),
+  });
+  assert.equal(response.status, 400);
+  const { accounts, mixpanel } = live.watch.state();
+  assert.deepEqual(accounts.terminal, { read: 2, expanded: 0, imported: 1, rejected: 1, dropped: 0 });
+  assert.deepEqual(accounts.files, before.accounts.files);
+  assert.equal(mixpanel.received, before.mixpanel.received + 1);
 });

@@ -150,7 +150,7 @@ test('the functions start again with a mapping, keep it for the session, and los
   const hashing = { ...MAPPING, hash: ['$user'] };
   const text = JSON.stringify(hashing);
   const begun = restarted();
-  assert.equal(useMapping(live.cloud, live.watch, ` ${text}\n`), 'Both functions are started again with the mapping');
+  assert.equal(useMapping(live.cloud, live.watch, ` ${text}\n`), 'Both functions restart with the mapping');
   assert.equal(useMapping(live.cloud, live.watch, text), 'The functions have this mapping already');
   await begun;
   assert.equal((await trial(hashing)).isInUse, true);
@@ -161,7 +161,7 @@ test('the functions start again with a mapping, keep it for the session, and los
   await untilHashed(JSON.parse(result) as object);
 
   const without = restarted();
-  assert.equal(useMapping(live.cloud, live.watch, ''), 'Both functions are started again without a mapping');
+  assert.equal(useMapping(live.cloud, live.watch, ''), 'Both functions restart without a mapping');
   await without;
   assert.equal(live.cloud.env.IMPORT_MAPPING, undefined);
   const plain = { event: 'Plain', properties: { time: 1_767_225_600, distinct_id: 'ada', $insert_id: 'p1' } };

@@ -500,8 +500,8 @@ describe('observing', () => {
     assert.deepEqual(
       server.requests.map(({ at, ...rest }) => rest),
       [
-        { sequence: 1, status: 200, events: 2, bytes: body.length },
-        { sequence: 0, status: 0, events: 1, bytes: lines(event('a')).length },
+        { sequence: 1, status: 200, events: 2, accepted: 2, bytes: body.length, username: 'user' },
+        { sequence: 0, status: 0, events: 1, accepted: 0, bytes: lines(event('a')).length, username: 'user' },
       ],
     );
     assert.ok((server.requests[0]?.at ?? 0) >= before);
