@@ -113,8 +113,8 @@ export class Watch {
   }
 
   /** Something else has happened that the reader of the log should know. */
-  say(text: string): void {
-    this.#add('local cloud', 'INFO', text);
+  say(text: string, severity: 'INFO' | 'ERROR' = 'INFO'): void {
+    this.#add('local cloud', severity, text);
   }
 
   /** What the page shows; to be asked a few times a second. */

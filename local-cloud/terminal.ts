@@ -38,6 +38,9 @@ export function createTerminal(stream: NodeJS.WriteStream) {
   return {
     heading: (text: string) => print(`\n${style('bold', printable(text))}`),
 
+    /** A line to be copied. */
+    plain: (text: string) => print(printable(text)),
+
     /** What happened at a station of {@link STYLES}. */
     line(station: string, text: string, textStyle?: Style): void {
       const shown = textStyle === undefined ? printable(text) : style(textStyle, printable(text));

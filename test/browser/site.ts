@@ -48,7 +48,7 @@ export function useSite(): Site {
       `${CHROMIUM} is missing: install Chromium (on Debian: apt-get install chromium), or say in CHROMIUM where it is`,
     );
     site.folder = await mkdtemp(join(tmpdir(), 'mixpanel-view-'));
-    site.live = await startLive({ folder: join(site.folder, 'storage'), port: 0 });
+    site.live = await startLive({ folder: join(site.folder, 'storage') });
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
     site.open = async (options = {}) => {
       const page = await browser.newPage({ viewport: { width: 1280, height: 960 }, timezoneId: 'UTC', ...options });

@@ -14,7 +14,7 @@ let folder: string;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixpanel-guard-'));
-  live = await startLive({ folder, port: 0 });
+  live = await startLive({ folder });
 });
 
 after(async () => {

@@ -17,7 +17,7 @@ const printed: string[] = [];
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixpanel-live-'));
-  live = await startLive({ folder, port: 0, onLine: (_target, line) => printed.push(line) });
+  live = await startLive({ folder, onLine: (_target, line) => printed.push(line) });
 });
 
 after(async () => {

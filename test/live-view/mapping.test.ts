@@ -23,7 +23,6 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixpanel-view-'));
   live = await startLive({
     folder,
-    port: 0,
     env: { IMPORT_HASH_KEY: 'sixteen letters!' },
     onLine(target, line) {
       if (line.startsWith('URL: ')) started.emit(target);

@@ -16,7 +16,7 @@ let ports: Record<string, number>;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixpanel-guard-'));
-  live = await startLive({ folder, port: 0 });
+  live = await startLive({ folder });
   const { mixpanel, storage, pubsub, importObject, drainSubscription } = live.cloud;
   ports = {
     mixpanel: mixpanel.port,
