@@ -6,6 +6,9 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { LOOPBACK } from './guard.ts';
 
+/** Characters of a command that are shown. */
+const MAX_COMMAND_LENGTH = 100;
+
 /** Ports by what listens there; 0 for any that is free. */
 export type Ports = Record<'view' | 'mixpanel' | 'storage' | 'pubsub' | 'importObject' | 'drainSubscription', number>;
 
@@ -61,7 +64,7 @@ async function holderOnLinux(port: number): Promise<string | undefined> {
       const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');
       if (!inodes.includes(target)) continue;
       const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').join(' ').trim();
-      return `process ${pid}: ${command}`;
+      return `process ${pid}: ${command.slice(0, MAX_COMMAND_LENGTH)}`;
     }
   }
   return undefined;

@@ -229,3 +229,21 @@ test('what a terminal sends is told apart in the totals, and hides nothing that 
   assert.deepEqual(accounts.files, before.accounts.files);
   assert.equal(mixpanel.received, before.mixpanel.received + 1);
 });
+
+test('starting empty deletes files, messages, events and dead letters, and serves the same ports', async () => {
+  const { url } = live.view;
+  const { url: mixpanelUrl } = live.cloud.mixpanel;
+  const { watch } = live;
+  assert.ok(watch.state().files.uploaded > 0);
+  const response = await fetch(`${url}/clean`, { method: 'POST', headers: { origin: url }, body: '{}' });
+  assert.equal(response.status, 200);
+  await until(() => live.watch !== watch && live.watch.state().accounts.verdict === 'empty');
+  assert.deepEqual([live.view.url, live.cloud.mixpanel.url], [url, mixpanelUrl]);
+  const { storageClient } = live.cloud;
+  for (const name of [NAMES.importBucket, NAMES.stateBucket]) {
+    assert.deepEqual((await storageClient.bucket(name).getFiles())[0], []);
+  }
+  await upload('a.ndjson', [valid('1')]);
+  const { accounts } = await until(({ accounts }) => accounts.verdict === 'balanced');
+  assert.equal(accounts.files.imported, 1);
+});
