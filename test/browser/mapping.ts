@@ -18,8 +18,8 @@ describe('the mapping', { timeout: 600_000 }, () => {
   test('errors are shown as one types, then the last records and what becomes of them, also of those that come later', async () => {
     const page = await site.open();
     const card = page.getByRole('region', { name: 'Mapping' });
-    const box = card.getByRole('textbox', { name: 'What becomes of records, JSON' });
-    const records = card.getByRole('list', { name: 'The last records and what becomes of them' });
+    const box = card.getByRole('textbox', { name: 'Mapping, as JSON' });
+    const records = card.getByRole('list', { name: 'The latest records and their events' });
     publish(HOSTILE);
     await untilText(records, /message \d+ of \S+, record 0 { "type": "Order", .* } rejected: event: /);
     await box.pressSequentially('{ "evnt": "type"');
@@ -46,7 +46,7 @@ describe('the mapping', { timeout: 600_000 }, () => {
     await page.getByText('Live', { exact: true }).waitFor();
     assert.equal(await box.inputValue(), MAPPING);
     await page.getByRole('button', { name: 'Use this mapping' }).click();
-    await page.getByText('Both functions restart with the mapping').waitFor();
+    await page.getByText('Both functions restart with the mapping', { exact: true }).waitFor();
     await untilText(page.locator('#mapping-state'), /^in use by the functions$/);
     await untilText(page.locator('#log'), /both functions restart with the mapping/);
     const other = await site.open();
