@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Storage } from '@google-cloud/storage';
 import { type InjectedFault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
@@ -135,6 +135,10 @@ describe('what is imported', () => {
     { name: 'newline-delimited JSON', content: Buffer.from(ndjson(newEvents(5))) },
     { name: 'gzip, whatever the name', content: gzipSync(ndjson(newEvents(5))) },
     { name: 'an array', content: Buffer.from(JSON.stringify(newEvents(5), null, 2)) },
+    {
+      name: 'several frames of zstd',
+      content: Buffer.concat([zstdCompressSync(ndjson(newEvents(3))), zstdCompressSync(ndjson(newEvents(2, 3)))]),
+    },
     { name: 'a compressed array', content: gzipSync(JSON.stringify(newEvents(5))) },
   ];
   for (const { name, content } of contents) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { startRun } from '../../functions/core/run.ts';
 import { seededRandom } from '../../local-cloud/soak/random.ts';
 import { eventLines } from '../support/event.ts';
@@ -16,6 +16,11 @@ const contents = {
   'one array on one line': (events: string[]) => Buffer.from(`[${events.join(',')}]`),
   'pretty-printed events, compressed': (events: string[]) =>
     gzipSync(events.map((event) => JSON.stringify(JSON.parse(event), null, 1)).join('\n')),
+  'lines in several frames of zstd': (events: string[]) => {
+    const half = events.length >> 1;
+    const halves = [events.slice(0, half), events.slice(half)];
+    return Buffer.concat(halves.map((lines) => zstdCompressSync(`${lines.join('\n')}\n`)));
+  },
 };
 
 describe('an import that is stopped in an orderly way', { timeout: 120_000 }, () => {

@@ -1,10 +1,13 @@
-/** Decompresses gzip, found by its first bytes, from chunks as they are stored (https://www.rfc-editor.org/rfc/rfc1952). */
+/** Decompresses gzip (https://www.rfc-editor.org/rfc/rfc1952) and zstd, found by their first bytes, from chunks as they are stored. */
 
 import { crc32, createInflateRaw } from 'node:zlib';
+import { CorruptContentError } from './corrupt.ts';
+import { isZstd, unzstd } from './zstd.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
-export class CorruptGzipError extends Error {
+export class CorruptGzipError extends CorruptContentError {
   override readonly name = 'CorruptGzipError';
+  override readonly layer = 'gzip';
 }
 
 /** Content as records are read from it. */
@@ -13,7 +16,7 @@ export interface Decoded {
   compression: readonly string[];
   /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
   head: Buffer;
-  /** The decoded bytes, with the first ones; throws {@link CorruptGzipError} after the last that could be decoded. */
+  /** The decoded bytes, with the first ones; throws {@link CorruptContentError} after the last that could be decoded. */
   chunks: AsyncIterable<Buffer>;
 }
 
@@ -31,7 +34,7 @@ const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
 /**
- * Looks at the first bytes of `stored` and decompresses gzip, twice if the result is gzip too.
+ * Looks at the first bytes of `stored` and decompresses gzip and zstd, twice if the result is one of them too.
  *
  * @param stored each chunk may be overwritten by the next; the same is true of what this yields
  * @throws whatever `stored` throws before its first bytes
@@ -39,11 +42,17 @@ const CUT_SHORT = 'unexpected end of file';
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
   const compression: string[] = [];
   let content = await peek(stored);
-  while (compression.length < MAX_LAYERS && content.head[0] === MAGIC[0] && content.head[1] === MAGIC[1]) {
-    compression.push('gzip');
-    content = await peek(gunzip(content.chunks));
+  for (let layer = layerOf(content.head); layer !== undefined; layer = layerOf(content.head)) {
+    if (compression.length === MAX_LAYERS) break;
+    compression.push(layer);
+    content = await peek((layer === 'gzip' ? gunzip : decodeZstd)(content.chunks));
   }
   return { compression, ...content };
+}
+
+function layerOf(head: Buffer): 'gzip' | 'zstd' | undefined {
+  if (head[0] === MAGIC[0] && head[1] === MAGIC[1]) return 'gzip';
+  return isZstd(head) ? 'zstd' : undefined;
 }
 
 /** Reads the first bytes, and leaves them in front of the others. */
@@ -58,8 +67,8 @@ async function peek(chunks: AsyncIterable<Buffer>): Promise<Pick<Decoded, 'head'
       head = Buffer.concat([head, next.value]);
     }
   } catch (error) {
-    // A read error says nothing about the content; a decompression error proves that the outer layer was gzip.
-    if (!(error instanceof CorruptGzipError)) throw error;
+    // A read error says nothing about the content; a decompression error proves that there was an outer layer.
+    if (!(error instanceof CorruptContentError)) throw error;
     failure = { error };
   }
   return { head: head.subarray(0, HEAD_BYTES), chunks: continued(head, iterator, failure) };
@@ -96,6 +105,15 @@ async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       if (trailer.readUInt32LE(4) !== size) throw new CorruptGzipError('incorrect length check');
       await input.skipWhile((byte) => byte === 0);
     } while ((await input.peek()).length > 0);
+  } finally {
+    await input.close();
+  }
+}
+
+async function* decodeZstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const input = new Input(chunks);
+  try {
+    yield* unzstd(input);
   } finally {
     await input.close();
   }

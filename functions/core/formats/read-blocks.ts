@@ -2,7 +2,8 @@
 
 import type { Block, Position } from '../block.ts';
 import { ImportError } from '../errors.ts';
-import { CorruptGzipError, type Decoded, decode } from './decode.ts';
+import { CorruptContentError } from './corrupt.ts';
+import { type Decoded, decode } from './decode.ts';
 import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
 
 /** How an earlier run read the content, and where it stopped. */
@@ -52,13 +53,13 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
       for (const block of parser.push(chunk.subarray(skipped.length))) yield [block];
     }
   } catch (error) {
-    if (!(error instanceof CorruptGzipError)) {
+    if (!(error instanceof CorruptContentError)) {
       for (const block of parser.flush()) yield [block];
       throw error;
     }
     await verifyStored?.();
     if (toSkip > 0) throw otherBytes();
-    for (const block of parser.breakOff(`the gzip data are corrupt: ${error.message}`)) yield [block];
+    for (const block of parser.breakOff(`the ${error.layer} data are corrupt: ${error.message}`)) yield [block];
     return;
   }
   if (toSkip > 0) throw otherBytes();

@@ -4,7 +4,9 @@ import { gunzipSync } from 'node:zlib';
 import type { Block, Reason, Source } from '../block.ts';
 import { noCounts, START, throughOf } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import { CorruptContentError } from './corrupt.ts';
 import { JsonParser, newScratch, type Scratch } from './json/parser.ts';
+import { isZstd, unzstdSync } from './zstd.ts';
 
 /** The most that a message may decompress to. */
 const MAX_MESSAGE_BYTES = 100_000_000;
@@ -28,7 +30,7 @@ export class MessageReader {
   /**
    * Yields the blocks of a message, one at a time; finish with one message before you begin the next.
    *
-   * @param stored the message's data; gzip is recognized by its first bytes
+   * @param stored the message's data; gzip and zstd are recognized by their first bytes
    */
   *read(stored: Buffer, source: Source): Generator<Block> {
     const data = decompress(stored);
@@ -73,8 +75,10 @@ export function rejectedBlock(stored: Buffer, source: Source, reason: Reason, in
 function decompress(stored: Buffer): Buffer | Reason {
   let data = stored;
   try {
-    for (let layer = 0; layer < MAX_LAYERS && data[0] === 0x1f && data[1] === 0x8b; layer++) {
-      data = gunzipSync(data, { maxOutputLength: MAX_MESSAGE_BYTES });
+    for (let layer = 0; layer < MAX_LAYERS; layer++) {
+      if (data[0] === 0x1f && data[1] === 0x8b) data = gunzipSync(data, { maxOutputLength: MAX_MESSAGE_BYTES });
+      else if (isZstd(data)) data = unzstdSync(data, MAX_MESSAGE_BYTES);
+      else break;
     }
     return data;
   } catch (error) {
@@ -84,7 +88,7 @@ function decompress(stored: Buffer): Buffer | Reason {
       field: 'record',
       message: isTooLarge
         ? `it decompresses to more than ${MAX_MESSAGE_BYTES} bytes`
-        : `the gzip data are corrupt: ${message}`,
+        : `the ${error instanceof CorruptContentError ? error.layer : 'gzip'} data are corrupt: ${message}`,
     };
   }
 }

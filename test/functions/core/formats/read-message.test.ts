@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Block, Source } from '../../../../functions/core/block.ts';
 import { MessageReader, rejectedBlock } from '../../../../functions/core/formats/read-message.ts';
@@ -249,6 +249,7 @@ describe('a message that is one rejection', () => {
     for (const [how, stored] of [
       ['plain', data],
       ['compressed', gzipSync(data)],
+      ['zstd-compressed', zstdCompressSync(data)],
     ] as const) {
       test(`The rejection of a message keeps all bytes as they were stored: ${name}, ${how}`, () => {
         for (const sliceBytes of [undefined, 7_001, 100_000]) {
@@ -295,6 +296,11 @@ describe('a message that is one rejection', () => {
   const undecodable: [name: string, stored: Buffer, message: RegExp][] = [
     ['are cut short', gzipSync(good).subarray(0, 20), /^the gzip data are corrupt: unexpected end of file/],
     ['are followed by garbage', Buffer.concat([gzipSync(good), Buffer.from('x')]), /^the gzip data are corrupt: /],
+    [
+      'are zstd and cut short',
+      zstdCompressSync(good).subarray(0, -1),
+      /^the zstd data are corrupt: unexpected end of file/,
+    ],
     ['are only the first two bytes', Buffer.from([0x1f, 0x8b]), /^the gzip data are corrupt: unexpected end of file/],
     [
       'decompress to more than 100 MB',
@@ -303,7 +309,7 @@ describe('a message that is one rejection', () => {
     ],
   ];
   for (const [name, stored, message] of undecodable) {
-    test(`A message is rejected as a whole if its gzip data ${name}`, () => {
+    test(`A message is rejected as a whole if its compressed data ${name}`, () => {
       const [block, ...others] = [...new MessageReader(insertIdByContent).read(stored, messageSource)];
       assert.equal(others.length, 0);
       assert.equal(block!.records.ordinals.length, 0);
