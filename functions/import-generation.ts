@@ -16,7 +16,7 @@ import type { Run } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
 import { codeOf, failure, statsOf } from './runtime/summary.ts';
-import { noProgress, type Progress, settledUpTo } from './storage/checkpoint.ts';
+import { hasMoved, noProgress, type Progress } from './storage/checkpoint.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
@@ -131,12 +131,12 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
     return endOfFailure(task, lease, error);
   }
   try {
-    const hasMoved = settledUpTo(task.progress()) > settledUpTo(lease.begin);
-    if (!hasMoved && run.stopReason === 'deadline' && run.stats.deferred === 0) {
+    const isFurther = hasMoved(task.progress(), lease.begin);
+    if (!isFurther && run.stopReason === 'deadline' && run.stats.deferred === 0) {
       return { kind: (await lease.releaseFruitless(task.progress())) ? 'stalled' : 'refused' };
     }
     await lease.release('running', task.progress());
-    if (!hasMoved || run.stopReason === 'shutdown') return { kind: 'refused' };
+    if (!isFurther || run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
     return { kind: 'continued' };
   } catch (error) {

@@ -1,11 +1,10 @@
 /** Checks one input without sending anything: its records, and by Mixpanel's documented rules the events made of them. */
 
 import { type Block, isBalanced, lengthOf, type Reason } from '../../functions/core/block.ts';
-import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, type MappedRecord, RecordMapper } from '../../functions/core/events.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
-import { type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
+import { AS_THEY_ARE, type MappedRecords, mappingOf } from '../../functions/core/mappings/mapping.ts';
 import transform from '../../functions/transform.ts';
 import { MAX_EVENT_BYTES, validateEvent } from '../../local-cloud/mixpanel/rules.ts';
 import { Findings } from './findings.ts';
@@ -16,8 +15,7 @@ import { readInput } from './read-input.ts';
 const EMPTY = Buffer.alloc(0);
 const mapping = mappingOf(transform);
 /** To be checked, records are parsed even if they would be sent verbatim. */
-const MAPPED: MappedRecords =
-  mapping.kind === 'mapped' ? mapping : { kind: 'mapped', through: [], map: (record) => record as MixpanelEvent };
+const MAPPED: MappedRecords = mapping.kind === 'mapped' ? mapping : AS_THEY_ARE;
 
 /** Checks an input; in its counts `imported` are the events that Mixpanel would take. Never throws. */
 export async function checkFile(input: Input, { config, meter, run }: FileContext): Promise<FileResult> {

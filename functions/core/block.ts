@@ -4,17 +4,18 @@ import type { RecordContext } from './event.ts';
 import type { Mapping } from './mappings/mapping.ts';
 import { countAll, type RejectedRange, type RejectionLimit } from './rejections.ts';
 
-/** Where a record is in its source: the `source` of a dead letter. `event` is its index if a transform made several. */
+/**
+ * Where a record is in its source: the `source` of a dead letter. Records of text have a `line`, rows of Avro and Parquet a
+ * `row`. `event` is its index if a transform made several.
+ */
 export type Location =
-  | {
+  | ({
       bucket: string;
       object: string;
       generation: string;
-      line: number;
-      offset: number;
       event?: number;
       metadata?: Readonly<Record<string, string>>;
-    }
+    } & Place)
   | {
       subscription: string;
       messageId: string;
@@ -23,7 +24,10 @@ export type Location =
       event?: number;
       attributes?: Readonly<Record<string, string>>;
     }
-  | { file: string; line: number; offset: number; event?: number };
+  | ({ file: string; event?: number } & Place);
+
+/** A place in content. */
+type Place = { line: number; offset: number } | { offset: number; row: number };
 
 /** What records are read from: one for each object, message or file. */
 export interface Source {
@@ -37,7 +41,7 @@ export interface Source {
   readonly stored?: Buffer | undefined;
   /**
    * @param offset  byte offset of the record in the decoded content
-   * @param ordinal line of the record (objects and files, from 1), or its index (messages, from 0)
+   * @param ordinal line of the record (objects and files, from 1), its row, or its index (messages, from 0)
    */
   locate(offset: number, ordinal: number): Location;
 }
@@ -134,7 +138,10 @@ export interface JsonRecords {
 /** Records that arrive as values, from formats other than JSON. */
 export interface RowRecords {
   form: 'rows';
-  /** All rows that were read together; the records of the block begin at index {@link first}. */
+  /**
+   * All rows that were read together; the records of the block begin at index {@link first}. They take much more memory than
+   * what they were read from, and are released once all are in batches.
+   */
   readonly rows: readonly unknown[];
   readonly first: number;
   /** Offset and ordinal of each record, as {@link Source.locate} takes them. */
@@ -145,6 +152,8 @@ export interface RowRecords {
    * for, which may be after a transform has changed the row.
    */
   original(index: number): Buffer;
+  /** Releases {@link rows}. */
+  release?(): void;
 }
 
 /** About 1 MiB of a source, or one message, with its records. */

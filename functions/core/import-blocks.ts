@@ -4,7 +4,7 @@ import { type Block, cutBlock, isBalanced, lengthOf } from './block.ts';
 import { ImportError } from './errors.ts';
 import { addRecords, type MappedRecord, placeOf, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import type { MappedRecords } from './mappings/mapping.ts';
+import { AS_THEY_ARE, type MappedRecords } from './mappings/mapping.ts';
 import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
 import type { Sender } from './mixpanel/sender.ts';
 import { OutcomeRecorder } from './outcomes.ts';
@@ -17,9 +17,6 @@ const EMPTY = Buffer.alloc(0);
 /** Bytes of a source that may be read ahead of what is settled. */
 const MAX_UNSETTLED_BYTES = 64_000_000;
 type Mapped = string | MappedRecord;
-
-/** Rows are events already if no mapping makes them. */
-const AS_THEY_ARE: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as never };
 
 /** How a source is imported. */
 export interface ImportOptions {
@@ -148,6 +145,7 @@ class Pipeline {
     else await this.#addMapped(mapping.kind === 'mapped' ? mapping : AS_THEY_ARE);
     const last = this.#block!;
     this.#block = undefined;
+    if (records.form === 'rows') records.release?.();
     if (!this.#run.stopping.aborted) this.#complete(last);
   }
 

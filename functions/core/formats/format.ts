@@ -39,26 +39,40 @@ export interface StreamParser {
   breakOff(message: string): Iterable<Block>;
 }
 
-/** A format. */
+/** A format that reads its source as a stream. */
 export interface Format {
   /** How the format reads its source: as a stream, from beginning to end. */
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
-  /** Whether the first bytes of the content are the format's signature; a format without one is the fallback. */
-  recognizes?(head: Buffer): boolean;
   /** @param from where an earlier run stopped; default: the beginning */
   parser(context: ParseContext, from?: Position): StreamParser;
 }
 
-const FORMATS: readonly Format[] = [jsonFormat];
+/** A format that is not loaded yet: what JSON needs is all that is loaded for JSON. */
+interface KnownFormat {
+  name: string;
+  /** Whether the first bytes of the content are the format's signature. */
+  recognizes(head: Buffer): boolean;
+  load(): Promise<Format>;
+}
 
-/** The format of content that begins with `head`. */
-export function recognizeFormat(head: Buffer): Format {
-  return FORMATS.find((format) => format.recognizes?.(head)) ?? jsonFormat;
+const AVRO_MAGIC = Buffer.from('Obj\x01', 'latin1');
+
+const FORMATS: readonly KnownFormat[] = [
+  {
+    name: 'avro',
+    recognizes: (head) => head.subarray(0, AVRO_MAGIC.length).equals(AVRO_MAGIC),
+    load: async () => (await import('./avro/format.ts')).avroFormat,
+  },
+];
+
+/** The format of content that begins with `head`: JSON if it begins with no signature. */
+export async function recognizeFormat(head: Buffer): Promise<Format> {
+  return FORMATS.find(({ recognizes }) => recognizes(head))?.load() ?? jsonFormat;
 }
 
 /** The format with that name; undefined if there is none. */
-export function findFormat(name: string): Format | undefined {
-  return FORMATS.find((format) => format.name === name);
+export async function findFormat(name: string): Promise<Format | undefined> {
+  return name === jsonFormat.name ? jsonFormat : FORMATS.find((format) => format.name === name)?.load();
 }

@@ -73,9 +73,9 @@ async function begin(
 ): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
   if (resumption === undefined) {
     const { head, ...decoded } = await decode(stored);
-    return { ...decoded, format: recognizeFormat(head) };
+    return { ...decoded, format: await recognizeFormat(head) };
   }
-  const format = findFormat(resumption.format);
+  const format = await findFormat(resumption.format);
   if (format === undefined) throw unknownFormat(resumption.format);
   if (resumption.compression.length === 0) return { chunks: stored, compression: [], format };
   // The layers that are found count: a checkpoint of version 1 does not say how many there are. The checksum decides.

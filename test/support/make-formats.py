@@ -1,0 +1,119 @@
+"""Makes test/formats: files as pyarrow, DuckDB, fastavro and Python's csv write them, with what they hold.
+
+pip install pyarrow duckdb fastavro backports.zstd cramjam && python3 test/support/make-formats.py
+"""
+
+import datetime
+import decimal
+import json
+import pathlib
+import uuid
+
+import fastavro
+
+FOLDER = pathlib.Path(__file__).parent.parent / "formats"
+FOLDER.mkdir(exist_ok=True)
+UTC = datetime.timezone.utc
+
+
+def events(count, first=0):
+    return [
+        {
+            "event": "Order Completed",
+            "properties": {
+                "time": 1_767_225_600 + index,
+                "distinct_id": f"user-{index % 7}",
+                "$insert_id": f"avro-{index}",
+                "total": index / 8,
+                "items": [f"item-{item}" for item in range(index % 4)],
+            },
+        }
+        for index in range(first, first + count)
+    ]
+
+
+EVENT_SCHEMA = {
+    "type": "record",
+    "name": "Event",
+    "namespace": "test",
+    "fields": [
+        {"name": "event", "type": "string"},
+        {"name": "properties", "type": {"type": "map", "values": [
+            "null", "long", "double", "string", {"type": "array", "items": "string"},
+        ]}},
+    ],
+}
+
+TYPES_SCHEMA = {
+    "type": "record",
+    "name": "Types",
+    "fields": [
+        {"name": "none", "type": "null"},
+        {"name": "flag", "type": "boolean"},
+        {"name": "small", "type": "int"},
+        {"name": "large", "type": "long"},
+        {"name": "single", "type": "float"},
+        {"name": "double", "type": "double"},
+        {"name": "bytes", "type": "bytes"},
+        {"name": "text", "type": "string"},
+        {"name": "color", "type": {"type": "enum", "name": "Color", "symbols": ["RED", "GREEN"]}},
+        {"name": "four", "type": {"type": "fixed", "name": "Four", "size": 4}},
+        {"name": "list", "type": {"type": "array", "items": ["null", "long"]}},
+        {"name": "map", "type": {"type": "map", "values": "Color"}},
+        {"name": "union", "type": ["null", "string", {"type": "bytes"}, "long", "double"]},
+        {"name": "nested", "type": ["null", {"type": "record", "name": "Node", "fields": [
+            {"name": "value", "type": "int"}, {"name": "next", "type": ["null", "Node"]},
+        ]}]},
+        {"name": "day", "type": {"type": "int", "logicalType": "date"}},
+        {"name": "clock_ms", "type": {"type": "int", "logicalType": "time-millis"}},
+        {"name": "clock_us", "type": {"type": "long", "logicalType": "time-micros"}},
+        {"name": "at_ms", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "at_us", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "local_us", "type": {"type": "long", "logicalType": "local-timestamp-micros"}},
+        {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9}},
+        {"name": "price", "type": {"type": "fixed", "name": "Price", "size": 8, "logicalType": "decimal",
+                                   "precision": 18, "scale": 2}},
+        {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
+        {"name": "datetime", "type": {"type": "string", "logicalType": "datetime"}},
+    ],
+}
+
+
+def types_rows():
+    at = datetime.datetime(2026, 1, 2, 3, 4, 5, 678_901, UTC)
+    row = {
+        "none": None, "flag": True, "small": -1, "large": 2**63 - 1, "single": 0.1, "double": 0.1,
+        "bytes": b"\x00\xff", "text": "Zoë \u2028 \"quoted\"", "color": "GREEN", "four": b"abcd",
+        "list": [1, None, -(2**53) - 1], "map": {"__proto__": "RED", "b": "GREEN"}, "union": ("string", "text"),
+        "nested": {"value": 1, "next": {"value": 2, "next": None}},
+        "day": datetime.date(1969, 12, 31), "clock_ms": datetime.time(1, 2, 3, 4_000),
+        "clock_us": datetime.time(23, 59, 59, 999_999), "at_ms": at, "at_us": at,
+        "local_us": datetime.datetime(2026, 1, 2, 3, 4, 5, 6), "amount": decimal.Decimal("123456789012345678901234567.125000000"),
+        "price": decimal.Decimal("-0.50"), "id": str(uuid.UUID(int=1)), "datetime": "2026-01-02T03:04:05.5",
+    }
+    other = {
+        **row, "flag": False, "small": 2**31 - 1, "large": -(2**63), "single": 3.4028234663852886e38,
+        "double": float("nan"), "bytes": b"", "text": "", "color": "RED", "list": [], "map": {},
+        "union": ("bytes", b"text"), "nested": None, "day": datetime.date(9999, 12, 31),
+        "at_us": datetime.datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), "amount": decimal.Decimal("1.500000000"),
+        "price": decimal.Decimal("1234567890123.45"),
+    }
+    third = {**row, "large": 2**53, "single": float("inf"), "double": float("-inf"), "union": None,
+             "amount": decimal.Decimal("0.000000001"), "price": decimal.Decimal("0.00")}
+    fourth = {**row, "large": -(2**53) + 1, "single": 16_777_217.0, "double": 5e-324, "union": 2**60,
+              "amount": decimal.Decimal("-7.000000000"), "price": decimal.Decimal("10.00")}
+    return [row, other, third, fourth]
+
+
+def avro(name, schema, rows, codec, sync_interval=600):
+    with open(FOLDER / name, "wb") as file:
+        fastavro.writer(file, fastavro.parse_schema(schema), rows, codec=codec, sync_interval=sync_interval,
+                        sync_marker=bytes(range(65, 81)))
+
+
+for codec in ["null", "deflate", "snappy", "zstandard"]:
+    avro(f"events-{codec}.avro", EVENT_SCHEMA, events(60), codec)
+avro("types.avro", TYPES_SCHEMA, types_rows(), "null")
+avro("events-bzip2.avro", EVENT_SCHEMA, events(3), "bzip2")
+avro("empty.avro", EVENT_SCHEMA, [], "null")
+(FOLDER / "events.ndjson").write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events(60)))
