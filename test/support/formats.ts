@@ -1,0 +1,85 @@
+/** What the tests of formats share: files as others wrote them, and records as they are read of them. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { type Block, isBalanced, noCounts, type Position, type Rejection } from '../../functions/core/block.ts';
+import { locationOf, originalAt } from '../../functions/core/events.ts';
+import { type ReadOptions, readBlocks } from '../../functions/core/formats/read-blocks.ts';
+import { contextOf } from './parsing.ts';
+import { chunksOf, pieces } from './pipeline.ts';
+
+/** A file of `test/formats`, which `make-formats.py` makes. */
+export function fixture(name: string): Buffer {
+  return readFileSync(new URL(`../formats/${name}`, import.meta.url));
+}
+
+/** The lines of a file of `test/formats`. */
+export function linesOf(name: string): string[] {
+  return fixture(name).toString().trimEnd().split('\n');
+}
+
+/** A row as it is read. */
+export interface ReadRow {
+  /** As a mapping is handed it, serialized. */
+  value: string;
+  /** As dead letters hold it. */
+  original: string;
+  offset: number;
+  ordinal: number;
+}
+
+export interface ReadRows {
+  rows: ReadRow[];
+  rejections: Rejection[];
+  /** Where each block ends. */
+  ends: Position[];
+  format: string | undefined;
+}
+
+/** Reads content in pieces of `size`, and checks what holds for all blocks. */
+export async function readRows(
+  content: Buffer,
+  { size = 65_536, ...options }: Partial<ReadOptions> & { size?: number } = {},
+): Promise<ReadRows> {
+  const read: ReadRows = { rows: [], rejections: [], ends: [], format: undefined };
+  const context = contextOf();
+  const blocks = readBlocks(chunksOf(pieces(content, size)), {
+    context,
+    onFormat: (format) => {
+      read.format = format;
+    },
+    ...options,
+  });
+  for await (const some of blocks) for (const block of some) addBlock(block, read);
+  const last = read.ends.at(-1);
+  const from = options.resumption?.compression.length === 0 ? options.resumption.position.offset : 0;
+  if (last !== undefined && options.resumption === undefined) {
+    assert.equal(last.offset, from + content.length, 'the last block ends with the content');
+    assert.equal(last.checksum, crc32(content), 'the checksum is that of all of the content');
+  }
+  return read;
+}
+
+function addBlock(block: Block, { rows, rejections, ends }: ReadRows): void {
+  const { records, counts } = block;
+  assert.ok(records.form === 'rows');
+  const { length } = records.ordinals;
+  assert.deepEqual(counts, {
+    ...noCounts(),
+    read: length + block.rejections.length,
+    rejected: block.rejections.length,
+  });
+  const values = records.rows.slice(records.first, records.first + length).map((row) => JSON.stringify(row));
+  records.release?.();
+  for (let index = 0; index < length; index++) {
+    const original = originalAt(records, index).toString();
+    rows.push({ value: values[index]!, original, offset: records.offsets[index]!, ordinal: records.ordinals[index]! });
+    assert.deepEqual(locationOf(block, index), block.source.locate(records.offsets[index]!, records.ordinals[index]!));
+  }
+  rejections.push(...block.rejections);
+  assert.ok(ends.length === 0 || block.end.offset >= ends.at(-1)!.offset);
+  ends.push(block.end);
+  counts.imported = length;
+  assert.ok(isBalanced(counts));
+}
