@@ -206,10 +206,10 @@ class ImportTask {
       counts.imported += settledPart.records;
     }
     const settledTo = Math.max(settledPart?.offset ?? 0, this.#begin.position.settledTo ?? 0);
-    const { settledTo: _, ...watermark } = position;
+    const { settledTo: _, ...watermark } = settledPart?.position ?? position;
     return {
       ...this.#format,
-      position: settledTo > position.offset ? { ...watermark, settledTo } : watermark,
+      position: settledTo > watermark.offset ? { ...watermark, settledTo } : watermark,
       counts,
       metadata: this.#metadata,
     };

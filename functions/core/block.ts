@@ -178,7 +178,7 @@ export interface Block {
   readonly cutAway: number;
   /**
    * The position after the first `record` records of the block as it was read. Asked for in ascending order, while the bytes
-   * are there. Absent if the block can only settle as a whole.
+   * are there; of rows at any time. Absent if the block can only settle as a whole.
    */
   readonly positionAt?: (record: number) => Position;
 }
@@ -258,11 +258,19 @@ export interface SettledPart {
   records: number;
   /** Offset after the last of them. */
   offset: number;
+  /** Set if reading can resume right after them. */
+  position?: Position;
 }
 
 /** The settled part of a block, up to its first rejection; undefined if there is none. */
-export function settledPartOf({ records, settledRecords, rejections, positionAt }: Block): SettledPart | undefined {
-  if (positionAt === undefined || records.form !== 'json') return undefined;
+export function settledPartOf(block: Block): SettledPart | undefined {
+  const { records, settledRecords, rejections, positionAt, cutAway } = block;
+  if (positionAt === undefined) return undefined;
+  if (records.form === 'rows') {
+    if (settledRecords === 0 || rejections.length > 0) return undefined;
+    const position = positionAt(cutAway + settledRecords);
+    return { records: settledRecords, offset: position.offset, position };
+  }
   const endOf = (record: number) => records.offset + records.ends[record - 1]!;
   let limit = Number.POSITIVE_INFINITY;
   for (const { location } of rejections) limit = Math.min(limit, offsetOf(location));

@@ -5,6 +5,7 @@ import { crc32, gzipSync } from 'node:zlib';
 import { cutBlock, lengthOf, type Position } from '../../../../../functions/core/block.ts';
 import { parseKeepingDigits } from '../../../../../functions/core/formats/json/numbers.ts';
 import { readBlocks } from '../../../../../functions/core/formats/read-blocks.ts';
+import { block, header, long, SYNC, text } from '../../../../support/avro.ts';
 import { fixture, linesOf, readRows } from '../../../../support/formats.ts';
 import { contextOf } from '../../../../support/parsing.ts';
 import { chunksOf, pieces } from '../../../../support/pipeline.ts';
@@ -12,28 +13,6 @@ import { chunksOf, pieces } from '../../../../support/pipeline.ts';
 /** As JavaScript prints numbers. */
 const expected = linesOf('events.ndjson').map((line) => JSON.stringify(JSON.parse(line)));
 const CODECS = ['null', 'deflate', 'snappy', 'zstandard'];
-const SYNC = Buffer.from(Array.from({ length: 16 }, (_, index) => 65 + index));
-
-/** Ints and longs as Avro writes them. */
-function zigzag(value: bigint): Buffer {
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, value < 0n ? -2n * value - 1n : 2n * value);
-  for (; rest >= 128n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
-  return Buffer.from([...bytes, Number(rest)]);
-}
-const long = (value: number | bigint) => zigzag(BigInt(value));
-const text = (value: string | Buffer) => Buffer.concat([long(Buffer.byteLength(value)), Buffer.from(value)]);
-
-function header(schema: unknown, codec?: string): Buffer {
-  const members = [text('avro.schema'), text(typeof schema === 'string' ? schema : JSON.stringify(schema))];
-  if (codec !== undefined) members.push(text('avro.codec'), text(codec));
-  return Buffer.concat([Buffer.from('Obj\x01', 'latin1'), long(members.length / 2), ...members, long(0), SYNC]);
-}
-
-function block(rows: number | bigint, data: Buffer): Buffer {
-  return Buffer.concat([long(rows), long(data.length), data, SYNC]);
-}
-
 /** A file with one block of rows, each of one field. */
 function fileOf(type: unknown, ...values: Buffer[]): Buffer {
   const schema = { type: 'record', name: 'R', fields: [{ name: 'f', type }] };
