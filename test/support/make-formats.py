@@ -3,12 +3,14 @@
 pip install pyarrow duckdb fastavro backports.zstd cramjam && python3 test/support/make-formats.py
 """
 
+import csv
 import datetime
 import decimal
 import json
 import pathlib
 import uuid
 
+import duckdb
 import fastavro
 
 FOLDER = pathlib.Path(__file__).parent.parent / "formats"
@@ -117,3 +119,35 @@ avro("types.avro", TYPES_SCHEMA, types_rows(), "null")
 avro("events-bzip2.avro", EVENT_SCHEMA, events(3), "bzip2")
 avro("empty.avro", EVENT_SCHEMA, [], "null")
 (FOLDER / "events.ndjson").write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events(60)))
+
+# Delimited text, with what it holds as lines of JSON.
+TEXTS = [
+    {"id": "001", "name": "Zoë, \"the\" first", "note": "two\nlines", "amount": "1,5"},
+    {"id": "002", "name": "", "note": "a\r\nb;c\td", "amount": "-0.10"},
+    {"id": "003", "name": "日本", "note": " padded ", "amount": "1e3"},
+]
+
+
+def as_lines(name, rows):
+    text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    (FOLDER / f"{name}.ndjson").write_text(text)
+
+
+def python_csv(name, encoding, **options):
+    with open(FOLDER / name, "w", newline="", encoding=encoding) as file:
+        writer = csv.DictWriter(file, list(TEXTS[0]), **options)
+        writer.writeheader()
+        writer.writerows(TEXTS)
+    as_lines(name, TEXTS)
+
+
+python_csv("python-excel.csv", "utf-8-sig")
+python_csv("python-semicolon.csv", "utf-8", delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n")
+
+# As COPY … TO STDOUT writes it: backslashes stand for what would end a field, and \N for null.
+(FOLDER / "postgres.tsv").write_text('id\tname\n1\t"quoted\\tname"\n2\t\\N\n')
+as_lines("postgres.tsv", [{"id": "1", "name": '"quoted\\tname"'}, {"id": "2", "name": "\\N"}])
+
+duckdb.sql("create table texts as select * from (values ('001', 'a,b', 'x \"y\"'), ('002', 'two' || chr(10) || 'lines', 'é')) as t(id, name, note)")
+duckdb.sql(f"copy texts to '{FOLDER / 'duckdb.csv'}' (header)")
+as_lines("duckdb.csv", [dict(zip(["id", "name", "note"], row)) for row in duckdb.sql("from texts").fetchall()])

@@ -2,6 +2,7 @@
 
 import type { Block, Position, Source } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import type { TextFormat } from './csv/dialect.ts';
 import { jsonFormat } from './json/format.ts';
 
 /** What all blocks of one source have in common. */
@@ -67,12 +68,20 @@ const FORMATS: readonly KnownFormat[] = [
   },
 ];
 
-/** The format of content that begins with `head`: JSON if it begins with no signature. */
-export async function recognizeFormat(head: Buffer): Promise<Format> {
-  return FORMATS.find(({ recognizes }) => recognizes(head))?.load() ?? jsonFormat;
+/**
+ * The format of content that begins with `head`. Content that begins with no signature is text.
+ *
+ * @param text how text is told into rows; default: it is JSON
+ */
+export async function recognizeFormat(head: Buffer, text?: TextFormat): Promise<Format> {
+  const known = FORMATS.find(({ recognizes }) => recognizes(head));
+  if (known !== undefined) return known.load();
+  return text === undefined ? jsonFormat : (await import('./csv/format.ts')).csvFormat(text);
 }
 
 /** The format with that name; undefined if there is none. */
 export async function findFormat(name: string): Promise<Format | undefined> {
-  return name === jsonFormat.name ? jsonFormat : FORMATS.find((format) => format.name === name)?.load();
+  if (name === jsonFormat.name) return jsonFormat;
+  if (name === 'csv') return (await import('./csv/format.ts')).csvFormat();
+  return FORMATS.find((format) => format.name === name)?.load();
 }

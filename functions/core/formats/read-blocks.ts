@@ -3,6 +3,7 @@
 import type { Block, Position } from '../block.ts';
 import { ImportError } from '../errors.ts';
 import { CorruptContentError } from './corrupt.ts';
+import type { TextFormat } from './csv/dialect.ts';
 import { type Decoded, decode } from './decode.ts';
 import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
 
@@ -20,6 +21,8 @@ export interface Resumption {
 export interface ReadOptions {
   context: ParseContext;
   resumption?: Resumption | undefined;
+  /** How text is told into rows; default: it is JSON. */
+  text?: TextFormat | undefined;
   /** Told before the first block how the content is read. */
   onFormat?: (format: string, compression: readonly string[]) => void;
   /** Verifies the stored bytes against the upload's checksum before the content is declared corrupt. Throws if they differ. */
@@ -35,8 +38,8 @@ export interface ReadOptions {
  *   `stored` and `verifyStored` throw
  */
 export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOptions): AsyncGenerator<Block[]> {
-  const { context, resumption, onFormat, verifyStored } = options;
-  const { chunks, compression, format } = await begin(stored, resumption);
+  const { context, resumption, text, onFormat, verifyStored } = options;
+  const { chunks, compression, format } = await begin(stored, resumption, text);
   onFormat?.(format.name, compression);
   const parser = format.parser(context, resumption?.position);
   // Content that is compressed, or was thought to be, begins at its beginning.
@@ -70,10 +73,11 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
 async function begin(
   stored: AsyncIterable<Buffer>,
   resumption: Resumption | undefined,
+  text: TextFormat | undefined,
 ): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
   if (resumption === undefined) {
     const { head, ...decoded } = await decode(stored);
-    return { ...decoded, format: await recognizeFormat(head) };
+    return { ...decoded, format: await recognizeFormat(head, text) };
   }
   const format = await findFormat(resumption.format);
   if (format === undefined) throw unknownFormat(resumption.format);
