@@ -12,6 +12,8 @@ import uuid
 
 import duckdb
 import fastavro
+import pyarrow
+import pyarrow.parquet
 
 FOLDER = pathlib.Path(__file__).parent.parent / "formats"
 FOLDER.mkdir(exist_ok=True)
@@ -151,3 +153,69 @@ as_lines("postgres.tsv", [{"id": "1", "name": '"quoted\\tname"'}, {"id": "2", "n
 duckdb.sql("create table texts as select * from (values ('001', 'a,b', 'x \"y\"'), ('002', 'two' || chr(10) || 'lines', 'é')) as t(id, name, note)")
 duckdb.sql(f"copy texts to '{FOLDER / 'duckdb.csv'}' (header)")
 as_lines("duckdb.csv", [dict(zip(["id", "name", "note"], row)) for row in duckdb.sql("from texts").fetchall()])
+
+# Parquet.
+PARQUET_EVENTS = pyarrow.table(
+    {
+        "event": [event["event"] for event in events(60)],
+        "properties": pyarrow.array(
+            [event["properties"] for event in events(60)],
+            pyarrow.struct([
+                ("time", pyarrow.int64()), ("distinct_id", pyarrow.string()), ("$insert_id", pyarrow.string()),
+                ("total", pyarrow.float64()), ("items", pyarrow.list_(pyarrow.string())),
+            ]),
+        ),
+    }
+)
+for codec in ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]:
+    pyarrow.parquet.write_table(PARQUET_EVENTS, FOLDER / f"events-{codec}.parquet", compression=codec, row_group_size=13,
+                                write_statistics=False)
+pyarrow.parquet.write_table(PARQUET_EVENTS, FOLDER / "events-v2.parquet", row_group_size=50, data_page_version="2.0",
+                            use_dictionary=False, write_page_index=True, compression="zstd")
+
+at = datetime.datetime(2026, 1, 2, 3, 4, 5, 678_901)
+before = datetime.datetime(1969, 12, 31, 23, 59, 59, 999_999)
+TYPES = pyarrow.table({
+    "flag": pyarrow.array([True, False, None]),
+    "i8": pyarrow.array([-128, 127, None], pyarrow.int8()),
+    "u8": pyarrow.array([0, 255, None], pyarrow.uint8()),
+    "i32": pyarrow.array([-(2**31), 2**31 - 1, None], pyarrow.int32()),
+    "u32": pyarrow.array([0, 2**32 - 1, None], pyarrow.uint32()),
+    "i64": pyarrow.array([-(2**63), 2**63 - 1, 2**53], pyarrow.int64()),
+    "u64": pyarrow.array([0, 2**64 - 1, None], pyarrow.uint64()),
+    "f16": pyarrow.array([1.5, float("nan"), None], pyarrow.float16()),
+    "f32": pyarrow.array([0.1, float("inf"), None], pyarrow.float32()),
+    "f64": pyarrow.array([0.1, float("-inf"), None], pyarrow.float64()),
+    "d9": pyarrow.array([decimal.Decimal("1.50"), decimal.Decimal("-0.01"), None], pyarrow.decimal128(9, 2)),
+    "d18": pyarrow.array([decimal.Decimal("1234567890123456.78"), decimal.Decimal("-0.10"), None], pyarrow.decimal128(18, 2)),
+    "d38": pyarrow.array([decimal.Decimal("-9999999999999999.999000000"), decimal.Decimal("1"), None], pyarrow.decimal128(38, 9)),
+    "text": ["Zoë \"x\"", "", None],
+    "bytes": [b"\x00\xff", b"", None],
+    "fixed": pyarrow.array([b"abcd", b"\xff\xff\xff\xff", None], pyarrow.binary(4)),
+    "day": pyarrow.array([datetime.date(1969, 12, 31), datetime.date(2026, 1, 2), None]),
+    "t_ms": pyarrow.array([datetime.time(1, 2, 3, 4000), datetime.time(0), None], pyarrow.time32("ms")),
+    "t_us": pyarrow.array([datetime.time(23, 59, 59, 999999), datetime.time(0), None], pyarrow.time64("us")),
+    "t_ns": pyarrow.array([1, 86_399_999_999_999, None], pyarrow.time64("ns")),
+    "ms_utc": pyarrow.array([at, before, None], pyarrow.timestamp("ms", "UTC")),
+    "us_utc": pyarrow.array([at, before, None], pyarrow.timestamp("us", "UTC")),
+    "ns_utc": pyarrow.array([1, -1, None], pyarrow.timestamp("ns", "UTC")),
+    "us_local": pyarrow.array([at, before, None], pyarrow.timestamp("us")),
+    "list": pyarrow.array([[1, None, -(2**60) - 1], [], None], pyarrow.list_(pyarrow.int64())),
+    "map": pyarrow.array([[("a", 1), ("__proto__", 2)], [], None], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+    "struct": pyarrow.array([{"a": 1, "b": {"at": at}}, {"a": None, "b": None}, None],
+                            pyarrow.struct([("a", pyarrow.int64()), ("b", pyarrow.struct([("at", pyarrow.timestamp("us", "UTC"))]))])),
+    "structs": pyarrow.array([[{"key": "page", "value": {"string_value": "/", "int_value": None}}], [], None],
+                             pyarrow.list_(pyarrow.struct([("key", pyarrow.string()), ("value", pyarrow.struct([
+                                 ("string_value", pyarrow.string()), ("int_value", pyarrow.int64())]))]))),
+    "lists": pyarrow.array([[[1], [], [2, 3]], [], None], pyarrow.list_(pyarrow.list_(pyarrow.int32()))),
+    "color": pyarrow.array(["RED", "GREEN", "RED"]).dictionary_encode(),
+})
+pyarrow.parquet.write_table(TYPES, FOLDER / "types.parquet", write_statistics=False, store_schema=False)
+pyarrow.parquet.write_table(pyarrow.table({"at": pyarrow.array([at, before, None], pyarrow.timestamp("ns"))}),
+                            FOLDER / "int96.parquet", use_deprecated_int96_timestamps=True, store_schema=False)
+pyarrow.parquet.write_table(PARQUET_EVENTS.slice(0, 0), FOLDER / "empty.parquet", store_schema=False)
+duckdb.sql("create table mixed as select 'e' as event, {'time': 1767225600 + i, 'distinct_id': 'u' || i, "
+           "'$insert_id': 'duck-' || i, 'uuid': '00000000-0000-0000-0000-000000000001'::uuid, 'price': (i * 1.10)::decimal(18, 3), "
+           "'huge': 170141183460469231731687303715884105727::hugeint, 'tags': ['a', i::varchar], "
+           "'props': map {'k': i}} as properties from range(5) t(i)")
+duckdb.sql(f"copy mixed to '{FOLDER / 'duckdb.parquet'}' (format parquet, compression zstd)")

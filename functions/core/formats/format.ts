@@ -20,6 +20,8 @@ export interface ParseContext {
   stored?: Buffer | undefined;
   /** Bytes that make a block. */
   blockBytes?: number;
+  /** Memory that the process may take, in bytes; default: what the machine and the heap allow. */
+  memoryBytes?: number;
 }
 
 /**
@@ -40,14 +42,35 @@ export interface StreamParser {
   breakOff(message: string): Iterable<Block>;
 }
 
-/** A format that reads its source as a stream. */
-export interface Format {
-  /** How the format reads its source: as a stream, from beginning to end. */
+/** A format. */
+export type Format = StreamFormat | RangeFormat;
+
+/** A format that reads its source as a stream, from beginning to end. */
+export interface StreamFormat {
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
   /** @param from where an earlier run stopped; default: the beginning */
   parser(context: ParseContext, from?: Position): StreamParser;
+}
+
+/** A format that reads parts of its source, here and there. */
+export interface RangeFormat {
+  access: 'range';
+  /** As it is stored in checkpoints. */
+  name: string;
+  /**
+   * @param from where an earlier run stopped; default: the beginning
+   * @throws {@link ImportError} `memory_exceeded` if a part does not fit into memory; whatever `file` throws
+   */
+  blocks(file: RangeReader, context: ParseContext, from?: Position): AsyncGenerator<Block[], void>;
+}
+
+/** Content of which any part can be read. */
+export interface RangeReader {
+  byteLength: number;
+  /** The bytes from `start` up to `end`. */
+  slice(start: number, end: number): Promise<ArrayBuffer>;
 }
 
 /** A format that is not loaded yet: what JSON needs is all that is loaded for JSON. */
@@ -60,11 +83,19 @@ interface KnownFormat {
 
 const AVRO_MAGIC = Buffer.from('Obj\x01', 'latin1');
 
+/** The second one is that of encrypted footers. */
+const PARQUET_MAGICS: readonly string[] = ['PAR1', 'PARE'];
+
 const FORMATS: readonly KnownFormat[] = [
   {
     name: 'avro',
     recognizes: (head) => head.subarray(0, AVRO_MAGIC.length).equals(AVRO_MAGIC),
     load: async () => (await import('./avro/format.ts')).avroFormat,
+  },
+  {
+    name: 'parquet',
+    recognizes: (head) => head.length >= 4 && PARQUET_MAGICS.includes(head.toString('latin1', 0, 4)),
+    load: async () => (await import('./parquet/format.ts')).parquetFormat,
   },
 ];
 

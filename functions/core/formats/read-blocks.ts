@@ -1,11 +1,23 @@
 /** Reads the stored bytes of an object or a file as blocks of records. */
 
-import type { Block, Position } from '../block.ts';
+import { type Block, type Position, START } from '../block.ts';
 import { ImportError } from '../errors.ts';
 import { CorruptContentError } from './corrupt.ts';
 import type { TextFormat } from './csv/dialect.ts';
 import { type Decoded, decode } from './decode.ts';
-import { type Format, findFormat, type ParseContext, recognizeFormat } from './format.ts';
+import {
+  type Format,
+  findFormat,
+  type ParseContext,
+  type RangeFormat,
+  type RangeReader,
+  recognizeFormat,
+} from './format.ts';
+import { unreadableBlock } from './rows.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** The most that is held in memory of content whose parts cannot be read where it is stored. */
+const MAX_HELD_BYTES = 64_000_000;
 
 /** How an earlier run read the content, and where it stopped. */
 export interface Resumption {
@@ -23,6 +35,8 @@ export interface ReadOptions {
   resumption?: Resumption | undefined;
   /** How text is told into rows; default: it is JSON. */
   text?: TextFormat | undefined;
+  /** The stored bytes, by their ranges; needed for formats that are not read as a stream, unless they are held in memory. */
+  ranges?: RangeReader | undefined;
   /** Told before the first block how the content is read. */
   onFormat?: (format: string, compression: readonly string[]) => void;
   /** Verifies the stored bytes against the upload's checksum before the content is declared corrupt. Throws if they differ. */
@@ -41,6 +55,11 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
   const { context, resumption, text, onFormat, verifyStored } = options;
   const { chunks, compression, format } = await begin(stored, resumption, text);
   onFormat?.(format.name, compression);
+  if (format.access === 'range') {
+    const file = compression.length === 0 ? options.ranges : undefined;
+    yield* readRanges(format, file, chunks, options);
+    return;
+  }
   const parser = format.parser(context, resumption?.position);
   // Content that is compressed, or was thought to be, begins at its beginning.
   let toSkip = resumption === undefined || resumption.compression.length === 0 ? 0 : resumption.position.offset;
@@ -67,6 +86,49 @@ export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOp
   }
   if (toSkip > 0) throw otherBytes();
   for (const block of parser.end()) yield [block];
+}
+
+/** Reads parts of the content: of what is stored, or of what is held in memory because it is compressed or arrives as a stream. */
+async function* readRanges(
+  format: RangeFormat,
+  stored: RangeReader | undefined,
+  chunks: AsyncIterable<Buffer>,
+  { context, resumption, verifyStored }: ReadOptions,
+): AsyncGenerator<Block[]> {
+  let file = stored;
+  if (file === undefined) {
+    const held = await hold(chunks).catch(async (error: unknown) => {
+      if (!(error instanceof CorruptContentError)) throw error;
+      await verifyStored?.();
+      return `the ${error.layer} data are corrupt: ${error.message}`;
+    });
+    if (typeof held === 'string') {
+      const part = { offset: 0, ordinal: context.ordinal === 'line' ? 1 : 0, head: EMPTY, bytes: 0 };
+      const end = { ...START, line: 2, offset: 1 };
+      yield [unreadableBlock(context, { ...part, reason: { field: 'record', message: held } }, end)];
+      return;
+    }
+    file = held;
+  } else await chunks[Symbol.asyncIterator]().return?.();
+  yield* format.blocks(file, context, resumption?.position);
+}
+
+/** Holds content in memory; or says why it is not held. */
+async function hold(chunks: AsyncIterable<Buffer>): Promise<RangeReader | string> {
+  const held: Buffer[] = [];
+  let byteLength = 0;
+  for await (const chunk of chunks) {
+    byteLength += chunk.length;
+    if (byteLength > MAX_HELD_BYTES) {
+      return `a Parquet file that is compressed, or read from a pipe, may have ${MAX_HELD_BYTES} bytes: store it as it is`;
+    }
+    held.push(Buffer.from(chunk));
+  }
+  const bytes = Buffer.concat(held);
+  return {
+    byteLength,
+    slice: async (start: number, end: number) => Uint8Array.from(bytes.subarray(start, end)).buffer,
+  };
 }
 
 /** Decides how the content is read: as before, or by its first bytes. */

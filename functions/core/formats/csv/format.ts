@@ -1,6 +1,6 @@
 /** Delimited text as a format. */
 
-import type { Format } from '../format.ts';
+import type { StreamFormat } from '../format.ts';
 import type { TextFormat } from './dialect.ts';
 import { CsvParser } from './parser.ts';
 
@@ -8,6 +8,6 @@ import { CsvParser } from './parser.ts';
 const UNKNOWN: TextFormat = { header: true, quote: '"', null: [] };
 
 /** @param text how rows are told apart; not needed to resume */
-export function csvFormat(text: TextFormat = UNKNOWN): Format {
+export function csvFormat(text: TextFormat = UNKNOWN): StreamFormat {
   return { access: 'stream', name: 'csv', parser: (context, from) => new CsvParser(context, text, from) };
 }

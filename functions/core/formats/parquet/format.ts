@@ -1,0 +1,172 @@
+/** Parquet files as a format: row groups are read one after the other, by ranges of the file. */
+
+import { type AsyncBuffer, type FileMetaData, parquetScan, parquetSchema, type RowGroup } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { type Block, type Position, type RowRecords, START } from '../../block.ts';
+import type { Format, ParseContext, RangeReader } from '../format.ts';
+import { rowBlock, rowSource, unreadableBlock } from '../rows.ts';
+import { setMember } from '../values.ts';
+import { type Column, columnsOf, withRawTypes } from './columns.ts';
+import { chunkOf, readFooter } from './footer.ts';
+import { availableMemory, checkMemory } from './memory.ts';
+import { checkPages } from './pages.ts';
+
+/** Rows that are values at the same time. */
+const SLICE_ROWS = 1_000;
+/** Bytes before the first row group. */
+const MAGIC_BYTES = 4;
+
+/** A row group. */
+interface Group {
+  metadata: RowGroup;
+  rows: number;
+  /** Number in the file of its first row. */
+  firstRow: number;
+  /** Bytes of the groups before it, and of all up to its end: what positions have for an offset. */
+  offset: number;
+  end: number;
+}
+
+/** The decoded columns of a row group. */
+type Decoded = readonly (Column & { values: ArrayLike<unknown> })[];
+
+/** The format of what begins with `PAR1`. */
+export const parquetFormat: Format = { access: 'range', name: 'parquet', blocks: readParquet };
+
+async function* readParquet(
+  file: RangeReader,
+  given: ParseContext,
+  from: Position = START,
+): AsyncGenerator<Block[], void> {
+  const context = { ...given, source: rowSource(given.source) };
+  const metadata = await readFooter(file);
+  if (typeof metadata === 'string') {
+    const message = `the Parquet file is not usable: ${metadata}`;
+    const part = { offset: 0, ordinal: 0, head: Buffer.alloc(0), bytes: file.byteLength };
+    const end = { offset: file.byteLength, line: 2, checksum: 0 };
+    yield [unreadableBlock(context, { ...part, reason: { field: 'record', message } }, end)];
+    return;
+  }
+  const groups = groupsOf(metadata, file.byteLength);
+  const settled = (from.state as { row: number } | undefined)?.row ?? 0;
+  const left = groups.filter(({ firstRow, rows }) => firstRow + rows > settled);
+  checkMemory(
+    left.map((group) => group.metadata),
+    context.memoryBytes ?? availableMemory(),
+  );
+  const columns = columnsOf(parquetSchema(metadata));
+  const raw = withRawTypes(metadata);
+  for (const group of left) {
+    const decoded = await decodeGroup(file, raw, group, columns);
+    if (typeof decoded === 'string') yield [unreadableGroup(context, group, decoded)];
+    else yield* sliceGroup(context, group, decoded, Math.max(settled, group.firstRow));
+  }
+  const start = Math.max(from.offset, groups.at(-1)?.end ?? 0);
+  if (start === file.byteLength) return;
+  const end = positionAt(file.byteLength, Number(metadata.num_rows));
+  yield [rowBlock(context.source, start, end, recordsOf([], 0, 0, 0), () => end)];
+}
+
+function groupsOf({ row_groups }: FileMetaData, byteLength: number): Group[] {
+  let firstRow = 0;
+  let offset = MAGIC_BYTES;
+  return row_groups.map((metadata) => {
+    const bytes = metadata.columns.reduce((sum, { meta_data }) => sum + Number(meta_data!.total_compressed_size), 0);
+    const rows = Number(metadata.num_rows);
+    const end = Math.min(offset + bytes, byteLength);
+    const group = { metadata, rows, firstRow, offset, end };
+    firstRow += rows;
+    offset = end;
+    return group;
+  });
+}
+
+/** The columns of a row group; or what is wrong with it. */
+async function decodeGroup(
+  file: RangeReader,
+  metadata: FileMetaData,
+  group: Group,
+  columns: readonly Column[],
+): Promise<Decoded | string> {
+  const chunks = group.metadata.columns.map(({ meta_data }) => ({ ...chunkOf(meta_data!), column: meta_data! }));
+  const begin = chunks.reduce((least, chunk) => Math.min(least, chunk.begin), Number.POSITIVE_INFINITY);
+  const end = chunks.reduce((most, chunk) => Math.max(most, chunk.end), 0);
+  const bytes = await file.slice(begin, end);
+  // Ranges of what was read, as the library asks for them.
+  const cached: AsyncBuffer = {
+    byteLength: file.byteLength,
+    slice: (from, to = file.byteLength) => bytes.slice(from - begin, to - begin),
+  };
+  const rowStart = group.firstRow;
+  const rowEnd = rowStart + group.rows;
+  const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
+  try {
+    for (const { begin: from, end: to, column } of chunks)
+      checkPages(Buffer.from(bytes, from - begin, to - from), column);
+    const options = {
+      file: cached,
+      metadata,
+      rowStart,
+      rowEnd,
+      compressors,
+      parsers,
+      utf8: false,
+      useOffsetIndex: false,
+    };
+    const scan = await parquetScan(options as Parameters<typeof parquetScan>[0]);
+    const decoded: (Column & { values: ArrayLike<unknown> })[] = [];
+    for (const column of columns) {
+      const values = await scan.readColumn({ column: column.name, rowStart, rowEnd });
+      if (values.length !== group.rows) return `column ${JSON.stringify(column.name)} has ${values.length} rows`;
+      decoded.push({ ...column, values });
+    }
+    return decoded;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function unreadableGroup(context: ParseContext, { offset, end, firstRow, rows }: Group, problem: string): Block {
+  const message = `the Parquet row group of ${rows} rows is corrupt: ${problem}`;
+  const part = { offset, ordinal: firstRow, head: Buffer.alloc(0), bytes: end - offset };
+  return unreadableBlock(context, { ...part, reason: { field: 'record', message } }, positionAt(end, firstRow + rows));
+}
+
+function* sliceGroup(context: ParseContext, group: Group, decoded: Decoded, from: number): Generator<Block[], void> {
+  const { firstRow, rows, offset, end } = group;
+  const last = firstRow + rows;
+  for (let first = from; first < last; first += SLICE_ROWS) {
+    const to = Math.min(first + SLICE_ROWS, last);
+    const records = recordsOf(decoded, first, to, firstRow, offset);
+    const position = (row: number) => positionAt(row === last ? end : offset, row);
+    yield [rowBlock(context.source, offset, position(to), records, (record) => position(first + record))];
+  }
+}
+
+function recordsOf(decoded: Decoded, first: number, to: number, groupStart: number, offset = 0): RowRecords {
+  const rows: unknown[] = [];
+  for (let row = first; row < to; row++) rows.push(rowOf(decoded, row - groupStart, false));
+  const numbers = Float64Array.from({ length: to - first }, (_, index) => first + index);
+  return {
+    form: 'rows',
+    rows,
+    first: 0,
+    offsets: new Float64Array(to - first).fill(offset),
+    ordinals: numbers,
+    original: (index) => Buffer.from(JSON.stringify(rowOf(decoded, first + index - groupStart, true))),
+    release() {
+      rows.length = 0;
+    },
+  };
+}
+
+function rowOf(decoded: Decoded, index: number, isExact: boolean): object {
+  const row: Record<string, unknown> = {};
+  for (const { name, values, render } of decoded) setMember(row, name, render(values[index], isExact));
+  return row;
+}
+
+/** The position before the row with that number in the file. */
+function positionAt(offset: number, row: number): Position {
+  return { offset, line: row + 1, checksum: 0, state: { row } };
+}
