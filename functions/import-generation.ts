@@ -23,6 +23,7 @@ import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './s
 import { objectSource } from './storage/object-source.ts';
 import {
   createObjectReader,
+  createRangeReader,
   getMetadata,
   isStored,
   ObjectGoneError,
@@ -51,7 +52,9 @@ export interface GenerationContext {
 
 /** How an invocation ended. */
 type End =
-  | { kind: 'imported' | 'gone' | 'continued' | 'refused' | 'stalled' }
+  | { kind: 'imported' | 'gone' | 'continued' | 'refused' }
+  /** It was set aside; without a reason, because it never got on. */
+  | { kind: 'stalled'; reason?: ImportError }
   /** It is to be tried again, by the same notification. */
   | { kind: 'failed'; error: unknown };
 
@@ -101,7 +104,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
       else logger.warn({ ...fields, state: 'gone' }, 'object gone');
       break;
     case 'stalled':
-      logStalled(logger, fields, task.progress());
+      logStalled(logger, fields, task.progress(), end.reason);
       break;
     case 'refused':
       throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
@@ -114,9 +117,13 @@ function fileOf({ bucket, object, generation }: ObjectGeneration, storage: Stora
   return storage.bucket(bucket).file(object, { generation });
 }
 
-function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
-  const error = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again';
-  logger.error({ ...summary, state: 'stalled', code: 'stalled', offset, line, error }, 'object stalled');
+function logStalled(logger: Logger, summary: object, { position }: Progress, reason?: ImportError): void {
+  const { offset, line } = position;
+  const {
+    code = 'stalled',
+    message = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again',
+  } = reason ?? {};
+  logger.error({ ...summary, state: 'stalled', code, offset, line, error: message }, 'object stalled');
 }
 
 /** Waits until the import has ended, writes the checkpoint, and has it continued if there is more to do. */
@@ -149,6 +156,15 @@ async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Pro
     try {
       await lease.release('gone', task.progress());
       return { kind: 'gone' };
+    } catch (releaseError) {
+      return { kind: 'failed', error: releaseError };
+    }
+  }
+  if (error instanceof ImportError && error.code === 'memory_exceeded') {
+    // Nothing is wrong with the data, and nothing changes until somebody acts.
+    try {
+      await lease.release('stalled', task.progress(), { code: error.code, message: error.message });
+      return { kind: 'stalled', reason: error };
     } catch (releaseError) {
       return { kind: 'failed', error: releaseError };
     }
@@ -242,6 +258,7 @@ class ImportTask {
     const isResumed = format !== null && compression !== null && position.offset > 0;
     const content = readBlocks(read(), {
       context: { source, insertIdOf: config.insertIdOf, ordinal: 'line', checksumOf: crc32c },
+      ranges: createRangeReader(file, stored, run),
       resumption: isResumed ? { format, compression, position } : undefined,
       onFormat: (name, layers) => {
         this.#format = { format: name, compression: layers };

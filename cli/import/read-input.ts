@@ -22,6 +22,7 @@ const mapping = mappingOf(transform);
 export function readInput(input: Input, { insertIdOf, meter, run }: InputReader): AsyncGenerator<Block[]> {
   return readBlocks(measured(input.read(run), meter), {
     context: { source: { ...input.source, mapping }, insertIdOf, ordinal: 'line' },
+    ranges: input.ranges?.(run),
     verifyStored: async () => input.verifyStored?.(run),
   });
 }

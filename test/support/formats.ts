@@ -53,10 +53,11 @@ export async function readRows(
   });
   for await (const some of blocks) for (const block of some) addBlock(block, read);
   const last = read.ends.at(-1);
-  const from = options.resumption?.compression.length === 0 ? options.resumption.position.offset : 0;
-  if (last !== undefined && options.resumption === undefined) {
-    assert.equal(last.offset, from + content.length, 'the last block ends with the content');
-    assert.equal(last.checksum, crc32(content), 'the checksum is that of all of the content');
+  const isCompressed = content[0] === 0x1f;
+  if (last !== undefined && options.resumption === undefined && !isCompressed) {
+    assert.equal(last.offset, content.length, 'the last block ends with the content');
+    if (read.format !== 'parquet')
+      assert.equal(last.checksum, crc32(content), 'the checksum is that of all of the content');
   }
   return read;
 }

@@ -219,3 +219,11 @@ duckdb.sql("create table mixed as select 'e' as event, {'time': 1767225600 + i, 
            "'huge': 170141183460469231731687303715884105727::hugeint, 'tags': ['a', i::varchar], "
            "'props': map {'k': i}} as properties from range(5) t(i)")
 duckdb.sql(f"copy mixed to '{FOLDER / 'duckdb.parquet'}' (format parquet, compression zstd)")
+SMALL = pyarrow.table({
+    "event": ["a", "b", "a", "c", None, "a"],
+    "properties": pyarrow.array([{"n": index, "tags": ["x"] * (index % 3)} for index in range(6)],
+                                pyarrow.struct([("n", pyarrow.int64()), ("tags", pyarrow.list_(pyarrow.string()))])),
+})
+for name, options in {"snappy": {"compression": "snappy"}, "none": {"compression": "none", "data_page_version": "2.0"}}.items():
+    pyarrow.parquet.write_table(SMALL, FOLDER / f"small-{name}.parquet", row_group_size=3, write_statistics=False,
+                                store_schema=False, **options)

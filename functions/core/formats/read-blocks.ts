@@ -109,7 +109,8 @@ async function* readRanges(
       return;
     }
     file = held;
-  } else await chunks[Symbol.asyncIterator]().return?.();
+    // The first bytes were read to recognize the format: close that read.
+  } else if (resumption === undefined) for await (const _ of chunks) break;
   yield* format.blocks(file, context, resumption?.position);
 }
 

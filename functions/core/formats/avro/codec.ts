@@ -1,7 +1,7 @@
 /** Decompresses the blocks of an Avro container file. */
 
 import { crc32, inflateRawSync } from 'node:zlib';
-import { snappyUncompressor } from 'hysnappy';
+import { unsnappy } from '../snappy.ts';
 import { unzstdSync } from '../zstd.ts';
 import { AvroError } from './cursor.ts';
 
@@ -13,17 +13,13 @@ const TOO_LARGE = `it decompresses to more than ${MAX_DECODED_BYTES} bytes`;
 /** @throws anything if the data are not valid */
 export type Decompress = (stored: Buffer) => Buffer;
 
-let uncompressSnappy: ReturnType<typeof snappyUncompressor> | undefined;
-
 const CODECS: Readonly<Record<string, Decompress>> = {
   null: (stored) => stored,
   deflate: (stored) => limited(() => inflateRawSync(stored, { maxOutputLength: MAX_DECODED_BYTES })),
   zstandard: (stored) => limited(() => unzstdSync(stored, MAX_DECODED_BYTES)),
   snappy(stored) {
     const data = stored.subarray(0, -CRC_BYTES);
-    const length = snappyLength(data);
-    uncompressSnappy ??= snappyUncompressor();
-    const decoded = uncompressSnappy(data, length);
+    const decoded = unsnappy(data, MAX_DECODED_BYTES);
     const bytes = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.length);
     if (crc32(bytes) !== stored.readUInt32BE(data.length)) throw new AvroError('its checksum is wrong');
     return bytes;
@@ -44,17 +40,4 @@ function limited(decompress: () => Buffer): Buffer {
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? new AvroError(TOO_LARGE) : error;
   }
-}
-
-/** The length with which the data begin. The decompressor writes that many bytes, whatever room it was given. */
-function snappyLength(data: Buffer): number {
-  let length = 0;
-  for (let index = 0; index < 5 && index < data.length; index++) {
-    const byte = data[index]!;
-    length += (byte & 0x7f) * 128 ** index;
-    if (byte >= 0x80) continue;
-    if (length > MAX_DECODED_BYTES) throw new AvroError(TOO_LARGE);
-    return length;
-  }
-  throw new AvroError('its length is not valid');
 }

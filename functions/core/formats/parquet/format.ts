@@ -1,12 +1,15 @@
 /** Parquet files as a format: row groups are read one after the other, by ranges of the file. */
 
-import { type AsyncBuffer, type FileMetaData, parquetScan, parquetSchema, type RowGroup } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { type AsyncBuffer, type Compressors, type FileMetaData, parquetScan, type RowGroup } from 'hyparquet';
+import { compressors as libraryCompressors } from 'hyparquet-compressors';
 import { type Block, type Position, type RowRecords, START } from '../../block.ts';
 import type { Format, ParseContext, RangeReader } from '../format.ts';
 import { rowBlock, rowSource, unreadableBlock } from '../rows.ts';
+import { unsnappy } from '../snappy.ts';
 import { setMember } from '../values.ts';
-import { type Column, columnsOf, withRawTypes } from './columns.ts';
+import { unzstdSync } from '../zstd.ts';
+import { type Column, withRawTypes } from './columns.ts';
 import { chunkOf, readFooter } from './footer.ts';
 import { availableMemory, checkMemory } from './memory.ts';
 import { checkPages } from './pages.ts';
@@ -30,6 +33,15 @@ interface Group {
 /** The decoded columns of a row group. */
 type Decoded = readonly (Column & { values: ArrayLike<unknown> })[];
 
+/** Node's own where there are any, and none that may never return. */
+const compressors: Compressors = {
+  ...libraryCompressors,
+  SNAPPY: unsnappy,
+  GZIP: (input, length) => gunzipSync(input, { maxOutputLength: length + 1 }),
+  BROTLI: (input, length) => brotliDecompressSync(input, { maxOutputLength: length + 1 }),
+  ZSTD: (input, length) => unzstdSync(Buffer.from(input.buffer, input.byteOffset, input.length), length),
+};
+
 /** The format of what begins with `PAR1`. */
 export const parquetFormat: Format = { access: 'range', name: 'parquet', blocks: readParquet };
 
@@ -39,14 +51,15 @@ async function* readParquet(
   from: Position = START,
 ): AsyncGenerator<Block[], void> {
   const context = { ...given, source: rowSource(given.source) };
-  const metadata = await readFooter(file);
-  if (typeof metadata === 'string') {
-    const message = `the Parquet file is not usable: ${metadata}`;
+  const footer = await readFooter(file);
+  if (typeof footer === 'string') {
+    const message = `the Parquet file is not usable: ${footer}`;
     const part = { offset: 0, ordinal: 0, head: Buffer.alloc(0), bytes: file.byteLength };
     const end = { offset: file.byteLength, line: 2, checksum: 0 };
     yield [unreadableBlock(context, { ...part, reason: { field: 'record', message } }, end)];
     return;
   }
+  const { metadata, columns } = footer;
   const groups = groupsOf(metadata, file.byteLength);
   const settled = (from.state as { row: number } | undefined)?.row ?? 0;
   const left = groups.filter(({ firstRow, rows }) => firstRow + rows > settled);
@@ -54,7 +67,6 @@ async function* readParquet(
     left.map((group) => group.metadata),
     context.memoryBytes ?? availableMemory(),
   );
-  const columns = columnsOf(parquetSchema(metadata));
   const raw = withRawTypes(metadata);
   for (const group of left) {
     const decoded = await decodeGroup(file, raw, group, columns);
