@@ -109,7 +109,7 @@ function renderAll(node: SchemaTree): Render {
 
 function leafOf(element: SchemaElement): Render {
   const { type, converted_type: converted, logical_type: logical, scale = 0 } = element;
-  if (isText(element)) return (value) => value;
+  if (isText(element)) return (value) => String(value);
   if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') {
     const digits = logical?.type === 'DECIMAL' ? logical.scale : scale;
     return (value, isExact) => decimal(unscaledOf(value), digits, isExact);
@@ -135,7 +135,7 @@ function leafOf(element: SchemaElement): Render {
   if (type === 'INT64' || type === 'INT32') return (value) => integer(value as bigint | number);
   if (type === 'FLOAT') return (value) => float(value as number);
   if (type === 'DOUBLE') return (value) => double(value as number);
-  if (type === 'BOOLEAN') return (value) => value;
+  if (type === 'BOOLEAN') return (value) => value === true;
   return (value) => base64(value as Uint8Array);
 }
 

@@ -1,7 +1,15 @@
 /** Parquet files as a format: row groups are read one after the other, by ranges of the file. */
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { type AsyncBuffer, type Compressors, type FileMetaData, parquetScan, type RowGroup } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type Compressors,
+  type FileMetaData,
+  parquetScan,
+  parquetSchema,
+  type RowGroup,
+  type SchemaTree,
+} from 'hyparquet';
 import { compressors as libraryCompressors } from 'hyparquet-compressors';
 import { type Block, type Position, type RowRecords, START } from '../../block.ts';
 import type { Format, ParseContext, RangeReader } from '../format.ts';
@@ -12,7 +20,7 @@ import { unzstdSync } from '../zstd.ts';
 import { type Column, withRawTypes } from './columns.ts';
 import { chunkOf, readFooter } from './footer.ts';
 import { availableMemory, checkMemory } from './memory.ts';
-import { checkPages } from './pages.ts';
+import { type CompressedPage, checkPages, type Levels } from './pages.ts';
 
 /** Rows that are values at the same time. */
 const SLICE_ROWS = 1_000;
@@ -42,6 +50,22 @@ const compressors: Compressors = {
   ZSTD: (input, length) => unzstdSync(Buffer.from(input.buffer, input.byteOffset, input.length), length),
 };
 
+/** Compressors that check what they have decompressed of the page that `next` returns. */
+function checkedCompressors(next: () => CompressedPage | undefined): Compressors {
+  return Object.fromEntries(
+    Object.entries(compressors).map(([codec, decompress]) => [
+      codec,
+      (input: Uint8Array, length: number) => {
+        const page = next();
+        if (page?.bytes !== input.length) throw new Error('pages are not where their headers say');
+        const output = decompress(input, length);
+        page.check(output);
+        return output;
+      },
+    ]),
+  );
+}
+
 /** The format of what begins with `PAR1`. */
 export const parquetFormat: Format = { access: 'range', name: 'parquet', blocks: readParquet };
 
@@ -70,7 +94,7 @@ async function* readParquet(
   const raw = withRawTypes(metadata);
   for (const group of left) {
     const decoded = await decodeGroup(file, raw, group, columns);
-    if (typeof decoded === 'string') yield [unreadableGroup(context, group, decoded)];
+    if (typeof decoded === 'string') yield [unreadableGroup(context, group, group.firstRow, decoded)];
     else yield* sliceGroup(context, group, decoded, Math.max(settled, group.firstRow));
   }
   const start = Math.max(from.offset, groups.at(-1)?.end ?? 0);
@@ -112,22 +136,21 @@ async function decodeGroup(
   const rowStart = group.firstRow;
   const rowEnd = rowStart + group.rows;
   const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
+  const tree = parquetSchema(metadata);
+  let pages: CompressedPage[] = [];
   try {
-    for (const { begin: from, end: to, column } of chunks)
-      checkPages(Buffer.from(bytes, from - begin, to - from), column);
-    const options = {
-      file: cached,
-      metadata,
-      rowStart,
-      rowEnd,
-      compressors,
-      parsers,
-      utf8: false,
-      useOffsetIndex: false,
-    };
-    const scan = await parquetScan(options as Parameters<typeof parquetScan>[0]);
+    const checked = checkedCompressors(() => pages.shift());
+    const options = { file: cached, metadata, rowStart, rowEnd, compressors: checked, parsers, utf8: false };
+    const scan = await parquetScan({ ...options, useOffsetIndex: false } as Parameters<typeof parquetScan>[0]);
     const decoded: (Column & { values: ArrayLike<unknown> })[] = [];
     for (const column of columns) {
+      // In the order in which the library decompresses them.
+      pages = chunks
+        .filter((chunk) => chunk.column.path_in_schema[0] === column.name)
+        .flatMap((chunk) => {
+          const part = Buffer.from(bytes, chunk.begin - begin, chunk.end - chunk.begin);
+          return checkPages(part, chunk.column, levelsOf(tree, chunk.column.path_in_schema));
+        });
       const values = await scan.readColumn({ column: column.name, rowStart, rowEnd });
       if (values.length !== group.rows) return `column ${JSON.stringify(column.name)} has ${values.length} rows`;
       decoded.push({ ...column, values });
@@ -138,9 +161,23 @@ async function decodeGroup(
   }
 }
 
-function unreadableGroup(context: ParseContext, { offset, end, firstRow, rows }: Group, problem: string): Block {
+function levelsOf(tree: SchemaTree, path: readonly string[]): Levels {
+  const levels = { definition: 0, repetition: 0 };
+  let node: SchemaTree | undefined = tree;
+  for (const name of path) {
+    node = node.children.find(({ element }) => element.name === name);
+    if (node === undefined) throw new Error('a column is not in the schema');
+    if (node.element.repetition_type !== 'REQUIRED') levels.definition++;
+    if (node.element.repetition_type === 'REPEATED') levels.repetition++;
+  }
+  return levels;
+}
+
+/** @param from the first row that is not read */
+function unreadableGroup(context: ParseContext, group: Group, from: number, problem: string): Block {
+  const { offset, end, firstRow, rows } = group;
   const message = `the Parquet row group of ${rows} rows is corrupt: ${problem}`;
-  const part = { offset, ordinal: firstRow, head: Buffer.alloc(0), bytes: end - offset };
+  const part = { offset, ordinal: from, head: Buffer.alloc(0), bytes: end - offset };
   return unreadableBlock(context, { ...part, reason: { field: 'record', message } }, positionAt(end, firstRow + rows));
 }
 
@@ -149,7 +186,13 @@ function* sliceGroup(context: ParseContext, group: Group, decoded: Decoded, from
   const last = firstRow + rows;
   for (let first = from; first < last; first += SLICE_ROWS) {
     const to = Math.min(first + SLICE_ROWS, last);
-    const records = recordsOf(decoded, first, to, firstRow, offset);
+    let records: RowRecords;
+    try {
+      records = recordsOf(decoded, first, to, firstRow, offset);
+    } catch (error) {
+      yield [unreadableGroup(context, group, first, error instanceof Error ? error.message : String(error))];
+      return;
+    }
     const position = (row: number) => positionAt(row === last ? end : offset, row);
     yield [rowBlock(context.source, offset, position(to), records, (record) => position(first + record))];
   }

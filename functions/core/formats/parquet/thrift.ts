@@ -5,8 +5,9 @@ const [STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, S
 ] as const;
 const MAX_DEPTH = 50;
 
-/** Integers of a struct by their ids, and structs in it as such. */
+/** Integers and booleans of a struct by their ids, and structs in it as such. */
 export interface Struct {
+  booleans: Map<number, boolean>;
   integers: Map<number, number>;
   structs: Map<number, Struct>;
 }
@@ -24,7 +25,7 @@ export class ThriftWalker {
   /** @throws RangeError if the bytes end before the struct does, or it says to hold more than there are bytes */
   struct(depth = 0): Struct {
     if (depth > MAX_DEPTH) throw new RangeError('a struct is nested too deeply');
-    const found: Struct = { integers: new Map(), structs: new Map() };
+    const found: Struct = { booleans: new Map(), integers: new Map(), structs: new Map() };
     for (let id = 0; ; ) {
       const head = this.#byte();
       const type = head & 0x0f;
@@ -32,7 +33,8 @@ export class ThriftWalker {
       id = head >> 4 === 0 ? this.#zigzag() : id + (head >> 4);
       if (type === STRUCT) found.structs.set(id, this.struct(depth + 1));
       else if (type === I16 || type === I32 || type === I64) found.integers.set(id, this.#zigzag());
-      else if (type !== TRUE && type !== FALSE) this.#skip(type, depth + 1);
+      else if (type === TRUE || type === FALSE) found.booleans.set(id, type === TRUE);
+      else this.#skip(type, depth + 1);
     }
   }
 

@@ -149,4 +149,32 @@ describe('Parquet files', { timeout: 60_000 }, () => {
     assert.equal(ranges.reads.length, 1, 'nothing but the footer is read');
     assert.equal((await readRows(content, { context: contextOf({ memoryBytes: 160_100_000 }) })).rows.length, 60);
   });
+
+  for (const name of ['small-snappy', 'small-none']) {
+    test(`A broken byte of ${name} ends nothing, and costs no row of another row group`, async () => {
+      const content = fixture(`${name}.parquet`);
+      const whole = (await read(content)).rows;
+      const footer = content.length - 8 - content.readUInt32LE(content.length - 8);
+      const isFirst = ({ ordinal }: { ordinal: number }) => ordinal < 3;
+      const secondGroup = whole.find((row) => !isFirst(row))!.offset;
+      for (let at = 4; at < content.length; at++) {
+        const broken = Buffer.from(content);
+        broken[at]! ^= 1 << (at % 8);
+        const { rows, rejections } = await read(broken).catch((error) => {
+          assert.ok(at >= footer && error.code === 'memory_exceeded', `byte ${at}: ${error.stack}`);
+          return { rows: [], rejections: [undefined] };
+        });
+        assert.ok(rows.length + rejections.length > 0, `byte ${at}: nothing is said`);
+        if (at >= footer) continue;
+        const isHit = (row: { ordinal: number }) => isFirst(row) === at < secondGroup;
+        const others = whole.filter((row) => !isHit(row));
+        assert.deepEqual(
+          rows.filter((row) => !isHit(row)),
+          others,
+          `byte ${at}`,
+        );
+        assert.ok(rejections.length === 0 ? rows.length === whole.length : !rows.some(isHit), `byte ${at}`);
+      }
+    });
+  }
 });
