@@ -4,7 +4,7 @@
  */
 
 /** The data are not valid. */
-export class SnappyError extends Error {
+class SnappyError extends Error {
   override readonly name = 'SnappyError';
 }
 

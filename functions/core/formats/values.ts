@@ -3,7 +3,7 @@
 import { isCarried, rawJSON } from './json/numbers.ts';
 
 /** Fractions of a second in a timestamp or a time of day, by unit. */
-export const UNITS = { millis: 1_000, micros: 1_000_000, nanos: 1_000_000_000 } as const;
+const UNITS = { millis: 1_000, micros: 1_000_000, nanos: 1_000_000_000 } as const;
 export type Unit = keyof typeof UNITS;
 
 const DIGITS = { millis: 3, micros: 6, nanos: 9 } as const;

@@ -4,8 +4,8 @@ import { CODEC_NAMES, type Decompress, findCodec } from './codec.ts';
 import { AvroError, Cursor, ShortError } from './cursor.ts';
 import { compileSchema, type Read } from './schema.ts';
 
-export const MAGIC = Buffer.from('Obj\x01', 'latin1');
-export const SYNC_BYTES = 16;
+const MAGIC = Buffer.from('Obj\x01', 'latin1');
+const SYNC_BYTES = 16;
 /** The most that a header may have: schemas of warehouses have some hundred kilobytes. */
 const MAX_HEADER_BYTES = 4_194_304;
 /** The most that a block may have as it is stored. Writers make blocks of some kilobytes, at most of a few megabytes. */

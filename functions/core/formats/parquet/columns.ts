@@ -21,7 +21,7 @@ import {
  *
  * @param isExact whether decimals keep zeros at the end of their fraction
  */
-export type Render = (value: unknown, isExact: boolean) => unknown;
+type Render = (value: unknown, isExact: boolean) => unknown;
 
 /** A column of rows. */
 export interface Column {
