@@ -151,6 +151,30 @@ describe('what is imported', () => {
     });
   }
 
+  for (const name of ['events-deflate.avro', 'events-zstd.parquet']) {
+    it(`import sends the rows of ${name} from a file and from standard input with the same ids, and checks them`, async () => {
+      const content = readFileSync(new URL(`../formats/${name}`, import.meta.url));
+      const { code, stdout } = await run([write('rows', content), '-'], { stdin: content });
+      assert.equal(code, 0, stdout);
+      assert.deepEqual([mixpanel.received, mixpanel.duplicates], [120, 60]);
+      const dry = await run([write('rows', content), '--dry-run']);
+      assert.equal(dry.code, 0, dry.stdout);
+      assert.deepEqual(rowOf(dry.stdout, 'rows')?.slice(1, 3), ['60', '60']);
+    });
+  }
+
+  it('import names rows that are no events by their number', async () => {
+    const content = readFileSync(new URL('../formats/types.parquet', import.meta.url));
+    const { code, stdout } = await run([write('types', content)]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^ {2}types:row 2 event: missing: not a Mixpanel event/m);
+    const letters = readDeadLetters('types.dead-letters.ndjson');
+    assert.deepEqual(
+      letters.map(({ source }) => source),
+      [0, 1, 2].map((row) => ({ file: 'types', offset: 4, row })),
+    );
+  });
+
   it('import sends several files and those that a glob matches, each once, and no dead letters of earlier runs', async () => {
     mkdirSync(join(folder, 'days'));
     write('days/1.ndjson', ndjson(newEvents(3)));
