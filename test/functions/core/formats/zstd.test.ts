@@ -120,7 +120,7 @@ describe('zstd', { timeout: 20_000 }, () => {
 
   test('The decoder holds few bytes of content that decompresses ten thousandfold', async () => {
     // Blocks of 4 bytes for 128 KiB.
-    const blocks = 1_000;
+    const blocks = 2_000;
     const block = Buffer.from([2 | ((131_072 << 3) & 0xff), (131_072 >> 5) & 0xff, (131_072 >> 13) & 0xff, 0x61]);
     const last = Buffer.from(block);
     last[0]! |= 1;
@@ -137,6 +137,6 @@ describe('zstd', { timeout: 20_000 }, () => {
       most = Math.max(most, process.memoryUsage().external - before);
     }
     assert.equal(bytes, blocks * 131_072);
-    assert.ok(most < 60_000_000, `${most} bytes more are held`);
+    assert.ok(most < 130_000_000, `${most} bytes more are held`);
   });
 });
