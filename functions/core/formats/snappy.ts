@@ -1,6 +1,6 @@
 /**
- * Decompresses a block of snappy (https://github.com/google/snappy/blob/main/format_description.txt). The decompressors of
- * packages either trust the data, and may never return, or are native.
+ * Decompresses a block of snappy (https://github.com/google/snappy/blob/main/format_description.txt). Every length is checked
+ * before anything is written, and no memory outlives a call, as that of a WebAssembly module would.
  */
 
 /** The data are not valid. */
