@@ -2,6 +2,7 @@
 
 import { startRun } from '../functions/core/run.ts';
 import { notificationOf } from '../functions/notification.ts';
+import { createObjectFilter } from '../functions/object-filter.ts';
 import { UsageError } from './import/arguments.ts';
 import { handleInterrupts } from './import/interrupts.ts';
 import { type Address, parseAddress } from './operate/address.ts';
@@ -39,8 +40,8 @@ Options
   --topic TOPIC        projects/P/topics/T, where the bucket's notifications go; else OBJECT_TOPIC
   --help               prints this
 
-The function skips objects whose names do not begin with its OBJECT_PREFIX, and they never become done: name a prefix
-within it, or set OBJECT_PREFIX here as it is there.
+Objects that the function skips never become done. They are left out here too, if OBJECT_PREFIX, OBJECT_INCLUDE and
+OBJECT_EXCLUDE are set here as they are there. An object that was begun is finished whatever they say.
 
 Running it again is safe and publishes nothing that is done. Ctrl-C ends it: objects that were published are still
 imported, and running it again continues with the rest.
@@ -78,7 +79,7 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const since = options.since === undefined ? 0 : parseSince(options.since, Date.now());
   const topic = isDryRun ? 'unused' : options.topic;
   const deployment = readDeployment(env, { state: options.state, deadLetters: options['dead-letters'], topic });
-  const { stateBucket, deadLetterBucket, storageEndpoint, objectPrefix } = deployment;
+  const { stateBucket, deadLetterBucket, storageEndpoint } = deployment;
   if (under.bucket === stateBucket || under.bucket === deadLetterBucket) {
     const which = under.bucket === stateBucket ? 'the state bucket' : 'the bucket of dead letters';
     throw new UsageError(`${arg}: ${which}, whose objects are not events. Name the bucket that they came to`);
@@ -91,7 +92,7 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   const found = await findCandidates(storage, {
     under,
     stateBucket,
-    objectPrefix,
+    filter: createObjectFilter(deployment),
     since,
     again: options.again === true,
   });

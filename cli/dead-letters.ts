@@ -25,15 +25,17 @@ In a FOLDER the files are read that are named as the functions and npm run impor
 
 Options
   --records   shows the beginnings of the records too, with whatever personal data are in them
-  --json      prints one JSON object: letters, repeated, truncated, unreadable, files, reasons
+  --json      prints one JSON object: letters, records, repeated, truncated, unreadable, files, reasons
   --help      prints this
 
-A dead letter that stands in two files, as it may after a crash, counts once. Google's credentials are asked for when an
-argument is gs://, and only then; the account needs the role Storage Object Viewer on the bucket.
+A dead letter that stands in two files, as it may after a crash, counts once. One letter can stand for many records:
+"records" and the count of a reason are numbers of records. Google's credentials are asked for when an argument is
+gs://, and only then; the account needs the role Storage Object Viewer on the bucket.
 
 To send them again: npm run replay, with the same arguments.
 
-Exit code: 0, also when there are none; 1 when a file could not be read, 2 when the command is wrong.
+Exit code: 0, also when there are none; 1 when a file could not be read, 2 when the command is
+wrong, or the bucket is missing or not one of these.
 `;
 
 await runCommand({
@@ -55,19 +57,20 @@ await runCommand({
 });
 
 function renderJson({ tally, unreadable }: Survey, files: number, withRecords: boolean): string {
-  const { total: letters, repeated, truncated } = tally;
+  const { total: letters, records, repeated, truncated } = tally;
   const reasons = tally.reasons().map((entry) => ({
     ...entry,
     examples: entry.examples.map(({ record, ...example }) => (withRecords ? { ...example, record } : example)),
   }));
-  const json = JSON.stringify({ letters, repeated, truncated, unreadable, files, reasons }, undefined, 2);
+  const json = JSON.stringify({ letters, records, repeated, truncated, unreadable, files, reasons }, undefined, 2);
   return `${printableLines(json)}\n`;
 }
 
 function renderText({ tally, unreadable }: Survey, files: number, withRecords: boolean): string {
-  const { total, repeated, truncated } = tally;
+  const { total, records, repeated, truncated } = tally;
   const facts = [
     `${countOf(total, 'dead letter')} in ${countOf(files, 'file')}`,
+    records > total ? `they stand for ${countOf(records, 'record')}` : '',
     repeated > 0 ? `${countOf(repeated, 'repetition')} not counted` : '',
     truncated > 0 ? `only the beginning of the record kept in ${formatCount(truncated)} of them` : '',
     unreadable > 0 ? `${countOf(unreadable, 'line')} not understood` : '',

@@ -3,9 +3,12 @@
 import '../functions/runtime/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { ConfigError, ImportError } from '../functions/core/errors.ts';
+import type { RecordContext } from '../functions/core/event.ts';
+import { createMappings } from '../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';
+import transform from '../functions/transform.ts';
 import { HELP, parseArguments, UsageError } from './import/arguments.ts';
 import { showProgress } from './import/display.ts';
 import { checkFile } from './import/dry-run.ts';
@@ -14,8 +17,10 @@ import { type FileResult, importFile } from './import/import-file.ts';
 import { findInputs } from './import/inputs.ts';
 import { handleInterrupts } from './import/interrupts.ts';
 import { Meter } from './import/meter.ts';
+import { createPreview } from './import/preview.ts';
 import { printable, printableLines } from './import/printable.ts';
 import { type Outcome, renderReport } from './import/report.ts';
+import { withMapping } from './mapping.ts';
 
 const EXIT = { done: 0, rejected: 1, usage: 2, interrupted: 130 } as const;
 
@@ -35,12 +40,13 @@ const exitCode = await main(process.argv.slice(2)).catch((error) => {
 process.stdout.write('', () => process.exit(exitCode));
 
 async function main(args: readonly string[]): Promise<number> {
-  const { files, dryRun, help } = parseArguments(args);
+  const { files, dryRun, print, raw, mapping, help } = parseArguments(args);
   if (help) {
     process.stdout.write(HELP);
     return EXIT.done;
   }
-  const config = readCoreConfig(dryRun ? withoutCredentials(env) : env);
+  const environment = await withMapping(env, mapping);
+  const config = readCoreConfig(dryRun ? withoutCredentials(environment) : environment);
   const { inputs, skipped } = await findInputs(files, config.storageEndpoint);
   const startedAt = performance.now();
   const meter = new Meter(
@@ -55,12 +61,19 @@ async function main(args: readonly string[]): Promise<number> {
   // One for all files: what it learns of Mixpanel's limits concerns those that follow.
   const sender = createSender(createMixpanelClient(config.mixpanel), { ...config, onNotice: display.notice });
 
+  const onUnmatched = (context: RecordContext) => {
+    const path = context.kind === 'file' ? context.path : '';
+    display.print(`${printable(path)}: no rule of the mapping holds: its records are read as Mixpanel events`);
+  };
+  const mappingOf = createMappings({ ...config, transform, onUnmatched });
+  const preview = print === 0 ? undefined : createPreview(process.stdout, print, raw);
+
   const results: FileResult[] = [];
   for (const input of inputs) {
     const run = startRun();
     interrupts.watch(run);
-    const context = { config, meter, run };
-    const result = await (dryRun ? checkFile(input, context) : importFile(input, context, sender));
+    const context = { config, mappingOf, meter, run };
+    const result = await (dryRun ? checkFile(input, context, preview) : importFile(input, context, sender));
     results.push(result);
     display.endFile();
     if (result.error !== undefined) display.print(explain(result), true);

@@ -2,7 +2,7 @@
 
 import '../functions/runtime/heap.ts';
 import { readCoreConfig } from '../functions/config.ts';
-import { mappingOf } from '../functions/core/mappings/mapping.ts';
+import { createMappings } from '../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';
@@ -12,6 +12,7 @@ import { showProgress } from './import/display.ts';
 import { handleInterrupts } from './import/interrupts.ts';
 import { Meter } from './import/meter.ts';
 import { countOf } from './import/quantities.ts';
+import { withMapping } from './mapping.ts';
 import { EXIT, explain, runCommand } from './operate/command.ts';
 import { inBothBuckets } from './operate/letter-buckets.ts';
 import { findLetterFiles } from './operate/letter-files.ts';
@@ -19,7 +20,7 @@ import { printProblems } from './operate/problems.ts';
 import { renderReplayed } from './operate/render-replayed.ts';
 import { findUnprovided, type Replayed, replayLetters } from './operate/replay-letters.ts';
 
-const HELP = `Sends dead letters again: their records go through functions/transform.ts as it is now, and to Mixpanel.
+const HELP = `Sends dead letters again: their records go through the mapping and functions/transform.ts as they are now, and to Mixpanel.
 
 Usage: npm run replay -- gs://LETTERS | gs://LETTERS/PREFIX | FOLDER | FILE …
 
@@ -34,6 +35,10 @@ What Mixpanel takes, or the transform leaves out, is removed from its file, and 
 What is rejected again stays, with its new reason. So do records that were too long to be kept whole, and lines that are
 no dead letters; each of them is named.
 
+A letter with "range" stands for many records. They are read again from the object that it names, or from the letter if it
+holds a whole message. Good ones are sent, and the others become letters of their own. If that object generation does not
+exist any more, the letter stays.
+
 To put records right first: copy a file from the bucket, edit "record" in it, and copy it back or replay the copy. Leave
 "source" and "insertId" as they are.
 
@@ -44,14 +49,15 @@ Credentials, as environment variables
   MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
   or MIXPANEL_PROJECT_TOKEN; and MIXPANEL_REGION (us, eu, in) where it is not us. INSERT_ID as in the functions.
   Google's are asked for when an argument is gs://, and only then; the account needs the role Storage Object User on the
-  bucket.
+  bucket, and Storage Object Viewer where letters with "range" have their objects.
 
 Options
-  --raw       sends records as they are even if they passed a transform before and there is none now
+  --mapping FILE  makes events of the records by this mapping; default: IMPORT_MAPPING. IMPORT_HASH_KEY as in the functions
+  --raw       sends records as they are even if they passed a mapping or a transform before and there is none now
   --help      prints this
 
-A letter says in "through" what its record passed. If functions/transform.ts does not provide that now, nothing is sent:
-what a transform hashed or dropped must not leave in clear.
+A letter says in "through" what its record passed. If no mapping, or functions/transform.ts, provides that now, nothing is
+sent: what was hashed or dropped must not leave in clear.
 
 Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the command or the configuration is wrong,
 130 after Ctrl-C.
@@ -60,14 +66,14 @@ Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the
 await runCommand({
   name: 'replay',
   help: HELP,
-  options: { raw: { type: 'boolean' } },
-  async run({ options: { raw }, args, env }) {
+  options: { mapping: { type: 'string' }, raw: { type: 'boolean' } },
+  async run({ options: { mapping, raw }, args, env }) {
     if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://LETTERS, or --help');
-    const config = readCoreConfig(env);
+    const config = readCoreConfig(await withMapping(env, mapping));
     const files = await findLetterFiles(inBothBuckets(args, env), config.storageEndpoint);
-    const mapping = mappingOf(transform);
+    const mappingOf = createMappings({ ...config, transform });
     const run = startRun();
-    const unprovided = raw ? undefined : await findUnprovided(files, { mapping, run });
+    const unprovided = raw ? undefined : await findUnprovided(files, { mappingOf, run });
     if (unprovided !== undefined) throw new UsageError(explainUnprovided(unprovided));
     const startedAt = performance.now();
     const now = () => performance.now();
@@ -81,7 +87,7 @@ await runCommand({
     interrupts.watch(run);
 
     const fileMeter = meter.begin(countOf(files.length, 'file'), () => run.stats.accepted);
-    const context = { config, sender, mapping, isRaw: raw === true, run, meter: fileMeter, onProblem: problems.add };
+    const context = { config, sender, mappingOf, isRaw: raw === true, run, meter: fileMeter, onProblem: problems.add };
     const replayed = await replayLetters(files, context);
     run.end();
     fileMeter.end();
@@ -95,7 +101,7 @@ await runCommand({
 });
 
 function explainUnprovided({ place, through }: { place: string; through: readonly string[] }): string {
-  return `${place}: its record passed a ${through.join(' and a ')}, and there is none now. Nothing was sent. Restore it in functions/transform.ts, or send records as they are with --raw`;
+  return `${place}: its record passed a ${through.join(' and a ')}, and there is none now. Nothing was sent. Give the mapping with --mapping, restore functions/transform.ts, or send records as they are with --raw`;
 }
 
 function exitCodeOf({ counts, truncated, unreadable, filesLeft, error }: Replayed, isInterrupted: boolean): number {

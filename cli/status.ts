@@ -1,5 +1,6 @@
 /** `npm run status -- gs://BUCKET/OBJECT`: is my file in? See `--help`. */
 
+import { createObjectFilter } from '../functions/object-filter.ts';
 import { UsageError } from './import/arguments.ts';
 import { printable } from './import/printable.ts';
 import { parseAddress } from './operate/address.ts';
@@ -13,9 +14,11 @@ Usage: npm run status -- [options] gs://BUCKET/OBJECT[#GENERATION]
 
 Without #GENERATION it is the object as it is now. (A name that itself ends with # and digits needs one.)
 
-  done           all of it is settled: imported, rejected, or left out by the transform
+  done           all of it is settled: imported, rejected, or left out
   running        some of it is; held by an invocation, or waiting for the next delivery
+  failing        the last invocation failed: with what, when, since when, and what to check; it is tried again
   not seen yet   there is no checkpoint
+  excluded       its name is left out by OBJECT_PREFIX, OBJECT_INCLUDE or OBJECT_EXCLUDE: set them here as they are there
   gone           it was deleted or overwritten before it was imported
   stalled        it was set aside, because five invocations in a row settled nothing; backfill --again takes it up
 
@@ -43,8 +46,9 @@ await runCommand({
     if (object === '') throw new UsageError(`${arg}: must be gs://BUCKET/OBJECT`);
     const deadLetters = options['dead-letters'];
     const deployment = readDeployment(env, { state: options.state, deadLetters, topic: 'unused' });
+    const filter = createObjectFilter(deployment);
     const { findObjectState } = await import('./operate/object-state.ts');
-    const found = await findObjectState({ ...deployment, bucket, object, generation });
+    const found = await findObjectState({ ...deployment, bucket, object, generation, filter });
     if (found === undefined) {
       process.stdout.write(`${printable(arg)}: no such object, and no checkpoint of one. Check the name\n`);
       return EXIT.incomplete;

@@ -1,9 +1,12 @@
 /** Reads the configuration from the environment; no other file does. */
 
 import { ConfigError } from './core/errors.ts';
-import { type InsertIdOf, insertIdByContent, insertIdByPosition } from './core/insert-id.ts';
+import { globProblem } from './core/glob.ts';
+import { type InsertIdOf, insertIdByContent, insertIdByKeyedContent, insertIdByPosition } from './core/insert-id.ts';
+import { mappingProblems } from './core/mappings/mappings.ts';
 import type { BatchLimits } from './core/mixpanel/batch.ts';
 import type { MixpanelOptions } from './core/mixpanel/client.ts';
+import { type ObjectNames, TEMPORARY_OBJECTS } from './object-filter.ts';
 
 /** What the import core needs, wherever events come from. */
 export interface CoreConfig extends BatchLimits {
@@ -14,6 +17,10 @@ export interface CoreConfig extends BatchLimits {
   retryMinDelayMs: number;
   retryMaxDelayMs: number;
   insertIdOf: InsertIdOf;
+  /** A mapping, JSON that was checked; undefined if records are Mixpanel's events. */
+  mapping: string | undefined;
+  /** Key of the hashes of a mapping and of ids by content. */
+  hashKey: string | undefined;
   /** Base URL of another Cloud Storage; default: Google's. */
   storageEndpoint: string | undefined;
 }
@@ -28,10 +35,9 @@ interface FunctionConfig extends CoreConfig {
 }
 
 /** What importObject needs. */
-export interface ImportObjectConfig extends FunctionConfig {
+export interface ImportObjectConfig extends FunctionConfig, ObjectNames {
   /** `projects/P/topics/T` */
   objectTopic: string;
-  objectPrefix: string;
   /** `host:port` of another Pub/Sub to publish to; default: Google's. */
   pubsubEmulatorHost: string | undefined;
   leaseMs: number;
@@ -54,7 +60,8 @@ const REGIONS: Record<string, string> = {
 };
 /** https://cloud.google.com/storage/docs/buckets#naming */
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
-const INSERT_IDS: Record<string, InsertIdOf> = { content: insertIdByContent, position: insertIdByPosition };
+/** Shorter ones can be found by trial. */
+const MIN_HASH_KEY = 16;
 /** Time-out of the deployed functions, and what of it is left for winding down, in seconds. */
 const FUNCTION_TIMEOUT = 580;
 const WIND_DOWN = 20;
@@ -82,6 +89,9 @@ export function readImportObjectConfig(env: Environment): ImportObjectConfig {
     ...readFunction(variables),
     objectTopic: variables.required('OBJECT_TOPIC', /^projects\/[^/\s]+\/topics\/[^/\s]+$/, 'projects/P/topics/T'),
     objectPrefix: variables.text('OBJECT_PREFIX') ?? '',
+    objectInclude: variables.globs('OBJECT_INCLUDE', []),
+    objectExclude:
+      variables.text('OBJECT_EXCLUDE') === 'none' ? [] : variables.globs('OBJECT_EXCLUDE', TEMPORARY_OBJECTS),
     pubsubEmulatorHost: variables.text('PUBSUB_EMULATOR_HOST'),
     leaseMs: 1_000 * variables.number('IMPORT_LEASE_SECONDS', 60, 2, 600),
   }));
@@ -119,6 +129,7 @@ function readFunction(variables: Variables): FunctionConfig {
 
 function readCore(variables: Variables): CoreConfig {
   const region = variables.oneOf('MIXPANEL_REGION', 'us', REGIONS);
+  const hashKey = readHashKey(variables);
   return {
     mixpanel: {
       ...readCredentials(variables),
@@ -132,9 +143,29 @@ function readCore(variables: Variables): CoreConfig {
     gzipLevel: variables.number('IMPORT_GZIP_LEVEL', 6, 1, 9),
     retryMinDelayMs: variables.number('IMPORT_RETRY_MIN_DELAY_MS', 2_000, 1, 600_000),
     retryMaxDelayMs: variables.number('IMPORT_RETRY_MAX_DELAY_MS', 60_000, 1, 600_000),
-    insertIdOf: variables.oneOf('INSERT_ID', 'content', INSERT_IDS),
+    insertIdOf: variables.oneOf('INSERT_ID', 'content', {
+      content: hashKey === undefined ? insertIdByContent : insertIdByKeyedContent(hashKey),
+      position: insertIdByPosition,
+    }),
+    mapping: readMapping(variables, hashKey),
+    hashKey,
     storageEndpoint: variables.url('STORAGE_API_ENDPOINT'),
   };
+}
+
+function readHashKey(variables: Variables): string | undefined {
+  const key = variables.text('IMPORT_HASH_KEY');
+  if (key !== undefined && key.length < MIN_HASH_KEY) {
+    variables.problem(`IMPORT_HASH_KEY must have at least ${MIN_HASH_KEY} characters`);
+  }
+  return key;
+}
+
+function readMapping(variables: Variables, hashKey: string | undefined): string | undefined {
+  const mapping = variables.text('IMPORT_MAPPING');
+  if (mapping === undefined) return undefined;
+  for (const problem of mappingProblems(mapping, hashKey)) variables.problem(`IMPORT_MAPPING: ${problem}`);
+  return mapping;
 }
 
 function readCredentials(variables: Variables) {
@@ -207,6 +238,19 @@ class Variables {
     if (Object.hasOwn(values, text)) return values[text]!;
     this.problem(`${name} must be one of ${Object.keys(values).join(', ')}`);
     return values[fallback]!;
+  }
+
+  /** A list, separated by commas. */
+  globs(name: string, fallback: readonly string[]): readonly string[] {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const patterns = text.split(',').map((pattern) => pattern.trim());
+    for (const [index, pattern] of patterns.entries()) {
+      const problem = globProblem(pattern);
+      if (problem === undefined) continue;
+      this.problem(`${name} must be globs with *, ** and ?, separated by commas: number ${index + 1} ${problem}`);
+    }
+    return patterns;
   }
 
   url(name: string): string | undefined {

@@ -4,19 +4,27 @@ import { randomUUID } from 'node:crypto';
 import type { v1 } from '@google-cloud/pubsub';
 import type { Bucket, Storage } from '@google-cloud/storage';
 import type { DrainSubscriptionConfig } from './config.ts';
-import { addCounts, type Block, noCounts, type Reason, type Source } from './core/block.ts';
+import {
+  addCounts,
+  type Block,
+  isAllRejected,
+  noCounts,
+  type Reason,
+  type Rejection,
+  type Source,
+} from './core/block.ts';
 import { MessageReader, rejectedBlock } from './core/formats/read-message.ts';
 import { importBlocks } from './core/import-blocks.ts';
-import { mappingOf } from './core/mappings/mapping.ts';
+import { createMappings, type MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
-import { memoryOf, RejectionLimit } from './core/rejections.ts';
+import { memoryOf, mergeRejections, RejectionLimit } from './core/rejections.ts';
 import { type Run, startRun } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
 import { Signal } from './core/signal.ts';
 import { Acks } from './pubsub/acks.ts';
 import { dataOf, sourceOf } from './pubsub/message-source.ts';
 import { pullMessages, type ReceivedMessage } from './pubsub/pull.ts';
-import { type Logger, loggedError } from './runtime/log.ts';
+import { type Logger, loggedError, logUnmatched } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
 import { failure, statsOf } from './runtime/summary.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
@@ -32,10 +40,11 @@ const SLICE_BYTES = 1_048_576;
 /** Approximate memory that a message takes besides its data until it is settled; most of it for small messages. */
 const MESSAGE_BYTES = 2_000;
 
+/** How often a dead letter is in memory while it is written: as text, joined with others, and in the request. */
+const LETTER_COPIES = 4;
+
 /** Why a message becomes a dead letter that ended a process. */
 const SUSPECT: Reason = { field: 'record', message: 'the process ended while it handled this message alone' };
-
-const mapping = mappingOf(transform);
 
 /** Drains once and returns the summary; what it throws is to be answered with 500. */
 export type DrainSubscription = (logger: Logger) => Promise<object>;
@@ -51,7 +60,14 @@ export function createDrainSubscription(
   const findStateBucket = () => findBucket(config.stateBucket);
   const registry = new DrainRegistry(findStateBucket, drainRegistryName(config.eventSubscription));
 
+  let mappingOf: MappingOf | undefined;
+
   return async (logger) => {
+    mappingOf ??= createMappings({
+      ...config,
+      transform,
+      onUnmatched: (context) => logUnmatched(logger, context),
+    });
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
@@ -64,7 +80,7 @@ export function createDrainSubscription(
         times: suspectTimes,
         onFailure: (error) => warnOfFailure(logger, config.eventSubscription, error),
       });
-      return await new Drain({ config, sender, subscriber, run, logger, findBucket, suspects }).run();
+      return await new Drain({ config, sender, mappingOf, subscriber, run, logger, findBucket, suspects }).run();
     } finally {
       release();
       run.end();
@@ -82,6 +98,7 @@ export function createDrainSubscription(
 interface DrainContext {
   config: DrainSubscriptionConfig;
   sender: Sender;
+  mappingOf: MappingOf;
   subscriber: v1.SubscriberClient;
   run: Run;
   logger: Logger;
@@ -92,8 +109,12 @@ interface DrainContext {
 /** A message that is not settled. */
 interface OpenMessage {
   ackId: string;
+  /** Memory that it takes besides its blocks. */
+  bytes: number;
   /** Blocks without an outcome, and one more while the message is being read. */
   open: number;
+  /** Rejections that are summed up: one letter stands for them, as it has to hold all of the message. */
+  summed?: Rejection | undefined;
 }
 
 class Drain {
@@ -149,12 +170,13 @@ class Drain {
     if (nacked > 0 && (run.stopReason === 'shutdown' || this.#acks.acknowledged === 0)) {
       throw loggedError(logger, 'warn', result, 'subscription drained');
     }
-    logger.info(result, 'subscription drained');
+    if (isAllRejected(this.#counts)) logger.warn({ ...result, code: 'all_rejected' }, 'subscription drained');
+    else logger.info(result, 'subscription drained');
     return result;
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, subscriber, run, suspects } = this.#context;
+    const { config, mappingOf, subscriber, run, suspects } = this.#context;
     const subscription = config.eventSubscription;
     const reader = new MessageReader(config.insertIdOf);
     const nack = (messages: ReceivedMessage[]) => this.#acks.nack(messages.map(({ ackId }) => ackId ?? ''));
@@ -182,27 +204,44 @@ class Drain {
         }
         const data = dataOf(message);
         const stored = this.#limit.hasMany ? data : undefined;
-        const source = sourceOf(message, subscription, mapping, this.#limit, stored);
-        const open = { ackId: message.ackId ?? '', open: 1 };
+        const source = sourceOf(message, subscription, mappingOf, this.#limit, stored);
+        const open: OpenMessage = { ackId: message.ackId ?? '', bytes: MESSAGE_BYTES + (stored?.length ?? 0), open: 1 };
         this.#open.set(source, open);
         this.#unread.delete(open.ackId);
-        this.#unsettledBytes += MESSAGE_BYTES;
-        const read = isSuspect ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)] : reader.read(data, source);
-        for (const block of read) {
-          open.open++;
-          this.#unsettledBytes += block.weight;
-          blocks.push(block);
-          bytes += block.weight + memoryOf(block.rejections);
-          if (bytes < SLICE_BYTES) continue;
-          yield blocks;
-          blocks = [];
-          bytes = 0;
+        this.#unsettledBytes += open.bytes;
+        const read = isSuspect
+          ? [rejectedBlock(data, source, SUSPECT, config.insertIdOf)]
+          : reader.read(data, source, run.stopping);
+        if (Symbol.asyncIterator in read) {
+          for await (const block of read) {
+            this.#openBlock(block, open);
+            yield [...blocks, block];
+            blocks = [];
+            bytes = 0;
+          }
+        } else {
+          // Almost every message is read without waiting.
+          for (const block of read) {
+            this.#openBlock(block, open);
+            blocks.push(block);
+            bytes += block.weight + memoryOf(block.rejections);
+            if (bytes < SLICE_BYTES) continue;
+            yield blocks;
+            blocks = [];
+            bytes = 0;
+          }
         }
-        this.#closeOne(source);
+        const closed = this.#closeOne(source);
+        if (closed !== undefined) await closed;
       }
       yield blocks;
       if (suspects.isCareful) await this.#allSettled();
     }
+  }
+
+  #openBlock(block: Block, message: OpenMessage): void {
+    message.open++;
+    this.#unsettledBytes += block.weight;
   }
 
   /** Waits until nothing is in progress: the message that comes next is handled alone. */
@@ -234,36 +273,61 @@ class Drain {
     const drain = this;
     return {
       get unsettledBytes() {
-        return drain.#unsettledBytes + drain.#deadLetters.waitingBytes + drain.#limit.heldBytes;
+        return drain.#unsettledBytes + LETTER_COPIES * drain.#deadLetters.waitingBytes + drain.#limit.heldBytes;
       },
       // Noted when the message is read: its blocks may come in several slices.
       open() {},
       settle(block) {
         if (block.rejections.length === 0) return drain.#settle(block);
-        const written = drain.#deadLetters.write(block.rejections).then(() => {
-          drain.#limit.release(block.rejections);
-          drain.#settle(block);
-        });
-        if (drain.#context.suspects.isCareful) drain.#deadLetters.flush();
-        return written;
+        const rejections = drain.#withoutSummed(block);
+        if (rejections.length === 0) return drain.#settle(block);
+        return drain.#write(rejections).then(() => drain.#settle(block));
       },
       flush: () => drain.#deadLetters.flush(),
     };
   }
 
-  #settle(block: Block): void {
+  /** Adds rejections that are summed up to those of the message's other blocks; returns those that are not. */
+  #withoutSummed({ source, rejections }: Block): Rejection[] {
+    const message = this.#open.get(source)!;
+    return rejections.filter((rejection) => {
+      if (rejection.range === undefined) return true;
+      if (message.summed === undefined) message.summed = rejection;
+      else if (mergeRejections(message.summed, rejection)) this.#limit.release([rejection]);
+      else return true;
+      return false;
+    });
+  }
+
+  async #write(rejections: readonly Rejection[]): Promise<void> {
+    const written = this.#deadLetters.write(rejections);
+    if (this.#context.suspects.isCareful) this.#deadLetters.flush();
+    await written;
+    this.#limit.release(rejections);
+  }
+
+  #settle(block: Block): Promise<void> | undefined {
     addCounts(this.#counts, block.counts);
     this.#unsettledBytes -= block.weight;
-    this.#closeOne(block.source);
+    return this.#closeOne(block.source);
   }
 
   /** A block of the message is settled, or the message is read: acknowledges it if nothing else is left of it. */
-  #closeOne(source: Source): void {
+  #closeOne(source: Source): Promise<void> | undefined {
     const message = this.#open.get(source)!;
-    if (--message.open > 0) return;
+    if (--message.open > 0) return undefined;
+    const { summed } = message;
+    if (summed === undefined) {
+      this.#close(source, message);
+      return undefined;
+    }
+    return this.#write([summed]).then(() => this.#close(source, message));
+  }
+
+  #close(source: Source, { ackId, bytes }: OpenMessage): void {
     this.#open.delete(source);
-    this.#unsettledBytes -= MESSAGE_BYTES;
-    this.#acks.ack(message.ackId);
+    this.#unsettledBytes -= bytes;
+    this.#acks.ack(ackId);
     this.#settled.notify();
   }
 

@@ -4,16 +4,18 @@ import { randomUUID } from 'node:crypto';
 import type { File, Storage } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import type { ImportObjectConfig } from './config.ts';
-import { addCounts, type Block, noCounts, START, withoutSettled } from './core/block.ts';
+import { addCounts, type Block, isAllRejected, type Location, noCounts, START, withoutSettled } from './core/block.ts';
 import { ImportError } from './core/errors.ts';
 import { readBlocks } from './core/formats/read-blocks.ts';
 import { importBlocks } from './core/import-blocks.ts';
 import { Ledger } from './core/ledger.ts';
-import { mappingOf } from './core/mappings/mapping.ts';
+import type { Mapping } from './core/mappings/mapping.ts';
+import type { MappingOf } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { RejectionLimit } from './core/rejections.ts';
 import type { Run } from './core/run.ts';
 import type { Settlement } from './core/settlement.ts';
+import type { ExclusionReason } from './object-filter.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
 import { codeOf, failure, statsOf } from './runtime/summary.ts';
 import { hasMoved, noProgress, type Progress } from './storage/checkpoint.ts';
@@ -30,22 +32,26 @@ import {
   type ObjectReader,
 } from './storage/read-object.ts';
 import { withTimeout } from './storage/requests.ts';
-import transform from './transform.ts';
 
 /** How long to wait for a read to be broken off, in milliseconds; one that stalls notices late. */
 const CLOSE_TIMEOUT_MS = 500;
 
-const mapping = mappingOf(transform);
+/** Characters of an error's message that the checkpoint keeps. */
+const MAX_MESSAGE_LENGTH = 1_000;
 
 /** What an import works with. */
 export interface GenerationContext {
   config: ImportObjectConfig;
   sender: Sender;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   logger: Logger;
   run: Run;
   /** A client that leaves retries to us, and one that does not. */
   reading: Storage;
   writing: Storage;
+  /** Why the object's name is not meant: it is skipped then, unless it was begun already. */
+  exclusion?: ExclusionReason | undefined;
   /** Has another invocation continue the import. */
   publishContinuation(): Promise<void>;
 }
@@ -64,21 +70,28 @@ type End =
  * @throws an error that refuses the delivery, if it is to be tried again; it is logged already
  */
 export async function importGeneration(object: ObjectGeneration, context: GenerationContext): Promise<void> {
-  const { config, logger, run, reading } = context;
+  const { config, logger, run, reading, exclusion } = context;
   const holder = randomUUID();
   const bucket = reading.bucket(config.stateBucket);
   const summary = (counts = noCounts()) => ({ ...object, ...counts, ...statsOf(run) });
-  const name = checkpointName(object);
   const file = fileOf(object, reading);
-  const options = { bucket, name, holder, leaseMs: config.leaseMs, run, isStored: () => isStored(file, run) };
-  const acquired = await acquireLease(options).catch((error) => {
+  const acquired = await acquireLease({
+    bucket,
+    name: checkpointName(object),
+    holder,
+    leaseMs: config.leaseMs,
+    run,
+    isStored: () => isStored(file, run),
+    mayBegin: exclusion === undefined,
+  }).catch((error) => {
     if (error === run.stopping.reason) {
       throw loggedError(logger, 'warn', { ...summary(), reason: run.stopReason }, 'object refused');
     }
     throw failure(logger, summary(), error, 'object failed');
   });
-  if (acquired.kind === 'over') {
-    logger.info({ ...summary(), reason: acquired.state }, 'object skipped');
+  if (acquired.kind === 'over' || acquired.kind === 'not begun') {
+    const reason = acquired.kind === 'over' ? acquired.state : exclusion;
+    logger.info({ ...summary(), reason }, 'object skipped');
     return;
   }
   if (acquired.kind === 'held') {
@@ -94,7 +107,9 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
   const fields = summary(task.counts);
   switch (end.kind) {
     case 'imported':
-      logger.info(fields, 'object imported');
+      if (isAllRejected(task.progress().counts)) logger.warn({ ...fields, code: 'all_rejected' }, 'object imported');
+      else logger.info(fields, 'object imported');
+      warnOfNames(task, logger, object);
       break;
     case 'continued':
       logger.info({ ...fields, reason: run.stopReason }, 'object continued');
@@ -117,6 +132,14 @@ function fileOf({ bucket, object, generation }: ObjectGeneration, storage: Stora
   return storage.bucket(bucket).file(object, { generation });
 }
 
+/** Says that no record of an object has an event where the mapping looks for it, and what the first one has. */
+function warnOfNames(task: ImportTask, logger: Logger, object: ObjectGeneration): void {
+  const names = task.namesWithoutEvent;
+  if (names === undefined || task.progress().counts.imported > 0) return;
+  const fields = { ...object, code: 'mapping_finds_nothing', names };
+  logger.warn(fields, 'No record has an event where the mapping looks for it. The first record has these names');
+}
+
 function logStalled(logger: Logger, summary: object, { position }: Progress, reason?: ImportError): void {
   const { offset, line } = position;
   const {
@@ -124,6 +147,14 @@ function logStalled(logger: Logger, summary: object, { position }: Progress, rea
     message = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again',
   } = reason ?? {};
   logger.error({ ...summary, state: 'stalled', code, offset, line, error: message }, 'object stalled');
+}
+
+function logBlocked(logger: Logger, location: Location, blockedMs: number): void {
+  const error = 'A transform must not block: the lease on the object is not renewed meanwhile, and may be lost';
+  logger.error(
+    { ...location, code: 'transform_blocked', seconds: Math.round(blockedMs / 1_000), error },
+    'transform blocked',
+  );
 }
 
 /** Waits until the import has ended, writes the checkpoint, and has it continued if there is more to do. */
@@ -138,17 +169,38 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
     return endOfFailure(task, lease, error);
   }
   try {
-    const isFurther = hasMoved(task.progress(), lease.begin);
-    if (!isFurther && run.stopReason === 'deadline' && run.stats.deferred === 0) {
-      return { kind: (await lease.releaseFruitless(task.progress())) ? 'stalled' : 'refused' };
-    }
+    if (!hasMoved(task.progress(), lease.begin)) return await endWithoutProgress(task, lease, run);
     await lease.release('running', task.progress());
-    if (!isFurther || run.stopReason === 'shutdown') return { kind: 'refused' };
+    if (run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
     return { kind: 'continued' };
   } catch (error) {
-    return { kind: 'failed', error };
+    return endOfFailure(task, lease, error);
   }
+}
+
+/** Time ran out, or the instance is told to end, before anything was settled. */
+async function endWithoutProgress(task: ImportTask, lease: Lease, run: Run): Promise<End> {
+  const { stopReason, stats } = run;
+  if (stopReason === 'deadline' && stats.deferred === 0) {
+    const message =
+      'Time ran out before anything was settled, although every request was answered: check the transform';
+    const isStalled = await lease.releaseFruitless(task.progress(), { code: stopReason, message });
+    return { kind: isStalled ? 'stalled' : 'refused' };
+  }
+  const isOutage = stopReason === 'deadline' || stopReason === 'retry-after';
+  const outage = isOutage && { code: stopReason, message: outageMessage(stopReason, stats) };
+  await lease.release('running', task.progress(), outage || 'interrupted');
+  return { kind: 'refused' };
+}
+
+function outageMessage(reason: 'deadline' | 'retry-after', { attempts, throttled }: Run['stats']): string {
+  if (reason === 'retry-after') {
+    return "Mixpanel asked for a pause that is longer than the time left: check the project's rate limit";
+  }
+  const begin = 'Time ran out before anything was settled';
+  if (attempts === 0) return `${begin}, and before any request to Mixpanel: check Cloud Storage`;
+  return `${begin}, after ${attempts} requests with ${throttled} answers 429: check Mixpanel's status page and the project's rate limit`;
 }
 
 async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Promise<End> {
@@ -170,7 +222,7 @@ async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Pro
     }
   }
   const isCorrupt = error instanceof ImportError && error.code === 'checksum_mismatch';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = (error instanceof Error ? error.message : String(error)).slice(0, MAX_MESSAGE_LENGTH);
   const lastError = { code: codeOf(error), message };
   // Ignore errors from releasing the lease: the original error is more useful.
   await lease.release('running', isCorrupt ? noProgress() : task.progress(), lastError).catch(() => {});
@@ -188,6 +240,7 @@ class ImportTask {
   #format: Pick<Progress, 'format' | 'compression'>;
   #metadata: Progress['metadata'];
   #reader: ObjectReader | undefined;
+  #mapping: Mapping | undefined;
 
   constructor(object: ObjectGeneration, { begin }: Lease, context: GenerationContext) {
     this.#object = object;
@@ -206,6 +259,11 @@ class ImportTask {
   /** Counts of what this invocation settled. */
   get counts() {
     return this.#ledger.counts;
+  }
+
+  /** Names in the first record, if no record had an event where the mapping looks for it. */
+  get namesWithoutEvent(): readonly string[] | undefined {
+    return this.#mapping?.kind === 'mapped' ? this.#mapping.namesWithoutEvent : undefined;
   }
 
   /** Whether any of the object was read, by this invocation or an earlier one. */
@@ -233,10 +291,13 @@ class ImportTask {
 
   /** Resolves with whether everything is settled; rejected if the import cannot continue. */
   async run(): Promise<boolean> {
-    const { config, sender, run } = this.#context;
+    const { config, sender, run, logger } = this.#context;
     const source = this.#blocks();
+    const settlement = this.#settlement();
+    const slowRecordMs = config.leaseMs / 2;
+    const onSlowRecord = (location: Location, blockedMs: number) => logBlocked(logger, location, blockedMs);
     try {
-      return await importBlocks(source, { ...config, sender, settlement: this.#settlement() }, run);
+      return await importBlocks(source, { ...config, sender, settlement, slowRecordMs, onSlowRecord }, run);
     } finally {
       // Breaking off a read closes the client's other connections too, so do it before the checkpoint is written.
       await withTimeout(source.return(undefined), CLOSE_TIMEOUT_MS).catch(() => {});
@@ -244,12 +305,14 @@ class ImportTask {
   }
 
   async *#blocks(): AsyncGenerator<Block[]> {
-    const { config, reading, run } = this.#context;
+    const { config, mappingOf, reading, run } = this.#context;
     const { format, compression, position } = this.#begin;
     const file = fileOf(this.#object, reading);
     const stored = await getMetadata(file, run);
     this.#metadata ??= stored.custom;
-    const source = { ...objectSource(this.#object, this.#metadata), mapping, limit: this.#limit };
+    const about = objectSource(this.#object, this.#metadata);
+    this.#mapping = mappingOf(about.context);
+    const source = { ...about, mapping: this.#mapping, limit: this.#limit };
     // Of content that is not compressed, the checkpoint's checksum is that of the stored bytes too.
     const start = compression?.length === 0 ? position : START;
     this.#reader = createObjectReader(file, stored, run, { start });

@@ -1,16 +1,18 @@
 /** importObject: imports the object generation that a notification names, or continues its import. */
 
 import type { ImportObjectConfig } from './config.ts';
-import { noCounts } from './core/block.ts';
+import type { RecordContext } from './core/event.ts';
+import { createMappings } from './core/mappings/mappings.ts';
 import type { Sender } from './core/mixpanel/sender.ts';
 import { startRun } from './core/run.ts';
 import { importGeneration } from './import-generation.ts';
 import { type CloudEvent, notificationOf, readNotification } from './notification.ts';
+import { createObjectFilter } from './object-filter.ts';
 import { createPublisher } from './pubsub/publisher.ts';
-import { type Logger, withTrace } from './runtime/log.ts';
+import { type Logger, logUnmatched, withTrace } from './runtime/log.ts';
 import { stopOnShutdown } from './runtime/shutdown.ts';
-import { statsOf } from './runtime/summary.ts';
 import { createReadingStorage, createStorage } from './storage/client.ts';
+import transform from './transform.ts';
 
 /** Handles one CloudEvent. If it throws, the delivery is refused and tried again later. */
 export type ImportObject = (cloudEvent: CloudEvent) => Promise<void>;
@@ -24,6 +26,9 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
     auth: writing.authClient,
     emulatorHost: config.pubsubEmulatorHost,
   });
+  const filter = createObjectFilter(config);
+  const onUnmatched = (context: RecordContext) => logUnmatched(processLogger, context);
+  const mappingOf = createMappings({ ...config, transform, onUnmatched });
   const projectId = config.objectTopic.split('/')[1]!;
 
   return async (cloudEvent) => {
@@ -42,20 +47,18 @@ export function createImportObject(config: ImportObjectConfig, sender: Sender, p
       );
       return;
     }
-    if (!object.object.startsWith(config.objectPrefix)) {
-      logger.info({ ...object, ...noCounts(), ...statsOf(startRun()), reason: 'prefix' }, 'object skipped');
-      return;
-    }
     const run = startRun(config.deadlineMs);
     const release = stopOnShutdown(run);
     try {
       await importGeneration(object, {
         config,
         sender,
+        mappingOf,
         logger,
         run,
         reading,
         writing,
+        exclusion: filter(object.object),
         publishContinuation: () => publish(notificationOf(object)),
       });
     } finally {

@@ -1,6 +1,6 @@
 /** Follows each file of the import bucket: by its checkpoint, and by what the function says of it. */
 
-import { addCounts, type Counts, noCounts } from '../functions/core/block.ts';
+import { addCounts, type Counts, isAllRejected, noCounts } from '../functions/core/block.ts';
 import type { Checkpoint } from '../functions/storage/checkpoint.ts';
 import { checkpointName } from '../functions/storage/names.ts';
 import type { ObjectResource } from '../local-cloud/storage/server.ts';
@@ -41,6 +41,7 @@ export class Files {
       offset: 0,
       isCompressed: false,
       counts: noCounts(),
+      isAllRejected: false,
     };
     this.#byCheckpoint.set(checkpointName({ bucket, object: name, generation }), row);
     if (this.#byCheckpoint.size > MAX_OVER) this.#forget();
@@ -55,6 +56,7 @@ export class Files {
     }
     row.counts = checkpoint.counts;
     row.offset = checkpoint.position.offset;
+    row.isAllRejected = checkpoint.state === 'done' && isAllRejected(checkpoint.counts);
     row.isCompressed = (checkpoint.compression ?? []).length > 0;
     if (checkpoint.state === 'stalled') setState(row, 'put off', 'stalled');
     else if (checkpoint.state !== 'running') setState(row, checkpoint.state);
@@ -66,7 +68,8 @@ export class Files {
   tell({ bucket = '', object = '', generation = '', message = '', reason, code }: FileLine): void {
     const row = this.#byCheckpoint.get(checkpointName({ bucket, object, generation }));
     if (row === undefined || isOver(row)) return;
-    if (message === 'object skipped' && reason === 'prefix') setState(row, 'skipped', reason);
+    if (message === 'object skipped' && (reason === 'prefix' || reason === 'excluded'))
+      setState(row, 'skipped', reason);
     else if (message === 'object failed') setState(row, 'put off', code);
     else if (message === 'object refused' && row.state !== 'running') setState(row, 'put off', reason);
     else if (message === 'object refused' && reason !== 'lease') setState(row, 'put off', reason);

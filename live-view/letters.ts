@@ -3,12 +3,12 @@
 import { describe, kindOf } from '../cli/import/findings.ts';
 import { Meter } from '../cli/import/meter.ts';
 import { findLetterFiles, type LetterFile } from '../cli/operate/letter-files.ts';
-import { type Letter, placeOf, readLines, sourceKey } from '../cli/operate/letters.ts';
+import { type Letter, letterKey, placeOf, readLines } from '../cli/operate/letters.ts';
 import { findUnprovided, type Replayed, replayLetters } from '../cli/operate/replay-letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { addCounts } from '../functions/core/block.ts';
 import type { Transform } from '../functions/core/event.ts';
-import { mappingOf } from '../functions/core/mappings/mapping.ts';
+import { createMappings } from '../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';
@@ -27,17 +27,27 @@ const MAX_RECORD_LENGTH = 2_000;
 const DEADLINE_MS = 30_000;
 const NEWLINE = Buffer.from('\n');
 
-/** The dead letters in the state bucket, the most frequent reason first; each once, wherever it stands. */
-export async function groupLetters({ storage }: LocalCloud): Promise<LetterGroup[]> {
+/** A file whose letters alone are wanted. */
+export interface LetterQuery {
+  object: string;
+  generation: string;
+}
+
+/**
+ * The dead letters in the state bucket, the most frequent reason first; each once, wherever it stands.
+ *
+ * @param only the file that they are of; default: all letters
+ */
+export async function groupLetters({ storage }: LocalCloud, only?: LetterQuery): Promise<LetterGroup[]> {
   const groups = new Map<string, LetterGroup>();
   const seen = new Set<string>();
   const run = startRun();
   try {
     for (const file of await letterFiles(storage.url)) {
       for await (const { letter } of readLines(file.read(run))) {
-        if (letter === undefined || seen.has(sourceKey(letter.source))) continue;
-        seen.add(sourceKey(letter.source));
-        add(groups, letter);
+        if (letter === undefined || seen.has(letterKey(letter))) continue;
+        seen.add(letterKey(letter));
+        if (only === undefined || isOf(letter.source, only)) add(groups, letter);
       }
     }
   } finally {
@@ -65,11 +75,11 @@ export async function replayGroup(cloud: LocalCloud, watch: Watch, reason: strin
     const onProblem = (place: string, problem: string) => {
       firstProblem ||= `${place}: ${problem}`;
     };
-    const mapping = mappingOf(await readTransform());
-    if ((await findUnprovided(allFiles, { mapping, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
+    const mappingOf = createMappings({ ...config, transform: await readTransform() });
+    if ((await findUnprovided(allFiles, { mappingOf, run }, (letter) => reasonOf(letter) === reason)) !== undefined) {
       return 'not replayed: these records passed a transform, and there is none now';
     }
-    const replayed = await replayLetters(files, { config, sender, mapping, isRaw: false, run, meter, onProblem });
+    const replayed = await replayLetters(files, { config, sender, mappingOf, isRaw: false, run, meter, onProblem });
     addCounts(watch.replayed, replayed.counts);
     return tell(replayed, firstProblem);
   } finally {
@@ -101,6 +111,10 @@ function onlyGroup(file: LetterFile, reason: string): LetterFile {
       }
     },
   };
+}
+
+function isOf(source: Letter['source'], { object, generation }: LetterQuery): boolean {
+  return 'object' in source && source.object === object && source.generation === generation;
 }
 
 function reasonOf({ reason }: Letter): string {

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { setInterval } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type LocalCloud, NAMES, startCloud } from '../local-cloud/cloud.ts';
+import type { MixpanelOptions } from '../local-cloud/mixpanel/server.ts';
 import { serveView, type ViewServer } from './server.ts';
 import { Watch } from './watch.ts';
 
@@ -29,6 +30,10 @@ export interface LiveOptions {
   folder: string;
   /** The port of the view; where that is taken, or 0, any that is free. */
   port: number;
+  /** How the local Mixpanel behaves. */
+  mixpanel?: MixpanelOptions;
+  /** Further variables of the functions' environment, such as a mapping. */
+  env?: Record<string, string>;
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
 }
@@ -43,12 +48,13 @@ export interface Live {
 }
 
 /** Starts everything; waiting messages are drained from then on. */
-export async function startLive({ folder, port, onLine }: LiveOptions): Promise<Live> {
+export async function startLive({ folder, port, mixpanel, env = {}, onLine }: LiveOptions): Promise<Live> {
   await mkdir(folder, { recursive: true });
   const watch = new Watch();
   const cloud = await startCloud({
     folder,
-    env: ENV,
+    mixpanel,
+    env: { ...ENV, ...env },
     ...BACKOFF_MS,
     keepsFunctions: true,
     onLine(target, line) {

@@ -49,7 +49,11 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
   let rounds = 0;
   const said = async (text: string | Promise<string>) => ({ text: await text });
   const handlers: Record<string, (asked: Asked) => Promise<object>> = {
-    'GET /letters': async () => ({ groups: await groupLetters(cloud) }),
+    'GET /letters': async ({ query }) => {
+      const object = query.get('object');
+      const only = object === null ? undefined : { object, generation: query.get('generation') ?? '' };
+      return { groups: await groupLetters(cloud, only) };
+    },
     'POST /upload': ({ request, query }) =>
       said(upload(cloud, query.get('name') ?? '', request, request.headers['content-length'])),
     'POST /samples': () => said(uploadSamples(cloud, ++rounds)),

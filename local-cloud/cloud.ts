@@ -30,12 +30,12 @@ export interface LocalCloudOptions {
   env?: Record<string, string>;
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
-  mixpanel?: MixpanelOptions;
+  mixpanel?: MixpanelOptions | undefined;
   /** The module that registers the functions; their sources unless given. */
   source?: string;
   /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
   minBackoffMs?: number;
-  /** The same, at most; 600 s, as it is deployed, unless given. */
+  /** The same, at most; 30 s for objects and 600 s for messages, as it is deployed, unless given. */
   maxBackoffMs?: number;
   /** Objects that are imported at once, at most; 3 unless given. */
   maxOutstandingPushes?: number;
@@ -145,16 +145,22 @@ export async function createTopology(
   importObjectUrl: string,
   options: Pick<LocalCloudOptions, 'minBackoffMs' | 'maxBackoffMs' | 'ackDeadlineSeconds'>,
 ): Promise<void> {
-  const { minBackoffMs = 10_000, maxBackoffMs = 600_000, ackDeadlineSeconds = 600 } = options;
+  const { minBackoffMs = 10_000, ackDeadlineSeconds = 600 } = options;
   const duration = (ms: number) => ({ seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 });
-  const retryPolicy = { minimumBackoff: duration(minBackoffMs), maximumBackoff: duration(maxBackoffMs) };
+  const retryPolicy = (maxBackoffMs: number) => ({
+    minimumBackoff: duration(minBackoffMs),
+    maximumBackoff: duration(options.maxBackoffMs ?? maxBackoffMs),
+  });
   for (const topic of [NAMES.objectTopic, NAMES.eventTopic]) await client.createTopic(topic);
   await client.createSubscription(NAMES.objectTopic, NAMES.objectSubscription, {
     pushConfig: { pushEndpoint: `${importObjectUrl}/${NAMES.objectTopic}` },
     ackDeadlineSeconds,
-    retryPolicy,
+    retryPolicy: retryPolicy(30_000),
   });
-  await client.createSubscription(NAMES.eventTopic, NAMES.eventSubscription, { ackDeadlineSeconds, retryPolicy });
+  await client.createSubscription(NAMES.eventTopic, NAMES.eventSubscription, {
+    ackDeadlineSeconds,
+    retryPolicy: retryPolicy(600_000),
+  });
 }
 
 /** Tells of an object as Cloud Storage does (https://cloud.google.com/storage/docs/pubsub-notifications). */

@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { UsageError } from '../cli/import/arguments.ts';
+import { printable } from '../cli/import/printable.ts';
+import { withMapping } from '../cli/mapping.ts';
 import { type Live, startLive } from '../live-view/live.ts';
 import { type LocalCloud, NAMES } from './cloud.ts';
 import { createTerminal } from './terminal.ts';
@@ -14,6 +17,10 @@ const { values } = parseArgs({
     folder: { type: 'string', default: fileURLToPath(new URL('../.local/storage', import.meta.url)) },
     /** Of the view; another one where it is taken. */
     port: { type: 'string', default: '4321' },
+    /** Whether the Mixpanel project uses simplified ID merge. */
+    simplified: { type: 'boolean', default: false },
+    /** File of a mapping; its key is IMPORT_HASH_KEY. */
+    mapping: { type: 'string' },
   },
 });
 
@@ -21,6 +28,8 @@ const terminal = createTerminal(process.stdout);
 const live = await startLive({
   folder: values.folder,
   port: Number(values.port),
+  mixpanel: { simplified: values.simplified },
+  env: await readMapping(),
   onLine: (target, line) => terminal.functionLine(target, line),
 });
 const { cloud } = live;
@@ -34,6 +43,19 @@ if (!ended.signal.aborted) await once(ended.signal, 'abort');
 terminal.heading('Stopping');
 await live.close();
 process.exit(0); // A standard input that is still open would keep the process.
+
+/** The mapping that was given, for the functions; ends the process if it is wrong. */
+async function readMapping(): Promise<Record<string, string>> {
+  try {
+    const { IMPORT_MAPPING, IMPORT_HASH_KEY } = await withMapping(process.env, values.mapping);
+    const given = { IMPORT_MAPPING, IMPORT_HASH_KEY };
+    return Object.fromEntries(Object.entries(given).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    for (const problem of error.problems) process.stderr.write(`${printable(problem)}\n`);
+    process.exit(2);
+  }
+}
 
 function introduce({ view, cloud: { mixpanel, storage, pubsub } }: Live): void {
   const upload = `${storage.url}/upload/storage/v1/b/${NAMES.importBucket}/o?uploadType=media&name=10-events.ndjson`;

@@ -1,4 +1,4 @@
-/** `npm run soak -- --minutes N`: files and messages keep coming under faults and kills; nothing may be lost, memory may not grow. */
+/** `npm run soak -- --minutes N`: files and messages keep coming, hostile ones among them, under faults and kills; nothing may be lost, memory may not grow. */
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,18 +6,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { isBalanced } from '../functions/core/block.ts';
-import { type LocalCloud, NAMES, startCloud } from './cloud.ts';
+import { NAMES, startCloud } from './cloud.ts';
 import { startFaults, stopFaults } from './soak/faults.ts';
-import { badRecord, createProducer, type Sent } from './soak/producer.ts';
+import { findLosses } from './soak/losses.ts';
+import { createProducer, type Sent } from './soak/producer.ts';
 import { seededRandom } from './soak/random.ts';
 
 const REPORT_INTERVAL_MS = 10_000;
 /** How often one of the functions is killed. */
 const KILL_INTERVAL_MS = 15_000;
 /** How long it may take until all is settled once nothing new comes and nothing fails. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 180_000;
 /** Resident memory of a function, above which it has grown: bytes that are not settled are bounded by 64 MB. */
 const MAX_MEMORY_MB = 400;
 const MAX_WAITING_OBJECTS = 10;
@@ -38,7 +39,10 @@ const folder = await mkdtemp(join(tmpdir(), 'mixpanel-soak-'));
 const cloud = await startCloud({
   folder,
   mixpanel: { keep: 'ids' },
+  source: fileURLToPath(new URL('soak-functions.ts', import.meta.url)),
   minBackoffMs: 200,
+  // A pause of a minute refuses a delivery many times.
+  maxBackoffMs: 5_000,
   ackDeadlineSeconds: 10,
   // As deployed, where an instance imports one object at a time: its memory is what is looked at.
   maxOutstandingPushes: 1,
@@ -52,12 +56,15 @@ const cloud = await startCloud({
   },
 });
 const memoryMb: Record<string, number[]> = { importObject: [], drainSubscription: [] };
+cloud.pubsub.setMaxListeners(0);
 const ended = new AbortController();
 const problems: string[] = [];
+/** Drains that were killed: each may have had one message in its hands. */
+let killedDrains = 0;
 try {
   const random = seededRandom(seed);
   const { sent, uploadFile, publishMessages } = createProducer(cloud, random);
-  console.log(`Soaking for ${minutes} min, --seed ${seed}: files, messages, faults and kills`);
+  console.log(`Soaking for ${minutes} min, --seed ${seed}: files, messages, hostile inputs, faults and kills`);
   const corrupted = startFaults(cloud, random);
   const background = [drainRepeatedly(), killRepeatedly(random), reportRepeatedly(sent)];
   const endsAt = Date.now() + minutes * 60_000;
@@ -74,7 +81,7 @@ try {
   await Promise.all(background);
   await report(sent);
   if (!settled) problems.push(`after ${SETTLE_MS / 1_000} s of peace something still waits: ${backlog()}`);
-  problems.push(...(await findLosses(cloud, sent, corrupted)), ...findGrowth());
+  problems.push(...(await findLosses(cloud, sent, { corrupted, killedDrains })), ...findGrowth());
 } finally {
   await cloud.close();
   await rm(folder, { recursive: true });
@@ -96,7 +103,9 @@ async function killRepeatedly(random: () => number): Promise<void> {
     await setTimeout(KILL_INTERVAL_MS * (0.5 + random()), undefined, { signal: ended.signal }).catch(() => {});
     if (ended.signal.aborted) return;
     const target = TARGETS[Math.floor(random() * TARGETS.length)]!;
-    await cloud[target].restart(random() < 0.5 ? 'SIGKILL' : 'SIGTERM');
+    const signal = random() < 0.5 ? 'SIGKILL' : 'SIGTERM';
+    if (target === 'drainSubscription' && signal === 'SIGKILL') killedDrains++;
+    await cloud[target].restart(signal);
   }
 }
 
@@ -108,7 +117,7 @@ async function reportRepeatedly(sent: Sent): Promise<void> {
 }
 
 /** Prints what was sent and arrived, what waits, and the memory of both functions. */
-async function report({ events, files, messages }: Sent): Promise<void> {
+async function report({ events, files, messages, hostile }: Sent): Promise<void> {
   const memory = await Promise.all(
     TARGETS.map(async (target) => {
       const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(cloud[target].pid)]).catch(() => ({
@@ -121,7 +130,7 @@ async function report({ events, files, messages }: Sent): Promise<void> {
   );
   const { received, duplicates } = cloud.mixpanel;
   console.log(
-    `${new Date().toISOString()} sent ${events} events in ${files} files and ${messages} messages; arrived ${received - duplicates}, ${duplicates} of them again; waiting ${backlog()}; ${memory.join(', ')}`,
+    `${new Date().toISOString()} sent ${events} events in ${files} files and ${messages} messages, and ${hostile} hostile inputs; arrived ${received - duplicates}, ${duplicates} of them again; waiting ${backlog()}; ${memory.join(', ')}`,
   );
 }
 
@@ -148,46 +157,6 @@ async function waitUntilSettled(): Promise<boolean> {
     }
   }
   return true;
-}
-
-/**
- * Compares what arrived, was rejected and was written down with what was sent. What a wrong byte makes of a record is sent
- * or rejected before it is known to be wrong; the right record comes after it.
- */
-async function findLosses(
-  { mixpanel, storageClient }: LocalCloud,
-  sent: Sent,
-  corrupted: ReadonlySet<string>,
-): Promise<string[]> {
-  const losses: string[] = [];
-  const missing = Array.from({ length: sent.events }, (_, number) => `soak-${number}`).filter(
-    (id) => mixpanel.count(id) === 0,
-  );
-  if (missing.length > 0)
-    losses.push(`${missing.length} of ${sent.events} events never arrived, such as ${missing[0]}`);
-  const others = mixpanel.received - mixpanel.duplicates - sent.events + missing.length;
-  console.log(`Reads brought wrong bytes of ${corrupted.size} objects; ${others} events arrived that were not sent`);
-  if (others > 0 && corrupted.size === 0) losses.push('other events arrived than were sent');
-  const bucket = storageClient.bucket(NAMES.stateBucket);
-  const bad = new Set(Array.from({ length: sent.rejections }, (_, number) => badRecord(number)));
-  const strangers = new Set<string>();
-  for (const file of (await bucket.getFiles({ prefix: 'dead-letters/' }))[0]) {
-    const lines = (await file.download())[0].toString().trimEnd().split('\n');
-    for (const line of lines) {
-      const { record = '', source } = JSON.parse(line);
-      if (/^this is no event: \d+$/.test(record)) bad.delete(record);
-      else if (!corrupted.has(source.object)) strangers.add(line);
-    }
-  }
-  if (bad.size > 0) losses.push(`${bad.size} records that are no events are no dead letters: ${[...bad][0]}`);
-  if (strangers.size > 0) losses.push(`${strangers.size} events are dead letters, such as ${[...strangers][0]}`);
-  const checkpoints = (await bucket.getFiles({ prefix: 'checkpoints/' }))[0];
-  if (checkpoints.length !== sent.files) losses.push(`${checkpoints.length} checkpoints for ${sent.files} files`);
-  for (const file of checkpoints) {
-    const { state, counts } = JSON.parse((await file.download())[0].toString());
-    if (state !== 'done' || !isBalanced(counts)) losses.push(`${file.name} is ${state}: ${JSON.stringify(counts)}`);
-  }
-  return losses;
 }
 
 function findGrowth(): string[] {

@@ -11,12 +11,13 @@ locals {
   ack_deadline     = 600
   attempt_deadline = 600
   # The longest that Pub/Sub keeps what is not acknowledged: 31 days.
-  retention   = "2678400s"
-  propagation = "60s"
+  retention_days = 31
+  retention      = "${86400 * local.retention_days}s"
+  propagation    = "60s"
 }
 
 resource "google_project_service" "api" {
-  for_each = toset(local.apis)
+  for_each = toset(var.enable_apis ? local.apis : [])
 
   project            = var.project_id
   service            = "${each.key}.googleapis.com"
@@ -25,7 +26,13 @@ resource "google_project_service" "api" {
 
 # An API that was just enabled refuses calls for a while.
 resource "time_sleep" "apis" {
-  create_duration = local.propagation
+  create_duration = var.enable_apis ? local.propagation : "0s"
 
   depends_on = [google_project_service.api]
+}
+
+data "google_project" "this" {
+  project_id = var.project_id
+
+  depends_on = [time_sleep.apis]
 }

@@ -47,6 +47,98 @@ variable "labels" {
   }
 }
 
+variable "enable_apis" {
+  description = "Whether the module enables the APIs that it needs; false where somebody else does."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Whether topics and subscriptions refuse to be destroyed, and the plan refuses another name, region, bucket or topic. To destroy, apply with false first."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "paused" {
+  description = "Stops everything: nothing is imported, and what arrives waits in the subscriptions, for up to 31 days."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "manage_iam" {
+  description = "Whether the module lets its accounts in on a bucket and on secrets that are there already; false where somebody else does."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "service_accounts" {
+  description = "E-mail addresses of accounts that are there already, by what they are for; the others are made."
+  type = object({
+    import    = optional(string)
+    drain     = optional(string)
+    push      = optional(string)
+    scheduler = optional(string)
+    build     = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for email in values(var.service_accounts) : email == null || can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]+\\.iam\\.gserviceaccount\\.com$", email))
+    ])
+    error_message = "service_accounts must each be the address of a service account, such as name@project.iam.gserviceaccount.com."
+  }
+
+  validation {
+    condition     = length(distinct([for email in values(var.service_accounts) : email if email != null])) == length([for email in values(var.service_accounts) : email if email != null])
+    error_message = "service_accounts must be five different ones: what one may do, the others must not."
+  }
+}
+
+variable "kms_key" {
+  description = "Key that encrypts buckets, topics, the secret, images and functions, as `projects/P/locations/REGION/keyRings/R/cryptoKeys/K`; Google's own unless given. The service agents must be let in on it: see [A key of your own](#a-key-of-your-own)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/[:space:]]+/locations/${var.region}/keyRings/[^/[:space:]]+/cryptoKeys/[^/[:space:]]+$", var.kms_key))
+    error_message = "kms_key must be projects/P/locations/${var.region}/keyRings/R/cryptoKeys/K: a key without its version, in the region."
+  }
+}
+
+variable "vpc" {
+  description = "Network that both functions send through (Direct VPC egress): `network` or `subnetwork` or both, `tags`, and `egress`: `ALL_TRAFFIC` or `PRIVATE_RANGES_ONLY`."
+  type = object({
+    network    = optional(string)
+    subnetwork = optional(string)
+    tags       = optional(list(string))
+    egress     = optional(string, "ALL_TRAFFIC")
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || try(var.vpc.network, null) != null || try(var.vpc.subnetwork, null) != null
+    error_message = "vpc must name a network or a subnetwork."
+  }
+
+  validation {
+    condition     = var.vpc == null || contains(["ALL_TRAFFIC", "PRIVATE_RANGES_ONLY"], try(var.vpc.egress, ""))
+    error_message = "vpc.egress must be ALL_TRAFFIC or PRIVATE_RANGES_ONLY."
+  }
+}
+
+variable "enforce_in_transit" {
+  description = "Whether Pub/Sub refuses to take messages from, and to give them to, other regions."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "import_bucket" {
   description = "An existing bucket to import from, and the project that it is in; a new one unless given."
   type        = object({ name = string, project_id = string })
@@ -85,6 +177,44 @@ variable "object_prefix" {
   }
 }
 
+variable "object_include" {
+  description = "Globs over object names, such as `*.ndjson` or `exports/**`: only objects that match one are imported, within `object_prefix`. Null for all."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.object_include == null || try(length(var.object_include) > 0, false)
+    error_message = "object_include must have at least one glob; leave it out to import all objects."
+  }
+
+  validation {
+    condition = alltrue([
+      for glob in coalesce(var.object_include, ["*"]) :
+      can(regex("^[^\\[\\]{},\\\\\\r\\n]+$", glob)) && length(glob) <= 1024 && trimspace(glob) == glob && !strcontains(glob, "***") && !startswith(glob, "gs://")
+    ])
+    error_message = "object_include must be globs with *, ** and ?, each without the bucket, commas, brackets, braces, backslashes and white space at its ends; write ? for such a character."
+  }
+}
+
+variable "object_exclude" {
+  description = "Globs over object names: objects that match one are not imported. Null for temporary objects of other tools; `[\"none\"]` excludes nothing."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.object_exclude == null || try(length(var.object_exclude) > 0, false)
+    error_message = "object_exclude must have at least one glob; [\"none\"] excludes nothing."
+  }
+
+  validation {
+    condition = alltrue([
+      for glob in coalesce(var.object_exclude, ["*"]) :
+      can(regex("^[^\\[\\]{},\\\\\\r\\n]+$", glob)) && length(glob) <= 1024 && trimspace(glob) == glob && !strcontains(glob, "***") && !startswith(glob, "gs://")
+    ])
+    error_message = "object_exclude must be globs with *, ** and ?, each without the bucket, commas, brackets, braces, backslashes and white space at its ends; write ? for such a character."
+  }
+}
+
 variable "event_topic" {
   description = "An existing topic to import from, as `projects/P/topics/T`; a new one unless given. Another topic means another subscription: drain the old one first."
   type        = string
@@ -93,6 +223,127 @@ variable "event_topic" {
   validation {
     condition     = var.event_topic == null || can(regex("^projects/[^/[:space:]]+/topics/[^/[:space:]]+$", var.event_topic))
     error_message = "event_topic must be projects/P/topics/T."
+  }
+}
+
+variable "event_filter" {
+  description = "Only messages whose attributes fit this [filter](https://cloud.google.com/pubsub/docs/subscription-message-filter) are imported; all unless given. Pub/Sub drops the others."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.event_filter == null || try(length(trimspace(var.event_filter)) > 0 && length(var.event_filter) <= 256 && strcontains(var.event_filter, "attributes"), false)
+    error_message = "event_filter must be a filter over attributes of at most 256 characters, such as attributes.source = \"web\", or null for all messages."
+  }
+}
+
+variable "topic_retention_days" {
+  description = "Days for which topics of ours keep messages that were acknowledged too, so that a subscription can seek back to them; none unless given."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.topic_retention_days >= 1 && var.topic_retention_days <= 31 && floor(var.topic_retention_days) == var.topic_retention_days, var.topic_retention_days == null)
+    error_message = "topic_retention_days must be a whole number from 1 to 31, or null."
+  }
+}
+
+variable "mapping" {
+  description = "What becomes of records that are not Mixpanel's events: a rule or a list of rules, as in [mappings](../docs/mappings.md)."
+  type        = any
+  default     = null
+}
+
+variable "hash_key_secret" {
+  description = "Key of the hashes of a mapping and of ids by content, as `projects/P/secrets/S/versions/N`. Set it before the first import, and keep it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.hash_key_secret == null || can(regex("^projects/[^/[:space:]]+/secrets/[^/[:space:]]+/versions/[0-9]+$", var.hash_key_secret))
+    error_message = "hash_key_secret must be projects/P/secrets/S/versions/N, N being a number."
+  }
+}
+
+variable "transform" {
+  description = "Path of the TypeScript file whose default export is your [transform](../docs/transform.md), such as `\"$${path.root}/transform.ts\"`; `functions/transform.ts` unless given."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.transform == null || can(regex("(^|/)[A-Za-z0-9_][A-Za-z0-9_.-]*\\.ts$", var.transform))
+    error_message = "transform must be the path of a file that ends in .ts."
+  }
+
+  validation {
+    condition     = var.transform == null || try(fileexists(var.transform), false)
+    error_message = "transform must be a file that is there; begin its path with $${path.root}/ for one beside your configuration."
+  }
+
+  validation {
+    condition     = var.transform == null || can(regex("(?m)^export (default\\b|\\{.*\\bdefault\\b.*\\})", file(var.transform)))
+    error_message = "transform must be a module with a default export: export default transform;"
+  }
+}
+
+variable "transform_files" {
+  description = "Further files that the transform imports: their names relative to it, and their paths."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.transform_files) : can(regex("^([A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\\.(ts|json)$", name))])
+    error_message = "transform_files must have names relative to the transform, such as lib/ids.ts, which end in .ts or .json and do not lead out of its folder."
+  }
+
+  validation {
+    condition     = alltrue([for path in values(var.transform_files) : try(fileexists(path), false)])
+    error_message = "transform_files must be files that are there: ${join(", ", [for name, path in var.transform_files : name if !try(fileexists(path), false)])}."
+  }
+
+  validation {
+    condition     = length(var.transform_files) == 0 || var.transform != null
+    error_message = "transform_files need a transform that imports them."
+  }
+
+  validation {
+    condition     = !contains(keys(var.transform_files), try(basename(var.transform), ""))
+    error_message = "transform_files must not hold the transform itself."
+  }
+}
+
+variable "transform_environment" {
+  description = "Environment variables for the transform, in `process.env`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.transform_environment) : can(regex("^[A-Z_][A-Z0-9_]*$", name)) && !can(regex(local.reserved_variables, name))])
+    error_message = "transform_environment must have names of capitals, digits and underscores that ${local.reserved_variables_text}."
+  }
+}
+
+variable "transform_secrets" {
+  description = "Environment variables for the transform from Secret Manager, by name, as `projects/P/secrets/S/versions/N`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.transform_secrets) : can(regex("^[A-Z_][A-Z0-9_]*$", name)) && !can(regex(local.reserved_variables, name))])
+    error_message = "transform_secrets must have names of capitals, digits and underscores that ${local.reserved_variables_text}."
+  }
+
+  validation {
+    condition     = alltrue([for version in values(var.transform_secrets) : can(regex("^projects/[^/[:space:]]+/secrets/[^/[:space:]]+/versions/[0-9]+$", version))])
+    error_message = "transform_secrets must each be projects/P/secrets/S/versions/N, N being a number."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.transform_secrets), keys(var.transform_environment))) == 0
+    error_message = "transform_secrets and transform_environment must not have the same names."
   }
 }
 
@@ -136,20 +387,25 @@ variable "mixpanel_region" {
 }
 
 variable "mixpanel_secret" {
-  description = "The service account's secret, or the project token. Give it as `TF_VAR_mixpanel_secret`, never in a file; it is in no state and no plan. Every plan, apply and destroy asks for it."
+  description = "The service account's secret, or the project token. Give it as `TF_VAR_mixpanel_secret`, never in a file; it is in no state and no plan. Only a plan that writes it asks for it: the first, and one with another `mixpanel_secret_revision`."
   type        = string
   default     = null
   ephemeral   = true
   sensitive   = true
 
   validation {
-    condition     = try(length(trimspace(var.mixpanel_secret)) > 0, false) != (var.mixpanel_secret_version != null)
-    error_message = "Either mixpanel_secret must be given, by the environment variable TF_VAR_mixpanel_secret, or mixpanel_secret_version, and not both."
+    condition     = var.mixpanel_secret == null || try(length(trimspace(var.mixpanel_secret)) > 0, false)
+    error_message = "mixpanel_secret must not be empty."
+  }
+
+  validation {
+    condition     = var.mixpanel_secret == null || var.mixpanel_secret_version == null
+    error_message = "Either mixpanel_secret must be given or mixpanel_secret_version, and not both."
   }
 }
 
 variable "mixpanel_secret_revision" {
-  description = "Raise it to have `mixpanel_secret` written anew."
+  description = "Raise it to have `mixpanel_secret` written anew. Another secret alone is not noticed: nothing of it is kept to compare it with."
   type        = number
   default     = 1
   nullable    = false
@@ -161,7 +417,7 @@ variable "mixpanel_secret_revision" {
 }
 
 variable "mixpanel_secret_version" {
-  description = "Version of an existing secret to use in place of `mixpanel_secret`, as `projects/P/secrets/S/versions/N`."
+  description = "Version of an existing secret to use in place of `mixpanel_secret`, as `projects/P/secrets/S/versions/N`: the better way for pipelines, which then handle no secret."
   type        = string
   default     = null
 
@@ -172,6 +428,19 @@ variable "mixpanel_secret_version" {
 }
 
 locals {
+  # What the functions read themselves, or Google sets.
+  reserved_variables      = "^(DEAD_LETTER_BUCKET|DRAIN_|EVENT_|FUNCTION_|GAE_|GCP_|GCLOUD_|GOOGLE_|IMPORT_|INSERT_ID$|K_|LOG_|MIXPANEL_|NODE_|OBJECT_|PORT$|PUBSUB_|SOURCE_SHA256$|STATE_BUCKET$|STORAGE_|X_GOOGLE_)"
+  reserved_variables_text = "the functions and Google do not use (not MIXPANEL_…, IMPORT_…, OBJECT_…, GOOGLE_…, NODE_… and the like)"
+  # What a threshold of `alerts` may be, from and to.
+  alert_ranges = {
+    backlog_minutes      = [5, 10080]
+    crash_minutes        = [5, 1440]
+    credentials_minutes  = [5, 1440]
+    dead_letters_percent = [0, 100]
+    error_minutes        = [5, 1440]
+    retention_days_left  = [1, 30]
+    silence_hours        = [1, 23]
+  }
   # What a number of `settings` may be, from and to, as functions/config.ts has it.
   setting_ranges = {
     DRAIN_IDLE_SECONDS         = [0, 500]
@@ -293,13 +562,6 @@ variable "dead_letter_retention_days" {
   }
 }
 
-variable "alerts" {
-  description = "Whether alert policies are made."
-  type        = bool
-  default     = true
-  nullable    = false
-}
-
 variable "notification_channels" {
   description = "Notification channels that alerts go to, as `projects/P/notificationChannels/N`."
   type        = list(string)
@@ -312,14 +574,74 @@ variable "notification_channels" {
   }
 }
 
-variable "max_backlog_minutes" {
-  description = "Age of the oldest unacknowledged message of either subscription above which an alert is raised."
-  type        = number
-  default     = 30
-  nullable    = false
+variable "alerts" {
+  description = "Thresholds of alerts, by name: see [Alerts](#alerts). What is left out has its default; null switches that alert off, and null in place of all switches off every one."
+  type        = map(number)
+  default     = {}
 
   validation {
-    condition     = var.max_backlog_minutes >= 5 && var.max_backlog_minutes <= 10080
-    error_message = "max_backlog_minutes must be from 5 to 10080, which is a week."
+    condition     = length(setsubtract(keys(coalesce(var.alerts, {})), keys(local.alert_ranges))) == 0
+    error_message = "alerts may hold ${join(", ", keys(local.alert_ranges))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, threshold in coalesce(var.alerts, {}) :
+      threshold == null || try(threshold >= local.alert_ranges[name][0] && threshold <= local.alert_ranges[name][1], true)
+    ])
+    error_message = "alerts must be within: ${join(", ", [for name, range in local.alert_ranges : "${name} ${range[0]} to ${range[1]}"])}; or null."
   }
 }
+
+variable "s3_sources" {
+  description = "Buckets in Amazon S3 to import from, by a name of your choice: [Amazon S3](../docs/s3.md). `{}` prepares for them: it enables the API and gives the output `s3_transfer_subject_id`."
+  type = map(object({
+    bucket        = string
+    role_arn      = string
+    queue_arn     = string
+    prefixes      = optional(list(string), [])
+    copy_existing = optional(bool, false)
+    enabled       = optional(bool, true)
+  }))
+  default = null
+}
+
+variable "s3_copy_retention_days" {
+  description = "Days after which copies of objects in Amazon S3 are deleted from our import bucket, from 35; they are kept unless given."
+  type        = number
+  default     = null
+
+  validation {
+    # SQS keeps a notification for 14 days, and for 14 more if it is moved back from the dead-letter queue. After that
+    # nothing copies the same version again.
+    condition     = try(var.s3_copy_retention_days >= 35 && floor(var.s3_copy_retention_days) == var.s3_copy_retention_days, var.s3_copy_retention_days == null)
+    error_message = "s3_copy_retention_days must be a whole number from 35, or null to keep copies: until then a late notification would copy, and import, a deleted object again."
+  }
+
+  validation {
+    condition     = var.s3_copy_retention_days == null || var.import_bucket == null
+    error_message = "s3_copy_retention_days is for our own import bucket. Add a lifecycle rule for the prefix s3/ to yours, with an age of at least 35 days."
+  }
+}
+variable "docs_url" {
+  description = "Address of the `docs` folder of this project where your team reads it, for links in alerts, such as `https://github.com/OWNER/NAME/blob/v1.0.0/docs`; no link unless given."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.docs_url == null || can(regex("^https?://[^[:space:]#?]+$", var.docs_url))
+    error_message = "docs_url must be a URL that begins with https://, without query and fragment."
+  }
+}
+
+variable "monitoring_project_id" {
+  description = "Project whose metrics scope the dashboard, and alerts on metrics, are made in; the project itself unless given. Alerts on log lines stay in the project of the logs."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.monitoring_project_id == null || can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.monitoring_project_id))
+    error_message = "monitoring_project_id must be the id of a project: 6 to 30 lower-case letters, digits and hyphens."
+  }
+}
+

@@ -4,7 +4,9 @@ import type { CoreConfig } from '../../functions/config.ts';
 import type { Block, Counts } from '../../functions/core/block.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import { DeadLetterFile } from './dead-letter-file.ts';
@@ -33,6 +35,8 @@ export interface FileResult {
 /** What all inputs have in common. */
 export interface FileContext {
   config: CoreConfig;
+  /** What becomes of records, by what they are read from. */
+  mappingOf: MappingOf;
   meter: Meter;
   run: Run;
 }
@@ -40,10 +44,11 @@ export interface FileContext {
 /** Imports an input; never throws. */
 export async function importFile(
   input: Input,
-  { config, meter, run }: FileContext,
+  { config, mappingOf, meter, run }: FileContext,
   sender: Sender,
 ): Promise<FileResult> {
   const ledger = new Ledger();
+  const limit = new RejectionLimit();
   const findings = new Findings();
   const deadLetters = new DeadLetterFile(input.deadLetterPath);
   const fileMeter = meter.begin(input.name, () => run.stats.accepted);
@@ -53,7 +58,7 @@ export async function importFile(
   };
   const settlement: Settlement = {
     get unsettledBytes() {
-      return ledger.unsettledBytes;
+      return ledger.unsettledBytes + limit.heldBytes;
     },
     open(block) {
       ledger.open(block);
@@ -62,7 +67,11 @@ export async function importFile(
     settle(block) {
       if (block.rejections.length === 0) return settle(block);
       findings.add(block.rejections);
-      return deadLetters.write(block.rejections).then(() => settle(block));
+      return deadLetters.write(block.rejections).then(() => {
+        limit.release(block.rejections);
+        block.rejections = [];
+        settle(block);
+      });
     },
     flush() {},
   };
@@ -77,7 +86,7 @@ export async function importFile(
     error,
   });
   try {
-    const blocks = readInput(input, { insertIdOf: config.insertIdOf, meter: fileMeter, run });
+    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run, limit });
     const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
     if (isComplete) {
       await deadLetters.complete();

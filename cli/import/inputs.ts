@@ -1,4 +1,4 @@
-/** Finds out what the arguments name: files, what a glob matches, standard input, objects in Cloud Storage. */
+/** Finds out what the arguments name: files, what a glob matches, standard input, objects in Cloud Storage and Amazon S3. */
 
 import { constants, createReadStream, type Stats } from 'node:fs';
 import { access, glob, stat } from 'node:fs/promises';
@@ -61,6 +61,7 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
     try {
       if (arg === '-') found.push(standardInput());
       else if (arg.startsWith('gs://')) found.push(...(await findObjects(arg, storageEndpoint)));
+      else if (arg.startsWith('s3://')) found.push(...(await findS3(arg)));
       else found.push(...(await findFiles(arg, skipped)));
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
@@ -80,6 +81,12 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
 async function findObjects(url: string, storageEndpoint: string | undefined): Promise<FoundInput[]> {
   const objects = await import('./objects.ts');
   return objects.findObjects(url, storageEndpoint);
+}
+
+/** Amazon's client is loaded here and nowhere else. */
+async function findS3(url: string): Promise<FoundInput[]> {
+  const { findS3Objects } = await import('./s3-objects.ts');
+  return findS3Objects(url);
 }
 
 async function findFiles(arg: string, skipped: string[]): Promise<FoundInput[]> {

@@ -9,8 +9,11 @@ import { statusOf } from '../../functions/storage/requests.ts';
 import { UsageError } from './arguments.ts';
 import type { FoundInput } from './inputs.ts';
 
+const WILDCARD = /[*?[{]/;
+
 /**
- * @param url      `gs://BUCKET/OBJECT`, or with a glob in place of OBJECT, in which `*` stops at a slash and `**` does not
+ * @param url      `gs://BUCKET/OBJECT`; where there is no object of this very name, a glob in place of OBJECT, in which `*`
+ *   stops at a slash and `**` does not
  * @param endpoint base URL of another Cloud Storage; Google's unless given
  * @throws {@link UsageError} when there is no such object, or Cloud Storage lets nobody see it
  */
@@ -20,20 +23,39 @@ export async function findObjects(url: string, endpoint: string | undefined): Pr
     throw new UsageError(`${url}: must be gs://BUCKET/OBJECT or gs://BUCKET/PREFIX*`);
   }
   const bucket = createStorage(endpoint).bucket(bucketName);
-  const wildcard = pattern.search(/[*?[{]/);
-  let files: File[];
+  let found: File[];
   try {
-    if (wildcard === -1) files = [(await bucket.file(pattern).get())[0]];
-    else [files] = await bucket.getFiles({ prefix: pattern.slice(0, wildcard) });
+    const exact = await unlessMissing(bucket.file(pattern).get());
+    found = exact === undefined ? await findMatches(bucket, pattern) : [exact[0]];
   } catch (error) {
-    throw new UsageError(`${url}: ${explain(error, wildcard === -1 ? 'object' : 'bucket')}`);
+    throw new UsageError(`${url}: ${explain(error, bucketName)}`);
   }
-  // A name that ends with a slash stands for a folder.
-  const isMatch = ({ name }: File) => posix.matchesGlob(name, pattern) && !name.endsWith('/');
-  const found = wildcard === -1 ? files : files.filter(isMatch);
-  if (found.length === 0) throw new UsageError(`${url}: no object matches`);
+  if (found.length === 0) {
+    const isGlob = WILDCARD.test(pattern);
+    throw new UsageError(`${url}: ${isGlob ? 'no object matches' : 'no such object. Check the name'}`);
+  }
   const reading = createReadingStorage(endpoint).bucket(bucketName);
   return found.map((file) => toInput(file, reading));
+}
+
+/** Undefined if Cloud Storage answers 404. */
+async function unlessMissing<Answer>(request: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Those that the pattern matches as a glob; also tells a bucket that is missing from an object. */
+async function findMatches(bucket: Bucket, pattern: string): Promise<File[]> {
+  const wildcard = pattern.search(WILDCARD);
+  const isGlob = wildcard !== -1;
+  const query = isGlob ? { prefix: pattern.slice(0, wildcard) } : { maxResults: 1, autoPaginate: false };
+  const [files] = await bucket.getFiles(query);
+  // A name that ends with a slash stands for a folder.
+  return isGlob ? files.filter(({ name }) => posix.matchesGlob(name, pattern) && !name.endsWith('/')) : [];
 }
 
 /** @param found an object as it was found; that generation of it is read, through `bucket` */
@@ -64,9 +86,9 @@ function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
 }
 
 /** What Cloud Storage said, without the request that its errors carry. */
-function explain(error: unknown, what: string): string {
+function explain(error: unknown, bucketName: string): string {
   const status = statusOf(error);
-  if (status === 404) return `no such ${what}. Check the name`;
+  if (status === 404) return `there is no bucket ${bucketName}. Check the name`;
   if (status === 401 || status === 403) {
     return `Cloud Storage answered ${status}. The account needs the role Storage Object Viewer on the bucket`;
   }

@@ -114,7 +114,7 @@ function verdict({ results, left, dryRun }: Outcome): string {
   }
   const imported = results.reduce((sum, { counts }) => sum + counts.imported, 0);
   const dropped = results.reduce((sum, { counts }) => sum + counts.dropped, 0);
-  const without = dropped === 0 ? '' : `, ${formatCount(dropped)} left out by the transform`;
+  const without = dropped === 0 ? '' : `, ${formatCount(dropped)} left out`;
   const refused = rejected === 0 ? 'none' : formatCount(rejected);
   if (dryRun) {
     return `Nothing was sent: ${countOf(imported, 'event')} would be imported${without}, ${refused} rejected.`;

@@ -9,7 +9,7 @@ import { listObjects } from './listing.ts';
  * Lists the part of the bucket in which these checkpoints are, rather than reading each.
  *
  * @param names of checkpoints, as keys
- * @returns those that are `done`, `gone` or `stalled`, with that state
+ * @returns those that exist, with their state
  */
 export async function findStates(
   stateBucket: Bucket,
@@ -28,7 +28,7 @@ export async function findStates(
   const query = { prefix: 'checkpoints/', startOffset: String(first), endOffset: `${last}~` };
   for await (const page of listObjects(stateBucket, query)) {
     for (const { name, state } of page) {
-      if (state !== undefined && state !== 'running' && names.has(name)) states.set(name, state);
+      if (names.has(name)) states.set(name, state ?? 'running');
     }
   }
   return states;

@@ -1,17 +1,22 @@
 /** Files of dead letters in Cloud Storage. It loads Google's client: import it only where there is a `gs://` address. */
 
 import { hash } from 'node:crypto';
-import type { File } from '@google-cloud/storage';
+import type { Bucket, File } from '@google-cloud/storage';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { readObject } from '../../functions/storage/read-object.ts';
 import { statusOf } from '../../functions/storage/requests.ts';
+import { UsageError } from '../import/arguments.ts';
 import { formatAddress, parseAddress } from './address.ts';
 import { isLetterFile, type LetterFile } from './letter-files.ts';
-import { type ListedObject, listObjects } from './listing.ts';
+import { isAnyStored, type ListedObject, listObjects } from './listing.ts';
+
+/** What the names in the state bucket and the dead letter bucket begin with. */
+const OWN_PREFIXES = ['dead-letters/', 'checkpoints/', 'suspects/'];
 
 /**
  * @param url      a bucket, of which all dead letters are meant, a prefix, or an object whatever its name
  * @param endpoint base URL of another Cloud Storage; Google's unless given
+ * @throws {@link UsageError} if there is no such bucket, or it holds nothing but objects of others
  */
 export async function findLetterObjects(url: string, endpoint: string | undefined): Promise<LetterFile[]> {
   const { bucket: bucketName, name } = parseAddress(url);
@@ -25,7 +30,17 @@ export async function findLetterObjects(url: string, endpoint: string | undefine
       files.push(toLetterFile(object, reading.file(object.name, { generation }), writing.file(object.name)));
     }
   }
+  if (files.length === 0) await assertOwn(writing);
   return files;
+}
+
+/** An empty bucket may be of a new deployment. */
+async function assertOwn(bucket: Bucket): Promise<void> {
+  for (const prefix of OWN_PREFIXES) if (await isAnyStored(bucket, prefix)) return;
+  if (!(await isAnyStored(bucket))) return;
+  throw new UsageError(
+    `gs://${bucket.name}: neither a state bucket nor a dead letter bucket: it has objects, and none under ${OWN_PREFIXES[0]} or ${OWN_PREFIXES[1]}. Name the bucket of STATE_BUCKET or DEAD_LETTER_BUCKET`,
+  );
 }
 
 function toLetterFile(object: ListedObject, reading: File, writing: File): LetterFile {

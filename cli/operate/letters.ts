@@ -12,8 +12,15 @@ export interface Letter {
   /** What the record passed before it was sent; empty if it was sent as it arrived. */
   through: readonly string[];
   record: Buffer;
-  /** Only the beginning of the record is there. */
+  /** Only the beginning of the record is there, and it cannot be read again from where it was. */
   isTruncated: boolean;
+  /**
+   * Where the records are that the letter stands for: offsets in the decoded content of an object, indexes of records in a
+   * message; undefined if it stands for one.
+   */
+  range: { from: number; to: number } | undefined;
+  /** How many records and events it stands for. */
+  rejected: number;
 }
 
 /** A line: a dead letter, or why it is none. */
@@ -22,8 +29,8 @@ export type Line = { number: number; raw: Buffer } & (
   | { letter?: undefined; problem: string }
 );
 
-/** A dead letter has a record of at most 1 MB, which JSON and base64 make longer: no line of a dead-letter file is near this. */
-const MAX_LINE_BYTES = 64_000_000;
+/** A dead letter has a message of at most 10 MB, which JSON can make six times as long: no line of a dead-letter file is near this. */
+const MAX_LINE_BYTES = 100_000_000;
 const NEWLINE = 0x0a;
 
 /**
@@ -69,12 +76,13 @@ function parse(text: string): Letter | string {
     return 'it is not JSON';
   }
   if (!isObject(value)) return 'it is not a JSON object';
-  const { reason, source, through, insertId, rejectedAt, record, recordBase64, truncated } = value;
+  const { reason, source, through, insertId, rejectedAt, record, recordBase64, truncated, range, rejected } = value;
   if (!isObject(reason) || typeof reason.field !== 'string' || typeof reason.message !== 'string') {
     return '`reason` with `field` and `message` is missing';
   }
   if (!isLocation(source)) return '`source` is missing, or does not say where the record is';
   if (through !== undefined && !isTexts(through)) return '`through` is not a list of texts';
+  if (range !== undefined && !isRange(range)) return '`range` is not two numbers, `from` and `to`';
   if (typeof record !== 'string' && typeof recordBase64 !== 'string') {
     return '`record` is missing, or is not text';
   }
@@ -85,12 +93,18 @@ function parse(text: string): Letter | string {
     rejectedAt: typeof rejectedAt === 'string' ? rejectedAt : '',
     through: through ?? [],
     record: typeof record === 'string' ? Buffer.from(record) : Buffer.from(String(recordBase64), 'base64'),
-    isTruncated: truncated === true,
+    isTruncated: truncated === true && (range === undefined || !('bucket' in source)),
+    range,
+    rejected: range !== undefined && typeof rejected === 'number' ? rejected : 1,
   };
 }
 
 /** What tells rejections apart: after a crash one may stand in two files. */
-export function sourceKey(source: Location): string {
+export function letterKey({ source, range }: Pick<Letter, 'source' | 'range'>): string {
+  return range === undefined ? sourceKey(source) : `${sourceKey(source)} ${range.from}-${range.to}`;
+}
+
+function sourceKey(source: Location): string {
   const { event } = source;
   if ('messageId' in source) return JSON.stringify([source.subscription, source.messageId, source.index, event]);
   const place = 'row' in source ? [source.offset, source.row] : [source.offset];
@@ -104,9 +118,14 @@ export function placeOf(source: Location): string {
   if ('messageId' in source) {
     return `message ${source.messageId} of ${source.subscription}, record ${source.index}${event}`;
   }
-  const file = 'bucket' in source ? `gs://${source.bucket}/${source.object}#${source.generation}` : source.file;
+  const file = 'bucket' in source ? `${addressOf(source.bucket)}/${source.object}#${source.generation}` : source.file;
   const place = 'row' in source ? `row ${source.row}, byte` : `line ${source.line}, byte`;
   return `${file} ${place} ${source.offset}${event}`;
+}
+
+/** A bucket elsewhere than in Cloud Storage has its scheme in its name. */
+function addressOf(bucket: string): string {
+  return bucket.includes('://') ? bucket : `gs://${bucket}`;
 }
 
 function isLocation(value: unknown): value is Location {
@@ -116,6 +135,10 @@ function isLocation(value: unknown): value is Location {
   if (has('string', 'subscription', 'messageId', 'publishTime')) return has('number', 'index');
   if (!has('number', 'offset', 'line') && !has('number', 'offset', 'row')) return false;
   return has('string', 'file') || has('string', 'bucket', 'object', 'generation');
+}
+
+function isRange(value: unknown): value is { from: number; to: number } {
+  return isObject(value) && Number.isSafeInteger(value.from) && Number.isSafeInteger(value.to);
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -1,6 +1,8 @@
 /** Lists objects in Cloud Storage, page by page, however many there are. */
 
 import type { Bucket, FileMetadata, GetFilesResponse } from '@google-cloud/storage';
+import { statusOf } from '../../functions/storage/requests.ts';
+import { UsageError } from '../import/arguments.ts';
 
 /** An object as it is listed. */
 export interface ListedObject {
@@ -23,15 +25,26 @@ export interface ListQuery {
   /** From this name on, and before that one. */
   startOffset?: string;
   endOffset?: string;
+  /** Objects on a page, at most. */
+  maxResults?: number;
 }
 
 const FIELDS = 'items(name,generation,size,crc32c,timeCreated,metadata),nextPageToken';
 
-/** Yields the objects in the order of their names' UTF-8 bytes, a page at a time. */
+/**
+ * Yields the objects in the order of their names' UTF-8 bytes, a page at a time.
+ *
+ * @throws {@link UsageError} if there is no such bucket
+ */
 export async function* listObjects(bucket: Bucket, query: ListQuery): AsyncGenerator<ListedObject[]> {
   let next: object | null = { ...query, fields: FIELDS, autoPaginate: false };
   while (next !== null) {
-    const [files, following]: GetFilesResponse = await bucket.getFiles(next);
+    const [files, following]: GetFilesResponse = await bucket.getFiles(next).catch((error) => {
+      // No prefix is missing: one that nothing begins with is an empty list.
+      throw statusOf(error) === 404
+        ? new UsageError(`gs://${bucket.name}: there is no such bucket. Check the name`)
+        : error;
+    });
     // With `fields` the client gives out what came, and no files, whatever its types say.
     yield (files as unknown as FileMetadata[]).map(({ name, generation, size, crc32c, timeCreated, metadata }) => ({
       name: name!,
@@ -43,4 +56,14 @@ export async function* listObjects(bucket: Bucket, query: ListQuery): AsyncGener
     }));
     next = following ?? null;
   }
+}
+
+/**
+ * Whether there is an object that begins so.
+ *
+ * @throws {@link UsageError} if there is no such bucket
+ */
+export async function isAnyStored(bucket: Bucket, prefix = ''): Promise<boolean> {
+  for await (const page of listObjects(bucket, { prefix, maxResults: 1 })) if (page.length > 0) return true;
+  return false;
 }

@@ -1,6 +1,7 @@
 /** Finds out what is known of an object: what it is, how far its import has come, and what was rejected. */
 
 import type { Bucket } from '@google-cloud/storage';
+import type { ExclusionReason, ObjectFilter } from '../../functions/object-filter.ts';
 import { type Checkpoint, readCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from '../../functions/storage/names.ts';
@@ -8,7 +9,7 @@ import { statusOf } from '../../functions/storage/requests.ts';
 import { printable } from '../import/printable.ts';
 import { formatAddress } from './address.ts';
 import { findLetterFiles } from './letter-files.ts';
-import { listObjects } from './listing.ts';
+import { isAnyStored, listObjects } from './listing.ts';
 import { type Survey, surveyLetters } from './survey.ts';
 
 /** What is known of an object generation. */
@@ -18,6 +19,8 @@ export interface ObjectState {
   stored: { size: number; createdAt: string } | undefined;
   /** Undefined where none was written. */
   checkpoint: Checkpoint | undefined;
+  /** Why the function skips the object if it was not begun. */
+  exclusion: ExclusionReason | undefined;
   /** Where its dead letters can be, where they are, and what is there. */
   deadLetters: { places: string[]; foundIn: string[]; survey: Survey };
   /** Checkpoints of other generations of it, the newest first. */
@@ -33,11 +36,13 @@ export interface ObjectQuery {
   stateBucket: string;
   deadLetterBucket: string;
   storageEndpoint: string | undefined;
+  /** The function's. */
+  filter: ObjectFilter;
 }
 
 /**
  * @returns undefined where there neither is such an object, nor was
- * @throws ImportError `checkpoint_unreadable`; whatever Cloud Storage refuses
+ * @throws ImportError `checkpoint_unreadable`; UsageError if a bucket is missing; whatever Cloud Storage refuses
  */
 export async function findObjectState(query: ObjectQuery): Promise<ObjectState | undefined> {
   const { bucket, object, stateBucket, deadLetterBucket, storageEndpoint } = query;
@@ -60,17 +65,21 @@ export async function findObjectState(query: ObjectQuery): Promise<ObjectState |
     process.stderr.write(`${printable(`${place}: ${problem}`)}\n`);
   });
   const others = checkpoints.filter((other) => other.generation !== generation);
-  return { object: source, stored, checkpoint, deadLetters: { places, foundIn, survey }, others };
+  const exclusion = query.filter(object);
+  return { object: source, stored, checkpoint, exclusion, deadLetters: { places, foundIn, survey }, others };
 }
 
+/** @throws UsageError if there is no such bucket */
 async function findStored(bucket: Bucket, name: string, generation: string | undefined) {
   try {
     const [metadata] = await bucket.file(name, generation === undefined ? {} : { generation }).getMetadata();
     const { size, timeCreated = '' } = metadata;
     return { size: Number(size), createdAt: timeCreated, generation: String(metadata.generation) };
   } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
+    if (statusOf(error) !== 404) throw error;
+    // It says whether the bucket is missing.
+    await isAnyStored(bucket);
+    return undefined;
   }
 }
 

@@ -13,8 +13,10 @@ const MAX_NAMES = 10;
 export function renderCandidates(arg: string, { candidates, done, stalled, skipped }: Candidates): string {
   const bytes = candidates.reduce((sum, { size }) => sum + size, 0);
   const aside = stalled > 0 ? `, ${formatCount(stalled)} stalled left out (--again takes them up)` : '';
-  const outside = skipped > 0 ? `, ${formatCount(skipped)} outside OBJECT_PREFIX left out` : '';
-  return `${printable(arg)}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(done)} done already${aside}${outside}\n`;
+  const { prefix, excluded } = skipped;
+  const outside = prefix > 0 ? `, ${formatCount(prefix)} outside OBJECT_PREFIX left out` : '';
+  const others = excluded > 0 ? `, ${formatCount(excluded)} excluded (OBJECT_INCLUDE, OBJECT_EXCLUDE)` : '';
+  return `${printable(arg)}: ${countOf(candidates.length, 'object')} to import, ${formatBytes(bytes)}; ${formatCount(done)} done already${aside}${outside}${others}\n`;
 }
 
 /** What a dry run shows besides. */

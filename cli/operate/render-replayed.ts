@@ -14,7 +14,7 @@ export function renderReplayed(replayed: Replayed, durationMs: number): string {
   if (filesDone + filesLeft.length === 0) return 'No dead letters there.\n';
   const facts = [
     `${countOf(counts.read, 'dead letter')} replayed in ${formatDuration(durationMs)}: ${countOf(counts.imported, 'event')} imported`,
-    counts.dropped > 0 ? `${countOf(counts.dropped, 'record')} left out by the transform` : '',
+    counts.dropped > 0 ? `${countOf(counts.dropped, 'record')} left out` : '',
     `${counts.rejected === 0 ? 'none' : formatCount(counts.rejected)} rejected again`,
     repeated > 0 ? `${countOf(repeated, 'repetition')} removed` : '',
   ];

@@ -1,5 +1,7 @@
 /** Writes what is known of an object, as plain text. */
 
+import { isAllRejected } from '../../functions/core/block.ts';
+import type { ExclusionReason } from '../../functions/object-filter.ts';
 import type { Checkpoint } from '../../functions/storage/checkpoint.ts';
 import { printable } from '../import/printable.ts';
 import { countOf, formatBytes, formatCount } from '../import/quantities.ts';
@@ -18,20 +20,27 @@ export function renderState(found: ObjectState, now: number): string {
     `${printable(`gs://${object.bucket}/${object.object}#${object.generation}: ${facts}`)}\n\n`,
     `${verdictOf(found, now)}\n`,
     checkpoint === undefined ? '' : renderCounts(checkpoint),
-    renderLastError(checkpoint?.lastError ?? null),
     renderDeadLetters(found),
     renderOthers(found),
   ].join('');
 }
 
-function verdictOf({ object, stored, checkpoint }: ObjectState, now: number): string {
+const EXCLUSIONS: Record<ExclusionReason, string> = {
+  prefix: 'its name does not begin with OBJECT_PREFIX',
+  excluded: 'its name ends with a slash, matches OBJECT_EXCLUDE, or does not match OBJECT_INCLUDE',
+};
+
+function verdictOf({ object, stored, checkpoint, exclusion }: ObjectState, now: number): string {
   if (checkpoint === undefined) {
     if (stored === undefined) return 'not seen: that generation is not there, and there is no checkpoint of it.';
+    if (exclusion !== undefined) return `excluded: it is not imported, because ${EXCLUSIONS[exclusion]}.`;
     const address = `gs://${object.bucket}/${object.object}`;
     return `not seen yet: there is no checkpoint. It may wait its turn; if it was uploaded before the deployment, or its
 notification was lost: npm run backfill -- '${printable(address)}'`;
   }
-  if (checkpoint.state === 'done') return 'done: all of it is settled.';
+  if (checkpoint.state === 'done') {
+    return isAllRejected(checkpoint.counts) ? 'done: every record was rejected.' : 'done: all of it is settled.';
+  }
   const address = printable(`gs://${object.bucket}/${object.object}`);
   if (checkpoint.state === 'gone') {
     const again = stored === undefined ? '' : ` It is there now; to import the rest: npm run backfill -- '${address}'`;
@@ -41,7 +50,20 @@ notification was lost: npm run backfill -- '${printable(address)}'`;
     return `stalled: set aside, because ${checkpoint.fruitless} invocations in a row settled nothing; ${placeOf(checkpoint, stored)} is settled.
 Inspect the record there, and the memory of the function, then: npm run backfill -- --again '${address}'`;
   }
-  return `running: ${placeOf(checkpoint, stored)} is settled; ${leaseOf(checkpoint, now)}`;
+  const progress = `${placeOf(checkpoint, stored)} is settled; ${leaseOf(checkpoint, now)}`;
+  const { lastError } = checkpoint;
+  if (lastError === null) return `running: ${progress}`;
+  const { code, message, time, since } = lastError;
+  const times = `last tried ${formatTime(time, now)}, failing since ${formatTime(since, now)}`;
+  return `${printable(`failing: ${code}, ${times}`)}; ${progress}\nWhat to check: ${printable(message)}`;
+}
+
+/** `12:03 UTC`, with the date if it is not today's; what is not a time stays as it is. */
+function formatTime(time: string, now: number): string {
+  if (Number.isNaN(Date.parse(time))) return time;
+  const iso = new Date(time).toISOString();
+  const isToday = iso.slice(0, 10) === new Date(now).toISOString().slice(0, 10);
+  return `${iso.slice(isToday ? 11 : 0, 16).replace('T', ' ')} UTC`;
 }
 
 /** How far it has come; of compressed content it is not known how much there is. */
@@ -67,12 +89,6 @@ function renderCounts({ counts }: Checkpoint): string {
   const { read, expanded, imported, rejected, dropped } = counts;
   const cells = Object.entries({ read, ...(expanded > 0 ? { expanded } : {}), imported, rejected, dropped });
   return `  ${cells.map(([name, count]) => `${name} ${formatCount(count)}`).join('   ')}\n`;
-}
-
-function renderLastError(lastError: Checkpoint['lastError']): string {
-  if (lastError === null) return '';
-  const { code, message, since } = lastError;
-  return `\nThe last invocation failed, as all have since ${printable(`${since}: ${code}: ${message}`)}\n`;
 }
 
 function renderDeadLetters({ deadLetters: { places, foundIn, survey }, checkpoint }: ObjectState): string {

@@ -12,26 +12,28 @@ import {
   type Source,
 } from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
-import type { TransformResult } from '../../functions/core/event.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
-import type { Mapping } from '../../functions/core/mappings/mapping.ts';
+import type { Mapping, MapResult } from '../../functions/core/mappings/mapping.ts';
+import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
 import type { Sender } from '../../functions/core/mixpanel/sender.ts';
+import { countOf, mergeRejections, RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import type { FileMeter } from '../import/meter.ts';
-import { contextOf, insertIdOfLetter, letterBlock, locationIn } from './letter-block.ts';
+import { contextOf, insertIdOfLetter, letterBlock, locationIn, locationInRange, mappingOfRow } from './letter-block.ts';
 import type { LetterFile } from './letter-files.ts';
-import { type Letter, readLines, sourceKey } from './letters.ts';
+import { RangeLostError, RangeReader } from './letter-range.ts';
+import { type Letter, letterKey, readLines } from './letters.ts';
 import { Tally } from './tally.ts';
 
 /** What a replay works with. */
 export interface ReplayContext {
   config: CoreConfig;
   sender: Sender;
-  /** What becomes of records now. */
-  mapping: Mapping;
-  /** Whether records are sent even if they passed something that `mapping` does not provide. */
+  /** What becomes of records now, by what they were read from. */
+  mappingOf: MappingOf;
+  /** Whether records are sent even if they passed something that is not provided now. */
   isRaw: boolean;
   run: Run;
   meter: FileMeter;
@@ -45,7 +47,7 @@ export interface Replayed {
   counts: Counts;
   /** Those that were rejected again, by their new reasons. */
   rejected: Tally;
-  /** Those of which only the beginning is there, and lines that are no dead letters: neither is sent. */
+  /** Those that cannot be sent: only the beginning is there, or they are no dead letters, or their records are lost. */
   truncated: number;
   unreadable: number;
   /** Those that stand in two places, sent once. */
@@ -76,6 +78,12 @@ interface OpenLetter {
   from: OpenFile;
   /** Bytes of its line. */
   bytes: number;
+  /** Blocks without an outcome, and one more while they are being read. */
+  open: number;
+  /** Whether its records are read from somewhere else, and become letters of their own if they are rejected again. */
+  isRange: boolean;
+  /** Rejections for which one letter stands again. */
+  summed?: Rejection | undefined;
 }
 
 /** Bytes of lines that are written together. */
@@ -90,14 +98,14 @@ const NEWLINE = Buffer.from('\n');
  */
 export async function findUnprovided(
   files: readonly LetterFile[],
-  { mapping, run }: Pick<ReplayContext, 'mapping' | 'run'>,
+  { mappingOf, run }: Pick<ReplayContext, 'mappingOf' | 'run'>,
   isMeant: (letter: Letter) => boolean = () => true,
 ): Promise<{ place: string; through: readonly string[] } | undefined> {
   for (const file of files) {
     try {
       for await (const { number, letter } of readLines(file.read(run))) {
         if (letter === undefined || letter.isTruncated || !isMeant(letter)) continue;
-        if (!isProvided(letter, mapping)) return { place: `${file.name}:${number}`, through: letter.through };
+        if (!isProvided(letter, mappingOf)) return { place: `${file.name}:${number}`, through: letter.through };
       }
     } catch (error) {
       // A file that cannot be read is reported when it is replayed.
@@ -107,7 +115,10 @@ export async function findUnprovided(
   return undefined;
 }
 
-function isProvided({ through }: Letter, mapping: Mapping): boolean {
+function isProvided(letter: Letter, mappingOf: MappingOf): boolean {
+  const { through } = letter;
+  if (through.length === 0) return true;
+  const mapping = mappingOf(contextOf(letter));
   const provided = mapping.kind === 'mapped' ? mapping.through : [];
   return through.every((step) => provided.includes(step));
 }
@@ -142,10 +153,15 @@ class Replay {
   readonly #letters = new Map<Source, OpenLetter>();
   /** What was met before. */
   readonly #seen = new Set<string>();
+  readonly #ranges: RangeReader;
+  /** Whatever their share: a letter of many records must not leave as many letters. */
+  readonly #limit = new RejectionLimit(0);
   #unsettledBytes = 0;
 
   constructor(context: ReplayContext) {
+    const { config, run } = context;
     this.#context = context;
+    this.#ranges = new RangeReader(config.insertIdOf, config.storageEndpoint, run);
   }
 
   /** How the blocks are imported. */
@@ -154,7 +170,7 @@ class Replay {
     const replay = this;
     const settlement: Settlement = {
       get unsettledBytes() {
-        return replay.#unsettledBytes;
+        return replay.#unsettledBytes + replay.#limit.heldBytes;
       },
       open() {},
       settle: (block) => this.#settle(block),
@@ -174,7 +190,9 @@ class Replay {
           meter.read(bytes);
           meter.opened(bytes);
           if (letter !== undefined && this.#isToBeSent(letter, from, number)) {
-            yield [this.#open(letter, from, bytes)];
+            const block = letter.range === undefined ? this.#open(letter, from, bytes) : undefined;
+            if (block !== undefined) yield [block];
+            else yield* this.#openRange({ letter, from, bytes, open: 1, isRange: true }, raw, number);
             continue;
           }
           if (problem !== undefined) this.#leaveLine(`${file.name}:${number}`, `not a dead letter: ${problem}`);
@@ -192,6 +210,7 @@ class Replay {
 
   /** Files that were begun and cannot be ended: the run was wound down. */
   async leaveOpenFiles(): Promise<void> {
+    await this.#ranges.close();
     for (const { file } of this.#openFiles) {
       await file.leave();
       this.result.filesLeft.push(file);
@@ -199,16 +218,18 @@ class Replay {
   }
 
   #insertIdOf: InsertIdOf = (record, source, offset, ordinal, event) => {
-    const { letter } = this.#letters.get(source)!;
-    return insertIdOfLetter(letter, this.#context.config.insertIdOf)(record, source, offset, ordinal, event);
+    const { letter, isRange } = this.#letters.get(source)!;
+    const { insertIdOf } = this.#context.config;
+    return (isRange ? insertIdOf : insertIdOfLetter(letter, insertIdOf))(record, source, offset, ordinal, event);
   };
 
   /**
    * If a letter is about one of several events that a mapping made of the record, only that one is sent: the others were
    * imported, or have letters of their own.
    */
-  #mappingOf({ source: { event } }: Letter): Mapping {
-    const { mapping } = this.#context;
+  #mappingOf(letter: Letter): Mapping {
+    const { event } = letter.source;
+    const mapping = this.#context.mappingOf(contextOf(letter));
     if (mapping.kind === 'verbatim' || event === undefined) return mapping;
     return {
       ...mapping,
@@ -217,7 +238,7 @@ class Replay {
   }
 
   #isToBeSent(letter: Letter, from: OpenFile, number: number): boolean {
-    const { mapping, isRaw, onProblem } = this.#context;
+    const { mappingOf, isRaw, onProblem } = this.#context;
     const place = `${from.file.name}:${number}`;
     if (letter.isTruncated) {
       this.result.truncated++;
@@ -225,7 +246,7 @@ class Replay {
       return false;
     }
     // Looked at before; but a file that could not be read then may be readable now.
-    if (!isRaw && !isProvided(letter, mapping)) {
+    if (!isRaw && !isProvided(letter, mappingOf)) {
       this.#leaveLine(place, `its record passed a ${letter.through.join(' and a ')}, and there is none now`);
       return false;
     }
@@ -247,50 +268,119 @@ class Replay {
     this.#context.onProblem(place, `${problem}. Left unchanged`);
   }
 
-  #open(letter: Letter, from: OpenFile, bytes: number): Block {
+  /** The block of a letter; undefined if its records are to be read as a range. */
+  #open(letter: Letter, from: OpenFile, bytes: number): Block | undefined {
+    const source: Source = {
+      context: contextOf(letter),
+      mapping: mappingOfRow(letter, this.#mappingOf(letter)),
+      locate: (offset, ordinal) => locationIn(letter, offset, ordinal),
+    };
+    this.#letters.set(source, { letter, from, bytes, open: 1, isRange: false });
+    const block = letterBlock(letter, source, this.#insertIdOf);
+    if (block === undefined) {
+      this.#letters.delete(source);
+      return undefined;
+    }
+    this.#unsettledBytes += bytes;
+    from.open++;
+    return block;
+  }
+
+  async *#openRange(open: OpenLetter, raw: Buffer, number: number): AsyncGenerator<Block[]> {
+    const { letter, from, bytes } = open;
     const source: Source = {
       context: contextOf(letter),
       mapping: this.#mappingOf(letter),
-      locate: (offset, ordinal) => locationIn(letter, offset, ordinal),
+      limit: this.#limit,
+      stored: 'messageId' in letter.source ? letter.record : undefined,
+      locate: (offset, ordinal) => locationInRange(letter, offset, ordinal),
     };
-    this.#letters.set(source, { letter, from, bytes });
+    this.#letters.set(source, open);
     this.#unsettledBytes += bytes;
     from.open++;
-    return letterBlock(letter, source, this.#insertIdOf);
+    try {
+      for await (const block of this.#ranges.read(letter, source)) {
+        open.open++;
+        this.#unsettledBytes += block.weight;
+        yield [block];
+      }
+    } catch (error) {
+      if (!(error instanceof RangeLostError)) throw error;
+      this.#leaveLine(`${from.file.name}:${number}`, error.message);
+      await this.#keepLine(raw, from);
+    }
+    await this.#closeLetter(source);
   }
 
   #settle(block: Block): Promise<void> | undefined {
-    const { letter, from, bytes } = this.#letters.get(block.source)!;
-    this.#letters.delete(block.source);
+    const open = this.#letters.get(block.source)!;
+    const { letter, from, isRange } = open;
     const { result } = this;
     addCounts(result.counts, block.counts);
     from.isChanged = true;
-    if (block.rejections.length === 0 && from.open > 1) {
+    if (isRange) this.#unsettledBytes -= block.weight;
+    if (block.rejections.length === 0) return this.#closeLetter(block.source);
+    return this.#keep(isRange ? this.#sumUp(block, open) : this.#rejectedAgain(letter, block), open).then(() =>
+      this.#closeLetter(block.source),
+    );
+  }
+
+  /** Adds the block's rejections for which one letter stands to those of the other blocks; returns the others. */
+  #sumUp({ rejections }: Block, open: OpenLetter): Rejection[] {
+    const single: Rejection[] = [];
+    for (const rejection of rejections) {
+      const isMerged = open.summed !== undefined && mergeRejections(open.summed, rejection);
+      if (isMerged) this.#limit.release([rejection]);
+      else if (rejection.range !== undefined && open.summed === undefined) open.summed = rejection;
+      else single.push(rejection);
+    }
+    return single;
+  }
+
+  /** A block of the letter is settled, or all of them are read. */
+  #closeLetter(source: Source): Promise<void> | undefined {
+    const open = this.#letters.get(source)!;
+    const { from, bytes, summed } = open;
+    if (--open.open > 0) return undefined;
+    this.#letters.delete(source);
+    if (summed === undefined && from.open > 1) {
       from.open--;
       this.#settled(bytes);
       return undefined;
     }
-    const now = new Date();
-    const again = this.#rejectedAgain(letter, block);
-    for (const { reason, location } of again) {
-      result.rejected.add({ ...letter, reason, source: location, rejectedAt: now.toISOString() });
-    }
-    const kept = again.map((rejection) => formatDeadLetter(rejection, now)).join('');
-    return this.#keep(kept, from).then(() => {
+    return this.#keep(summed === undefined ? [] : [summed], open).then(() => {
       this.#settled(bytes);
       return this.#closeOne(from);
     });
   }
 
+  /** Writes down what was rejected again. */
+  async #keep(again: readonly Rejection[], { letter, from, isRange }: OpenLetter): Promise<void> {
+    const now = new Date();
+    const through = letter.through.length > 0 ? letter.through : undefined;
+    for (const rejection of again) {
+      const { reason, location, range } = rejection;
+      const rejectedAt = now.toISOString();
+      this.result.rejected.add({
+        ...letter,
+        reason,
+        source: location,
+        rejectedAt,
+        range,
+        rejected: countOf(rejection),
+      });
+    }
+    if (again.length > 0 && this.#openFiles.has(from)) {
+      const lines = again.map((it) => formatDeadLetter({ ...it, through: it.through ?? through }, now));
+      await from.file.keep(lines.join(''));
+    }
+    if (isRange) this.#limit.release(again);
+  }
+
   /** The letter once for each event that was rejected; with its record as it is in the letter, however long it is. */
   #rejectedAgain(letter: Letter, block: Block): Rejection[] {
-    const through = letter.through.length > 0 ? letter.through : undefined;
     const whole = { record: letter.record, bytes: letter.record.length };
-    const again = block.rejections.map((rejection) => ({
-      ...rejection,
-      through: rejection.through ?? through,
-      ...whole,
-    }));
+    const again = block.rejections.map((rejection) => ({ ...rejection, ...whole }));
     if (lengthOf(block.records) < 2) return again;
     // Of several records in one letter, any that is rejected keeps all of it, under the letter's own id.
     return again.slice(0, 1).map((rejection) => ({ ...rejection, location: letter.source, insertId: letter.insertId }));
@@ -299,10 +389,6 @@ class Replay {
   #settled(bytes: number): void {
     this.#unsettledBytes -= bytes;
     this.#context.meter.settled(bytes);
-  }
-
-  async #keep(lines: string, from: OpenFile): Promise<void> {
-    if (lines !== '' && this.#openFiles.has(from)) await from.file.keep(lines);
   }
 
   /** Keeps a line as it is. */
@@ -342,11 +428,11 @@ class Replay {
 }
 
 /** What a letter is told apart by. */
-function keyOf({ source, record }: Letter): string {
-  return hash('sha256', Buffer.concat([Buffer.from(sourceKey(source)), record]), 'base64');
+function keyOf(letter: Letter): string {
+  return hash('sha256', Buffer.concat([Buffer.from(letterKey(letter)), letter.record]), 'base64');
 }
 
 /** The event with that index, if a transform made several. */
-function pick(result: TransformResult, index: number): TransformResult {
+function pick(result: MapResult, index: number): MapResult {
   return Array.isArray(result) && result.length > 1 ? result[index] : result;
 }

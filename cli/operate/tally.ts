@@ -1,8 +1,8 @@
-/** Counts dead letters by their reasons, each once, and keeps a few of each as examples. */
+/** Counts rejected records by their reasons, each dead letter once, and keeps a few of each as examples. */
 
 import type { Location } from '../../functions/core/block.ts';
 import { describe, kindOf } from '../import/findings.ts';
-import { type Letter, sourceKey } from './letters.ts';
+import { type Letter, letterKey } from './letters.ts';
 
 /** Examples of each reason that are kept, the newest. */
 const MAX_EXAMPLES = 3;
@@ -26,6 +26,7 @@ interface Example {
 export interface ReasonCount {
   /** `field: message`, without the places in it. */
   reason: string;
+  /** Records and events that were rejected for it. */
   count: number;
   /** The newest, that one first. */
   examples: Example[];
@@ -35,6 +36,8 @@ export interface ReasonCount {
 export class Tally {
   /** Different ones. */
   total = 0;
+  /** Records and events that they stand for. */
+  records = 0;
   /** Those that stand somewhere else too. */
   repeated = 0;
   /** Different ones with the beginning of their record alone. */
@@ -43,16 +46,17 @@ export class Tally {
   readonly #sources = new Set<string>();
 
   add(letter: Letter): void {
-    const key = sourceKey(letter.source);
+    const key = letterKey(letter);
     if (this.#sources.has(key)) {
       this.repeated++;
       return;
     }
     this.#sources.add(key);
     this.total++;
+    this.records += letter.rejected;
     if (letter.isTruncated) this.truncated++;
     const entry = this.#entry(kindOf(describe(letter.reason)));
-    entry.count++;
+    entry.count += letter.rejected;
     const { examples } = entry;
     const { source, rejectedAt, insertId, record } = letter;
     if (examples.length === MAX_EXAMPLES && examples.at(-1)!.rejectedAt >= rejectedAt) return;

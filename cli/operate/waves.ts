@@ -7,7 +7,7 @@ export interface WaveOptions {
   /** Objects that were published and are not over, at most. */
   maxPending: number;
   publish(candidate: Candidate): Promise<unknown>;
-  /** Which of these, by the names of their checkpoints, have ended, and how. */
+  /** The states of these, by the names of their checkpoints. */
   findStates(pending: ReadonlyMap<string, Candidate>): Promise<Map<string, string>>;
   /** Waits for so many milliseconds; rejects when no more is to be done. */
   sleep(ms: number): Promise<void>;
@@ -37,7 +37,7 @@ const MAX_LISTING_SHARE = 0.2;
 /**
  * Resolves when all are over.
  *
- * @throws whatever `publish`, `findOver` and `sleep` throw
+ * @throws whatever `publish`, `findStates` and `sleep` throw
  */
 export async function publishInWaves(candidates: readonly Candidate[], options: WaveOptions): Promise<void> {
   const pending = new Map<string, Candidate>();
@@ -62,7 +62,8 @@ export async function publishInWaves(candidates: readonly Candidate[], options: 
 
     await options.sleep(MIN_INTERVAL_MS);
     const listedAt = options.now();
-    const over = await options.findStates(pending);
+    const states = await options.findStates(pending);
+    const over = [...states].filter(([, state]) => state !== 'running');
     const tookMs = options.now() - listedAt;
     for (const [name, state] of over) {
       if (state === 'done') progress.done++;
@@ -71,9 +72,9 @@ export async function publishInWaves(candidates: readonly Candidate[], options: 
       progress.bytes += pending.get(name)!.size;
       pending.delete(name);
     }
-    if (over.size > 0) changedAt = options.now();
+    if (over.length > 0) changedAt = options.now();
     progress.idleMs = options.now() - changedAt;
     options.onProgress(progress);
-    if (over.size === 0) await options.sleep(tookMs / MAX_LISTING_SHARE);
+    if (over.length === 0) await options.sleep(tookMs / MAX_LISTING_SHARE);
   }
 }

@@ -133,6 +133,8 @@ export interface JsonRecords {
   readonly flags: Uint8Array;
   /** Where an id would be spliced in, counted from the record's first byte. */
   readonly splices: Uint32Array;
+  /** Reads a record that is text but not JSON. Such records are always mapped. */
+  readonly parse?: (text: string) => unknown;
 }
 
 /** Records that arrive as values, from formats other than JSON. */
@@ -198,6 +200,11 @@ export function addCounts(total: Counts, counts: Counts): void {
   total.imported += counts.imported;
   total.rejected += counts.rejected;
   total.dropped += counts.dropped;
+}
+
+/** Whether there were records, and every one was rejected. */
+export function isAllRejected({ imported, rejected, dropped }: Counts): boolean {
+  return rejected > 0 && imported === 0 && dropped === 0;
 }
 
 /** Whether the counts of a settled range add up. */
@@ -305,8 +312,9 @@ export function offsetOf(location: Location): number {
   return 'offset' in location ? location.offset : location.index;
 }
 
-function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
-function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
+/** The records with indexes from `from` up to `to`, `to` excluded; default: to the last. */
+export function recordsFrom<Records extends Block['records']>(records: Records, from: number, to?: number): Records;
+export function recordsFrom(records: Block['records'], from: number, to?: number): Block['records'] {
   const ordinals = records.ordinals.subarray(from, to);
   if (records.form === 'rows') {
     return {

@@ -43,7 +43,7 @@ export type Transform<Input = MixpanelEvent> = (
 export const passThrough: Transform = (record) => record;
 
 /** What to do about a record that is not an event. */
-export const ADVICE = 'not a Mixpanel event. Use a transform to make events of such records';
+export const ADVICE = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 
 /** A record is not an event, and nothing makes one of it. */
 export class NotAnEventError extends Error {

@@ -18,7 +18,7 @@ import {
 import { type MixpanelEvent, NotAnEventError, serialize, type TransformResult } from './event.ts';
 import { parseKeepingDigits } from './formats/json/numbers.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import type { MappedRecords } from './mappings/mapping.ts';
+import { type MappedRecords, type MapResult, Misfit } from './mappings/mapping.ts';
 import type { BatchBuilder, BatchLimits } from './mixpanel/batch.ts';
 import type { RejectedPlace } from './rejections.ts';
 
@@ -78,6 +78,33 @@ export interface MappedRecord {
   expanded: number;
 }
 
+/** Events of one record that are serialized at once; more are serialized as they are added to batches. */
+const MAX_HELD_EVENTS = 1_000;
+
+/** What became of one of many events. */
+export type MadeEvent = { index: number; text: string } | { index: number; rejection: Rejection };
+
+/** Many events that a mapping made of one record: serialized as they are asked for, so that their texts are never all held. */
+export class ManyEvents {
+  /** Events, rejected ones included. */
+  readonly length: number;
+  readonly #events: readonly MixpanelEvent[];
+  readonly #make: (event: MixpanelEvent, index: number) => MadeEvent;
+
+  constructor(events: readonly MixpanelEvent[], make: (event: MixpanelEvent, index: number) => MadeEvent) {
+    this.length = events.length;
+    this.#events = events;
+    this.#make = make;
+  }
+
+  *[Symbol.iterator](): Generator<MadeEvent> {
+    for (let index = 0; index < this.length; index++) yield this.#make(this.#events[index]!, index);
+  }
+}
+
+/** What became of a record: the text of its only event, several, or many. */
+export type Mapped = string | MappedRecord | ManyEvents;
+
 const NONE: readonly never[] = [];
 const LEFT_OUT: MappedRecord = { texts: NONE, indexes: undefined, rejections: NONE, expanded: -1 };
 
@@ -95,10 +122,11 @@ export class RecordMapper {
   }
 
   /** @returns the serialized event if it is a single one; or a promise, which is never rejected */
-  map(record: number): string | MappedRecord | Promise<string | MappedRecord> {
-    let result: TransformResult | Promise<TransformResult>;
+  map(record: number): Mapped | Promise<Mapped> {
+    let result: MapResult | Promise<MapResult>;
     try {
-      result = this.#mapping.map(valueAt(this.#block.records, record), this.#block.source.context);
+      const value = valueAt(this.#block.records, record);
+      result = value instanceof Misfit ? value : this.#mapping.map(value, this.#block.source.context);
     } catch (error) {
       return this.#failed(record, error);
     }
@@ -109,22 +137,36 @@ export class RecordMapper {
     );
   }
 
-  #made(record: number, result: TransformResult): string | MappedRecord {
+  #made(record: number, result: MapResult): Mapped {
     if (result === null || result === undefined) return LEFT_OUT;
+    if (result instanceof Misfit) return this.#rejected(record, { field: result.field, message: result.message });
     if (!isList(result)) return this.#single(record, result);
     if (result.length < 2) return result.length === 0 ? LEFT_OUT : this.#single(record, result[0]!);
+    if (result.length > MAX_HELD_EVENTS) {
+      return new ManyEvents(result, (event, index) => this.#makeOne(record, event, index));
+    }
     const texts: string[] = [];
     const indexes: number[] = [];
     const rejections: Rejection[] = [];
     for (const [index, event] of result.entries()) {
-      try {
-        texts.push(serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf, index)));
+      const made = this.#makeOne(record, event, index);
+      if ('rejection' in made) {
+        rejections.push(made.rejection);
+      } else {
+        texts.push(made.text);
         indexes.push(index);
-      } catch (error) {
-        rejections.push(rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf, index));
       }
     }
     return { texts, indexes, rejections, expanded: result.length - 1 };
+  }
+
+  /** Serializes one of several events. */
+  #makeOne(record: number, event: MixpanelEvent, index: number): MadeEvent {
+    try {
+      return { index, text: serialize(event, () => insertIdAt(this.#block, record, this.#insertIdOf, index)) };
+    } catch (error) {
+      return { index, rejection: rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf, index) };
+    }
   }
 
   #single(record: number, event: MixpanelEvent): string | MappedRecord {
@@ -136,7 +178,11 @@ export class RecordMapper {
   }
 
   #failed(record: number, error: unknown): MappedRecord {
-    const rejections = [rejectionAt(this.#block, record, failureOf(error), this.#insertIdOf)];
+    return this.#rejected(record, failureOf(error));
+  }
+
+  #rejected(record: number, reason: Reason): MappedRecord {
+    const rejections = [rejectionAt(this.#block, record, reason, this.#insertIdOf)];
     return { texts: NONE, indexes: undefined, rejections, expanded: 0 };
   }
 }
@@ -190,9 +236,11 @@ function offsetAt(records: JsonRecords | RowRecords, record: number): number {
   return records.form === 'rows' ? records.offsets[record]! : records.offset + records.starts[record]!;
 }
 
-function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
+/** The record, parsed. */
+export function valueAt(records: JsonRecords | RowRecords, record: number): unknown {
   if (records.form === 'rows') return records.rows[records.first + record];
   const text = records.bytes.toString('utf8', records.starts[record]!, records.ends[record]!);
+  if (records.parse !== undefined) return records.parse(text);
   return (records.flags[record]! & LONG_NUMBER) === 0 ? JSON.parse(text) : parseKeepingDigits(text);
 }
 
@@ -206,7 +254,7 @@ function isList(result: TransformResult): result is readonly MixpanelEvent[] {
 }
 
 /** A promise need not be the runtime's own. */
-function isThenable(result: TransformResult | Promise<TransformResult>): result is Promise<TransformResult> {
+function isThenable(result: MapResult | Promise<MapResult>): result is Promise<MapResult> {
   return typeof (result as { then?: unknown } | null | undefined)?.then === 'function';
 }
 

@@ -1,8 +1,9 @@
 /** The pipeline: blocks of records in, events to Mixpanel, an outcome for every record, blocks settled. */
 
-import { type Block, cutBlock, isBalanced, lengthOf } from './block.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Block, cutBlock, isBalanced, type Location, lengthOf, type Rejection } from './block.ts';
 import { ImportError } from './errors.ts';
-import { addRecords, type MappedRecord, placeOf, RecordMapper } from './events.ts';
+import { addRecords, locationOf, ManyEvents, type Mapped, type MappedRecord, placeOf, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { AS_THEY_ARE, type MappedRecords } from './mappings/mapping.ts';
 import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
@@ -16,7 +17,8 @@ import { Signal } from './signal.ts';
 const EMPTY = Buffer.alloc(0);
 /** Bytes of a source that may be read ahead of what is settled. */
 const MAX_UNSETTLED_BYTES = 64_000_000;
-type Mapped = string | MappedRecord;
+/** Events of one record after which other work of the process gets its turn, such as renewing a lease. */
+const EVENTS_A_TURN = 2_000;
 
 /** How a source is imported. */
 export interface ImportOptions {
@@ -30,6 +32,10 @@ export interface ImportOptions {
   settlement: Settlement;
   /** Reading waits while more bytes than this are unsettled. */
   maxUnsettledBytes?: number;
+  /** Told of a record whose transform blocked the process for {@link slowRecordMs} or longer, when it returns. */
+  onSlowRecord?: (location: Location, blockedMs: number) => void;
+  /** Default: never told. */
+  slowRecordMs?: number;
   /** How long a batch that is not full waits for more events; default: until the source ends. */
   lingerMs?: number;
 }
@@ -247,9 +253,16 @@ class Pipeline {
     const mapper = new RecordMapper(this.#block!, mapping, this.#options.insertIdOf);
     const length = lengthOf(this.#block!.records);
     const pending: (Mapped | Promise<Mapped>)[] = [];
+    const { slowRecordMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { clock } = this.#run;
     let record = 0;
     for (; record < length; record++) {
+      const startedAt = clock.now();
       const mapped = mapper.map(record);
+      const blockedMs = clock.now() - startedAt;
+      if (blockedMs >= slowRecordMs) {
+        this.#options.onSlowRecord?.(locationOf(this.#block!, this.#indexOf(record)), blockedMs);
+      }
       if (mapped instanceof Promise || pending.length > 0) {
         pending.push(mapped);
         continue;
@@ -275,6 +288,8 @@ class Pipeline {
     if (typeof mapped === 'string') {
       if (!this.#fits(mapped)) return false;
       this.#builder.addText(block, index, mapped);
+    } else if (mapped instanceof ManyEvents) {
+      return false;
     } else {
       const { texts, indexes } = mapped;
       if (texts.length > 0 && !this.#fitsAll(texts)) return false;
@@ -291,15 +306,35 @@ class Pipeline {
   async #addLater(record: number, mapped: Mapped): Promise<void> {
     await this.dispatch();
     if (this.#run.stopping.aborted || this.#tryAdd(record, mapped) || typeof mapped === 'string') return;
-    this.#count(mapped, this.#indexOf(record));
     this.#isInsideRecord = true;
+    if (mapped instanceof ManyEvents) await this.#addMany(record, mapped);
+    else await this.#addEach(record, mapped);
+    if (this.#run.stopping.aborted) return;
+    this.#isInsideRecord = false;
+    this.#added = this.#indexOf(record) + 1;
+  }
+
+  async #addEach(record: number, mapped: MappedRecord): Promise<void> {
+    this.#count(mapped, this.#indexOf(record));
     for (const [event, text] of mapped.texts.entries()) {
       if (!this.#fits(text)) await this.dispatch();
       if (this.#run.stopping.aborted) return;
       this.#builder.addText(this.#block!, this.#indexOf(record), text, mapped.indexes?.[event]);
     }
-    this.#isInsideRecord = false;
-    this.#added = this.#indexOf(record) + 1;
+  }
+
+  async #addMany(record: number, events: ManyEvents): Promise<void> {
+    this.#block!.counts.expanded += events.length - 1;
+    for (const made of events) {
+      if (made.index % EVENTS_A_TURN === 0) await nextTurn();
+      if ('rejection' in made) {
+        this.#addRejection(made.rejection, this.#indexOf(record));
+      } else {
+        if (!this.#fits(made.text)) await this.dispatch();
+        if (this.#run.stopping.aborted) return;
+        this.#builder.addText(this.#block!, this.#indexOf(record), made.text, made.index);
+      }
+    }
   }
 
   /** Index in the current block of a record of the block that was taken. */
@@ -308,15 +343,17 @@ class Pipeline {
   }
 
   #count({ rejections, expanded }: MappedRecord, record: number): void {
-    const block = this.#block!;
-    const { counts, rejections: all } = block;
+    const { counts } = this.#block!;
     if (expanded === -1) counts.dropped++;
     else counts.expanded += expanded;
-    counts.rejected += rejections.length;
-    for (const rejection of rejections) {
-      const canExtend = all.length > block.foundRejections;
-      addRejection(all, { ...placeOf(block, record), canExtend }, () => rejection);
-    }
+    for (const rejection of rejections) this.#addRejection(rejection, record);
+  }
+
+  #addRejection(rejection: Rejection, record: number): void {
+    const block = this.#block!;
+    block.counts.rejected++;
+    const canExtend = block.rejections.length > block.foundRejections;
+    addRejection(block.rejections, { ...placeOf(block, record), canExtend }, () => rejection);
   }
 
   #fits(text: string): boolean {

@@ -1,6 +1,6 @@
 /** Gives an event without `$insert_id` one that is the same whenever the event is sent again. */
 
-import { hash } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import type { Source } from './block.ts';
 
 /**
@@ -18,7 +18,13 @@ const ID_LENGTH = 24;
 
 /** Equal records are one event: redelivery, re-upload and replay give the same id. */
 export const insertIdByContent: InsertIdOf = (record, _source, _offset, _ordinal, event) =>
-  hash('sha256', event === undefined ? record : Buffer.concat([record, Buffer.from(`\n${event}`)])).slice(0, ID_LENGTH);
+  hash('sha256', contentOf(record, event)).slice(0, ID_LENGTH);
+
+/** As {@link insertIdByContent}, but without the key nobody can try out which record an id is of. */
+export function insertIdByKeyedContent(key: string): InsertIdOf {
+  return (record, _source, _offset, _ordinal, event) =>
+    createHmac('sha256', key).update(contentOf(record, event)).digest('hex').slice(0, ID_LENGTH);
+}
 
 /** Equal records are distinct events: the id depends on where the record is. */
 export const insertIdByPosition: InsertIdOf = (_record, source, offset, ordinal, event) => {
@@ -31,3 +37,7 @@ export const insertIdByPosition: InsertIdOf = (_record, source, offset, ordinal,
   if (event !== undefined) place.push(event);
   return hash('sha256', JSON.stringify(place)).slice(0, ID_LENGTH);
 };
+
+function contentOf(record: Buffer, event: number | undefined): Buffer {
+  return event === undefined ? record : Buffer.concat([record, Buffer.from(`\n${event}`)]);
+}

@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Block, throughOf } from './block.ts';
 import { locationOf, placeOf } from './events.ts';
+import { explained } from './formats/json/reasons.ts';
+import { advised } from './mappings/advice.ts';
 import type { Batch } from './mixpanel/batch.ts';
 import { originalOf } from './mixpanel/original.ts';
 import type { Refusal } from './mixpanel/response.ts';
@@ -70,11 +72,12 @@ export class OutcomeRecorder {
       const { block, record: firstRecord } = stretches[stretch]!;
       const record = firstRecord + index - first;
       const original = originalOf(block, record, event, originals.get(index));
+      const { mapping } = block.source;
       block.counts.imported--;
       block.counts.rejected++;
       const place = { ...placeOf(block, record), canExtend: block.rejections.length > block.foundRejections };
       addRejection(block.rejections, place, () => ({
-        reason: { field: refusal.field, message: refusal.message },
+        reason: advised(explained({ field: refusal.field, message: refusal.message }, original, mapping), mapping),
         location: locationOf(block, record, eventIndexes.get(index)),
         insertId: insertIdOf(event),
         record: original,

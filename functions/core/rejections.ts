@@ -5,7 +5,7 @@ import type { Location, Rejection, Source } from './block.ts';
 /** Rejections of an invocation, and bytes of dead letters, from which on they are summed up. */
 const MAX_REJECTIONS = 10_000;
 const MAX_LETTER_BYTES = 64_000_000;
-/** They are summed up only while more than this share of what was read is rejected. */
+/** Default for {@link RejectionLimit}. */
 const MIN_SHARE = 0.9;
 /** Approximate memory that a rejection takes besides its record, and approximate bytes of its dead letter. */
 const REJECTION_BYTES = 600;
@@ -29,8 +29,14 @@ export class RejectionLimit {
   heldBytes = 0;
   #rejected = 0;
   #letterBytes = 0;
+  readonly #minShare: number;
   /** Bytes of metadata or attributes, which every dead letter of a source repeats. */
   readonly #aboutBytes = new WeakMap<object, number>();
+
+  /** @param minShare rejections are summed up while more than this share of what was read is rejected */
+  constructor(minShare = MIN_SHARE) {
+    this.#minShare = minShare;
+  }
 
   /** Whether there are many, whatever their share. */
   get hasMany(): boolean {
@@ -39,7 +45,7 @@ export class RejectionLimit {
 
   /** @param records how many records the rejections are among */
   sumsUp(records = this.read): boolean {
-    return this.hasMany && this.#rejected > MIN_SHARE * records;
+    return this.hasMany && this.#rejected > this.#minShare * records;
   }
 
   /** Notes a rejection that is held; or, without one, a rejection that is summed up. */
@@ -102,12 +108,16 @@ export function addRejection(rejections: Rejection[], place: RejectedPlace, make
   rejections.push(rejection);
 }
 
-/** Merges `next` into `rejection`, if both are summed up and of one source. */
+/** Merges `next` into `rejection`, if both are summed up and of one source. Those of a message may come in any order. */
 export function mergeRejections(rejection: Rejection, next: Rejection): boolean {
   const { range } = rejection;
-  if (range === undefined || next.range === undefined || next.range.from < range.to) return false;
+  if (range === undefined || next.range === undefined) return false;
   if (!isSameSource(rejection.location, next.location)) return false;
-  range.to = next.range.to;
+  if (next.range.from < range.to) {
+    if (next.stored === undefined) return false;
+    range.from = Math.min(range.from, next.range.from);
+  }
+  range.to = Math.max(range.to, next.range.to);
   range.rejected += next.range.rejected;
   return true;
 }

@@ -26,8 +26,9 @@ export class Acks {
     this.#onFailure = onFailure;
   }
 
-  /** Acknowledges soon. */
+  /** Acknowledges soon. Without an id a message comes again: in a call, it would have those of all others refused. */
   ack(ackId: string): void {
+    if (ackId === '') return;
     this.#ids.push(ackId);
     if (this.#ids.length >= MAX_IDS) this.#send();
     else this.#timer ??= setTimeout(() => this.#send(), LINGER_MS);
@@ -35,8 +36,9 @@ export class Acks {
 
   /** Has messages delivered again at once, or after the subscription's back-off. */
   nack(ackIds: readonly string[]): void {
-    for (let at = 0; at < ackIds.length; at += MAX_IDS) {
-      const ids = ackIds.slice(at, at + MAX_IDS);
+    const given = ackIds.filter((ackId) => ackId !== '');
+    for (let at = 0; at < given.length; at += MAX_IDS) {
+      const ids = given.slice(at, at + MAX_IDS);
       const request = { subscription: this.#subscription, ackIds: ids, ackDeadlineSeconds: 0 };
       this.#call(this.#subscriber.modifyAckDeadline(request, CALL_OPTIONS));
     }

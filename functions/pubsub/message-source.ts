@@ -1,7 +1,8 @@
 /** A pulled message as a source of records. */
 
 import type { Source } from '../core/block.ts';
-import type { Mapping } from '../core/mappings/mapping.ts';
+import type { RecordContext } from '../core/event.ts';
+import type { MappingOf } from '../core/mappings/mappings.ts';
 import type { RejectionLimit } from '../core/rejections.ts';
 import type { ReceivedMessage } from './pull.ts';
 
@@ -22,7 +23,7 @@ export function dataOf({ message }: ReceivedMessage): Buffer {
 export function sourceOf(
   { message }: ReceivedMessage,
   subscription: string,
-  mapping: Mapping,
+  mappingOf: MappingOf,
   limit?: RejectionLimit,
   stored?: Buffer,
 ): Source {
@@ -31,9 +32,10 @@ export function sourceOf(
   const publishedAt = message?.publishTime;
   // Frozen, as the transform is handed what dead letters repeat.
   const attributes = hasAny(message?.attributes) ? Object.freeze({ ...message?.attributes }) : NO_ATTRIBUTES;
+  const context: RecordContext = { kind: 'message', subscription, attributes };
   return {
-    context: { kind: 'message', subscription, attributes },
-    mapping,
+    context,
+    mapping: mappingOf(context),
     limit,
     stored,
     locate(_offset, index) {

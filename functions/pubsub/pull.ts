@@ -10,6 +10,10 @@ export type ReceivedMessage = protos.google.pubsub.v1.IReceivedMessage;
 
 /** Pulls in progress at once while messages arrive. */
 const MAX_PULLS = 3;
+/** The same while they are large: what pulls bring waits in memory. */
+const MAX_LARGE_PULLS = 2;
+/** Bytes of data from which on a pull is large; the service gives about 10 MB at most. */
+const LARGE_BYTES = 4_000_000;
 /** The most that the service gives in one pull. */
 const MAX_MESSAGES = 1_000;
 /** How long a single pull waits, at least; the service takes about a second to find out that it has nothing. */
@@ -62,7 +66,7 @@ export async function* pullMessages(options: PullOptions): AsyncGenerator<Receiv
       hasWorked ||= pulled.error === undefined;
       if (pulled.messages.length > 0) {
         lastMessageAt = run.clock.now();
-        wanted = MAX_PULLS;
+        wanted = bytesOf(pulled.messages) < LARGE_BYTES ? MAX_PULLS : MAX_LARGE_PULLS;
         yield pulled.messages;
       } else {
         wanted = 1;
@@ -95,6 +99,12 @@ interface Pulled {
   error?: unknown;
   /** Another pull would fare no better. */
   isFatal?: boolean;
+}
+
+function bytesOf(messages: readonly ReceivedMessage[]): number {
+  let bytes = 0;
+  for (const { message } of messages) bytes += message?.data?.length ?? 0;
+  return bytes;
 }
 
 /** Pulls once; never rejected. */

@@ -1,6 +1,7 @@
 /** Logs in Cloud Logging's form, one JSON object a line (https://cloud.google.com/logging/docs/structured-logging). */
 
 import { type DestinationStream, type Logger, pino } from 'pino';
+import type { RecordContext } from '../core/event.ts';
 
 export type { Logger } from 'pino';
 
@@ -58,4 +59,17 @@ export function loggedError(
   };
   createLogger(destination).child(logger.bindings())[level](fields, message);
   return error;
+}
+
+/** Logs that no rule of the mapping holds for a source. */
+export function logUnmatched(logger: Logger, context: RecordContext): void {
+  const place =
+    context.kind === 'object'
+      ? { bucket: context.bucket, object: context.object }
+      : { subscription: context.kind === 'message' ? context.subscription : undefined };
+  const fields = { ...place, code: 'mapping_unmatched' };
+  logger.warn(
+    fields,
+    'No rule of IMPORT_MAPPING holds for this source, and maybe others: its records are read as Mixpanel events',
+  );
 }

@@ -2,7 +2,7 @@
 
 import type { Bucket } from '@google-cloud/storage';
 import { offsetOf, type Rejection } from '../core/block.ts';
-import { formatDeadLetter } from '../core/dead-letter.ts';
+import { encodeDeadLetter } from '../core/dead-letter.ts';
 import { mergeRejections } from '../core/rejections.ts';
 import type { Run } from '../core/run.ts';
 import { statusOf, withTimeout } from './requests.ts';
@@ -20,7 +20,7 @@ const LAST_WRITE_TIMEOUT_MS = 10_000;
 
 /** Dead letters that go into one object, and those who wait for it. */
 interface Group {
-  lines: string[];
+  lines: (string | Buffer)[];
   /** A rejection that stands for several, and for those that follow it. */
   summed?: Rejection | undefined;
   /** Characters of the lines. */
@@ -61,7 +61,7 @@ export class DeadLetterWriter {
     // Those of one record stay together: the object is named after the place of its first.
     for (const rejection of rejections.toSorted((a, b) => offsetOf(a.location) - offsetOf(b.location))) {
       const offset = offsetOf(rejection.location);
-      if (offset !== last && (this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) {
+      if (offset !== last && this.#isFull()) {
         this.flush();
         // Letters repeat metadata or attributes: many can be far larger than what they were made of.
         if (this.waitingBytes >= MAX_WAITING_LENGTH) await Promise.all(written);
@@ -73,8 +73,13 @@ export class DeadLetterWriter {
       group.firstOffset = Math.min(group.firstOffset, offset);
       written.add(group.written.promise);
     }
-    if ((this.#group?.length ?? 0) >= MAX_GROUP_LENGTH) this.flush();
+    if (this.#isFull()) this.flush();
     await Promise.all(written);
+  }
+
+  #isFull(): boolean {
+    const group = this.#group;
+    return group !== undefined && group.length + (group.summed?.stored?.length ?? 0) >= MAX_GROUP_LENGTH;
   }
 
   #add(group: Group, rejection: Rejection, now: Date): void {
@@ -88,7 +93,7 @@ export class DeadLetterWriter {
   }
 
   #addLine(group: Group, rejection: Rejection, now: Date): void {
-    const line = formatDeadLetter(rejection, now);
+    const line = encodeDeadLetter(rejection, now);
     group.lines.push(line);
     group.length += line.length;
     this.waitingBytes += line.length;
@@ -121,7 +126,7 @@ export class DeadLetterWriter {
     aborted.throwIfAborted();
     const timeoutMs = stopping.aborted ? LAST_WRITE_TIMEOUT_MS : WRITE_TIMEOUT_MS;
     const name = this.#nameOf(group.firstOffset);
-    const content = group.lines.join('');
+    const content = contentOf(group.lines);
     // The timer of the group holds it for a while.
     group.lines = [];
     const file = (await this.#bucketOf()).file(name);
@@ -139,4 +144,11 @@ export class DeadLetterWriter {
     }
     this.waitingBytes -= group.length;
   }
+}
+
+/** Lines as one content; nothing is copied that is large and alone. */
+function contentOf(lines: readonly (string | Buffer)[]): string | Buffer {
+  if (lines.length === 1) return lines[0]!;
+  if (lines.every((line) => typeof line === 'string')) return lines.join('');
+  return Buffer.concat(lines.map((line) => (typeof line === 'string' ? Buffer.from(line) : line)));
 }

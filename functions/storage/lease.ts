@@ -38,6 +38,8 @@ export interface LeaseOptions {
   run: Run;
   /** Whether the object exists; asked if the checkpoint says that it is gone. */
   isStored(): Promise<boolean>;
+  /** Whether an import that has no checkpoint yet is to begin; default: true. */
+  mayBegin?: boolean;
 }
 
 /** What came of asking for a lease. */
@@ -45,6 +47,8 @@ export type Acquired =
   | { kind: 'acquired'; lease: Lease }
   /** Nothing is left to do. */
   | { kind: 'over'; state: State }
+  /** There is no checkpoint, and none is to be made. */
+  | { kind: 'not begun' }
   /** Another invocation holds it. */
   | { kind: 'held'; until: string }
   /** It was set aside now, because the invocations before crashed without settling anything. */
@@ -60,6 +64,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquired> {
   const { holder } = options;
   for (let refusals = 1; ; refusals++) {
     const { checkpoint, generation } = await readPatiently(options);
+    if (checkpoint === undefined && options.mayBegin === false) return { kind: 'not begun' };
     const state = checkpoint?.state ?? 'running';
     if (state !== 'running' && !(state === 'gone' && (await options.isStored()))) return { kind: 'over', state };
     const until = checkpoint?.leaseExpiresAt ?? null;
@@ -97,7 +102,8 @@ interface Inherited extends Pick<Checkpoint, 'takeovers' | 'fruitless' | 'lastEr
   begin: Progress;
 }
 
-type Failure = Pick<LastError, 'code' | 'message'>;
+/** What an invocation failed with. */
+export type Failure = Pick<LastError, 'code' | 'message'>;
 
 /** A lease that is held. */
 export class Lease {
@@ -163,28 +169,29 @@ export class Lease {
   /**
    * Writes the checkpoint for the last time and releases the lease.
    *
-   * @param failure what the invocation failed with, if it did
+   * @param outcome what the invocation failed with; `interrupted` if it neither failed nor succeeded; default: success
    * @throws {@link ImportError} `lease_lost` if it was lost, and is not ours to write any more
    */
-  async release(state: State, progress: Progress, failure?: Failure): Promise<void> {
+  async release(state: State, progress: Progress, outcome?: Failure | 'interrupted'): Promise<void> {
     await this.#end(progress);
-    this.#setLastError(failure);
+    if (outcome !== 'interrupted') this.#setLastError(outcome);
     await this.#write(state, null);
   }
 
   /**
    * Releases the lease of an invocation that settled nothing although nothing kept it from that.
    *
+   * @param failure that it settled nothing, in words
    * @returns whether the object was set aside, because too many invocations in a row were such
    * @throws {@link ImportError} `lease_lost`
    */
-  async releaseFruitless(progress: Progress): Promise<boolean> {
+  async releaseFruitless(progress: Progress, failure: Failure): Promise<boolean> {
     await this.#end(progress);
     this.#fruitless++;
     if (this.isSpent) {
       await this.#setAside();
     } else {
-      this.#setLastError(undefined);
+      this.#setLastError(failure);
       await this.#write('running', null);
     }
     return this.isSpent;

@@ -61,6 +61,8 @@ export interface FileRow {
   offset: number;
   isCompressed: boolean;
   counts: Counts;
+  /** It is done, and every record of it was rejected. */
+  isAllRejected: boolean;
 }
 
 /** What can be switched on at the local Mixpanel. */

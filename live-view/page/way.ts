@@ -2,6 +2,7 @@
 
 import { byId, formatBytes, formatClock, formatCount, h, setText } from './dom.ts';
 import type { Counts, FileRow, State, Target } from './frames.ts';
+import { lettersHash } from './letters.ts';
 import { plot } from './plot.ts';
 
 const VERDICTS: Record<State['accounts']['verdict'], string> = {
@@ -122,16 +123,24 @@ function progressOf({ offset, size, isCompressed }: Pick<FileRow, 'offset' | 'si
 }
 
 function showFile(row: FileRow): Node {
-  const { name, state, detail, size, counts } = row;
-  const where = [WORDS[state] ?? state, state === 'running' ? progressOf(row) : detail].filter(Boolean).join(': ');
-  const cells = [counts.read, counts.imported, counts.rejected, counts.dropped].map(formatCount);
+  const { name, state, detail, size, counts, isAllRejected } = row;
+  const word = isAllRejected ? 'done: every record was rejected' : (WORDS[state] ?? state);
+  const where = [word, state === 'running' ? progressOf(row) : detail].filter(Boolean).join(': ');
+  const kind = isAllRejected ? 'all-rejected' : state.replace(' ', '-');
+  const rejected = counts.rejected > 0 ? linkToLetters(row) : formatCount(counts.rejected);
+  const cells = [formatBytes(size), formatCount(counts.read), formatCount(counts.imported), rejected];
   return h(
     'tr',
     {},
     h('th', { scope: 'row' }, name),
-    h('td', { class: `state ${state.replace(' ', '-')}` }, where),
-    ...[formatBytes(size), ...cells].map((cell) => h('td', {}, cell)),
+    h('td', { class: `state ${kind}` }, where),
+    ...[...cells, formatCount(counts.dropped)].map((cell) => h('td', {}, cell)),
   );
+}
+
+function linkToLetters({ name, generation, counts: { rejected } }: FileRow): Node {
+  const label = `${formatCount(rejected)} rejected: dead letters of ${name}`;
+  return h('a', { href: lettersHash({ name, generation }), 'aria-label': label }, formatCount(rejected));
 }
 
 function showLine({ at, target, severity, text }: State['log'][number]): Node {

@@ -9,6 +9,17 @@ import type { ReceivedEvent } from './store.ts';
 /** UTF-8 has at most three bytes for a UTF-16 unit: a shorter text need not be measured. */
 const MAX_BYTES_PER_UNIT = 3;
 
+const INVALID = 'some data points in the request failed validation';
+
+/** Events that link ids in projects without simplified ID merge. */
+const IDENTITY_EVENTS: ReadonlySet<unknown> = new Set(['$identify', '$create_alias', '$merge']);
+
+/** A project with simplified ID merge takes nothing of a request with such an event, and does not say which it is. */
+const identityRefusal = errorAnswer(400, INVALID, {
+  failed_records: ['identity events are not allowed when project is using simplified identity management'],
+  num_records_imported: 0,
+});
+
 /** An event that is to be ingested. */
 export type AcceptedEvent = Omit<ReceivedEvent, 'receivedAt'>;
 
@@ -20,6 +31,8 @@ export interface ReplyOptions {
   maxEvents: number;
   /** Uncompressed bytes of a request, at most. */
   maxBytes: number;
+  /** Whether the project uses simplified ID merge. */
+  simplified: boolean;
   /** What the last minute left over. */
   rateLimit: RateLimit;
   /** The clock, in milliseconds since the epoch. */
@@ -41,12 +54,14 @@ export interface Reply {
  * @param options - The limits.
  * @returns The verdict.
  */
-export function replyTo(body: ImportBody, { strict, maxEvents, maxBytes, rateLimit, now }: ReplyOptions): Reply {
+export function replyTo(body: ImportBody, options: ReplyOptions): Reply {
+  const { strict, maxEvents, maxBytes, simplified, rateLimit, now } = options;
   const { bytes, records, error } = body;
   if (bytes > maxBytes) return refuse(errorAnswer(413, `request exceeds max limit of ${maxBytes} bytes`));
   if (records.length > maxEvents) return refuse(errorAnswer(413, `request exceeds max limit of ${maxEvents} events`));
   if (!rateLimit.tryTake(now(), records.length, bytes)) return refuse(errorAnswer(429));
   if (error !== undefined) return refuse(errorAnswer(400, error));
+  if (simplified && records.some(isIdentityEvent)) return refuse(identityRefusal);
   return strict ? replyStrictly(records, now()) : takeEvents(records);
 }
 
@@ -67,7 +82,7 @@ function replyStrictly(records: ImportRecord[], now: number): Reply {
     accepted.push({ event, properties, raw: record.raw });
   }
   if (failed.length === 0) return { answer: okAnswer(accepted.length), accepted };
-  const answer = errorAnswer(400, 'some data points in the request failed validation', {
+  const answer = errorAnswer(400, INVALID, {
     failed_records: failed,
     num_records_imported: accepted.length,
   });
@@ -83,6 +98,10 @@ function takeEvents(records: ImportRecord[]): Reply {
     accepted.push({ event, properties: properties as Record<string, unknown>, raw });
   }
   return { answer: okAnswer(accepted.length), accepted };
+}
+
+function isIdentityEvent({ value }: ImportRecord): boolean {
+  return IDENTITY_EVENTS.has((value as { event?: unknown } | null | undefined)?.event);
 }
 
 const tooLarge: Failure = {

@@ -25,6 +25,8 @@ export interface MixpanelOptions extends Credentials {
   maxEvents?: number;
   /** Uncompressed bytes of a request, at most; 10,000,000 by default. */
   maxBytes?: number;
+  /** Whether the project uses simplified ID merge: a request with an identity event is refused as a whole. */
+  simplified?: boolean;
   /** What may be sent in a rolling minute; everything by default. */
   rateLimit?: RateLimitOptions;
   /** `all` by default; `ids` keeps only `$insert_id`s and their counts. */
@@ -77,7 +79,8 @@ export class MixpanelServer extends EventEmitter<{
   /** The most requests that were in flight at one time. */
   maxInFlight = 0;
 
-  readonly #options: MixpanelOptions & Required<Pick<MixpanelOptions, 'maxEvents' | 'maxBytes' | 'keep' | 'now'>>;
+  readonly #options: MixpanelOptions &
+    Required<Pick<MixpanelOptions, 'maxEvents' | 'maxBytes' | 'keep' | 'simplified' | 'now'>>;
   readonly #http: Server;
   #store: ReturnType<typeof createEventStore>;
   #rateLimit: ReturnType<typeof createRateLimit>;
@@ -87,8 +90,8 @@ export class MixpanelServer extends EventEmitter<{
   /** Use {@link startMixpanel}, which gives it a server that listens. */
   constructor(options: MixpanelOptions, http: Server) {
     super();
-    const { maxEvents = 2_000, maxBytes = 10_000_000, keep = 'all', now = Date.now } = options;
-    this.#options = { ...options, maxEvents, maxBytes, keep, now };
+    const { maxEvents = 2_000, maxBytes = 10_000_000, keep = 'all', simplified = false, now = Date.now } = options;
+    this.#options = { ...options, maxEvents, maxBytes, keep, simplified, now };
     this.#http = http;
     this.port = (http.address() as AddressInfo).port;
     this.url = `http://127.0.0.1:${this.port}`;

@@ -4,6 +4,7 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { Instances } from './instances.ts';
 import type { Delivery, Receiver } from './subscription.ts';
 
 /** Any other answer, or none, gives the message back. */
@@ -23,6 +24,7 @@ export interface PushOutcome {
  * @param options.subscription - its full name, which stands in every body
  * @param options.endpoint - an http: or https: URL
  * @param options.maxOutstanding - pushes under way at once, at most
+ * @param options.instances - what serves the endpoint; without it every push is sent at once
  * @param options.sendsAttempt - whether the body has `deliveryAttempt`, as it has with a dead-letter policy
  * @param options.settle - called with the answer's verdict: ack, or give back
  * @param options.onPush - observes
@@ -32,16 +34,19 @@ export function createPushReceiver(options: {
   subscription: string;
   endpoint: string;
   maxOutstanding: number;
+  instances?: Instances | undefined;
   sendsAttempt: boolean;
   settle(ackId: string, isAcked: boolean): void;
   onPush(outcome: PushOutcome): void;
 }): Receiver {
-  const requests = new Map<string, http.ClientRequest>();
+  const { instances } = options;
+  /** Pushes under way, by their ackIds; undefined while they wait for an instance. */
+  const requests = new Map<string, http.ClientRequest | undefined>();
   let isClosed = false;
   return {
     room: () => ({ messages: options.maxOutstanding - requests.size, bytes: Number.POSITIVE_INFINITY }),
     receive(deliveries) {
-      for (const delivery of deliveries) push(delivery);
+      for (const delivery of deliveries) begin(delivery);
     },
     settled(delivery) {
       const request = requests.get(delivery.ackId);
@@ -50,13 +55,36 @@ export function createPushReceiver(options: {
     },
     close() {
       isClosed = true;
-      for (const request of requests.values()) request.destroy();
+      for (const request of requests.values()) request?.destroy();
       requests.clear();
     },
   };
 
-  function push(delivery: Delivery): void {
-    const { ackId, message } = delivery;
+  function begin(delivery: Delivery): void {
+    const { ackId } = delivery;
+    requests.set(ackId, undefined);
+    if (instances === undefined) {
+      push(delivery, () => {});
+      return;
+    }
+    instances.acquire((hasInstance) => {
+      // Meanwhile the subscription may have been closed, or the delivery's ack deadline have ended.
+      const isOpen = requests.has(ackId);
+      if (hasInstance && isOpen) push(delivery, () => instances.release());
+      else if (hasInstance) instances.release();
+      else if (isOpen) settle(delivery, 429);
+    });
+  }
+
+  function settle({ ackId, message }: Delivery, status: number): void {
+    // Whoever listens sees the message acked or given back.
+    options.settle(ackId, ACK_STATUSES.has(status));
+    if (!isClosed) options.onPush({ messageId: message.messageId, status });
+  }
+
+  /** @param onEnd - called when the endpoint is done with it, before it is settled */
+  function push(delivery: Delivery, onEnd: () => void): void {
+    const { ackId } = delivery;
     const body = pushBody(delivery, options);
     const { request: send } = options.endpoint.startsWith('https:') ? https : http;
     // No kept connections: one that the receiver closes meanwhile would look like a failed push.
@@ -74,9 +102,8 @@ export function createPushReceiver(options: {
     const end = (status: number) => {
       if (isOver) return;
       isOver = true;
-      // Whoever listens sees the message acked or given back.
-      options.settle(ackId, ACK_STATUSES.has(status));
-      if (!isClosed) options.onPush({ messageId: message.messageId, status });
+      onEnd();
+      settle(delivery, status);
     };
     request.on('information', ({ statusCode }) => {
       if (statusCode === 102) end(statusCode);

@@ -1,5 +1,6 @@
 /** The topics and subscriptions of the local Pub/Sub: what its methods but those of delivery do. */
 import type { protos } from '@google-cloud/pubsub';
+import { Instances } from './instances.ts';
 import { alreadyExists, invalidArgument, notFound } from './protocol.ts';
 import { createPushReceiver, type PushOutcome } from './push.ts';
 import {
@@ -55,8 +56,10 @@ export type Resources = ReturnType<typeof createResources>;
  */
 export function createResources(options: {
   clock: Clock;
+  random: (() => number) | undefined;
   minAckDeadlineSeconds: number;
   maxOutstandingPushes: number;
+  pushInstances: number | undefined;
   observers: Observers;
 }) {
   const { clock, observers } = options;
@@ -183,6 +186,7 @@ export function createResources(options: {
     const queue = new SubscriptionQueue({
       policy: deliveryPolicy(config),
       clock,
+      random: options.random,
       ackIdPrefix: `${Buffer.from(config.name).toString('base64url').padEnd(ACK_ID_LENGTH, '_')}-`,
       onDeliver: (deliveries) => observers.onDeliver(config.name, deliveries),
       onAck: (messages) => observers.onAck(config.name, messages),
@@ -214,6 +218,7 @@ export function createResources(options: {
       subscription: config.name,
       endpoint,
       maxOutstanding: options.maxOutstandingPushes,
+      instances: options.pushInstances === undefined ? undefined : new Instances(options.pushInstances, clock),
       sendsAttempt: Boolean(config.deadLetterPolicy),
       settle: (ackId, isAcked) => (isAcked ? queue.acknowledge([ackId]) : queue.modifyAckDeadline([ackId], 0)),
       onPush: (outcome) => observers.onPush(config.name, outcome),

@@ -18,10 +18,17 @@ export interface PubSubOptions {
   port?: number;
   /** For ack deadlines, back-off and publish times. Default: the machine's own. */
   clock?: Clock;
+  /** Spreads back-offs, which the real service keeps to only approximately. Default: as the retry policy says. */
+  random?: () => number;
   /** The shortest `ackDeadlineSeconds` that a subscription may have. Default 10, as in the real service. */
   minAckDeadlineSeconds?: number;
   /** Pushes under way at once, for each subscription. Default 3. */
   maxOutstandingPushes?: number;
+  /**
+   * Instances behind a push endpoint, each serving one push at a time: one that finds none free waits for up to 10 s, and is
+   * then refused with 429, as Cloud Run does. Without a limit by default.
+   */
+  pushInstances?: number;
 }
 
 /** A unary call that has come in. */
@@ -93,8 +100,10 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
     super();
     this.#resources = createResources({
       clock: options.clock ?? systemClock,
+      random: options.random,
       minAckDeadlineSeconds: options.minAckDeadlineSeconds ?? 10,
       maxOutstandingPushes: options.maxOutstandingPushes ?? 3,
+      pushInstances: options.pushInstances,
       observers: this.#observers(),
     });
     const pullMethods = createPullMethods(this.#resources);

@@ -84,12 +84,15 @@ interface Entry extends Delivery {
 
 /** Expired deadlines are looked for at most this often: a look goes over everything that is outstanding. */
 const SCAN_INTERVAL_MS = 20;
+/** With {@link SubscriptionQueue}'s `random`, a back-off is longer or shorter by this part of it at most. */
+const MAX_JITTER = 0.25;
 
 /** The messages of one subscription, from publish to ack. */
 export class SubscriptionQueue {
   /** In force from the next delivery or failure on. */
   policy: DeliveryPolicy;
   readonly #clock: Clock;
+  readonly #random: () => number;
   readonly #ackIdPrefix: string;
   readonly #onDeliver: (deliveries: Delivery[]) => void;
   readonly #onAck: (messages: Message[]) => void;
@@ -103,17 +106,19 @@ export class SubscriptionQueue {
   #cancelScan: () => void = () => {};
 
   /**
-   * @param options - `ackIdPrefix` begins every ackId; `onDeliver` and `onAck` observe, a batch at a time
+   * @param options - `random`, from 0 to 1, spreads back-offs; `ackIdPrefix` begins every ackId; `onDeliver` and `onAck` observe, a batch at a time
    */
   constructor(options: {
     policy: DeliveryPolicy;
     clock: Clock;
+    random?: (() => number) | undefined;
     ackIdPrefix: string;
     onDeliver(deliveries: Delivery[]): void;
     onAck(messages: Message[]): void;
   }) {
     this.policy = options.policy;
     this.#clock = options.clock;
+    this.#random = options.random ?? (() => 0.5);
     this.#ackIdPrefix = options.ackIdPrefix;
     this.#onDeliver = options.onDeliver;
     this.#onAck = options.onAck;
@@ -254,7 +259,7 @@ export class SubscriptionQueue {
       this.#waiting.push(entry);
       return;
     }
-    entry.dueAt = this.#clock.now() + backoffMs;
+    entry.dueAt = this.#clock.now() + backoffMs * (1 + MAX_JITTER * (2 * this.#random() - 1));
     this.#heldBack.add(entry);
     this.#scanBy(entry.dueAt);
   }

@@ -65,7 +65,7 @@ run "accounts_bindings_buckets_and_apis" {
   }
 
   assert {
-    condition = [google_storage_bucket_iam_member.import.bucket, google_storage_bucket_iam_member.import.role, google_storage_bucket_iam_member.import.member] == [
+    condition = [google_storage_bucket_iam_member.import[0].bucket, google_storage_bucket_iam_member.import[0].role, google_storage_bucket_iam_member.import[0].member] == [
       "test-project-mixpanel-import", "roles/storage.objectViewer", "serviceAccount:import",
     ]
     error_message = "importObject must view the objects of the import bucket."
@@ -112,6 +112,14 @@ run "accounts_bindings_buckets_and_apis" {
       "roles/storage.objectViewer" = ["test-project", "serviceAccount:build"]
     }
     error_message = "The build account must have these two roles on the project."
+  }
+
+  assert {
+    condition = { for role, member in google_project_iam_member.build : role => join(" ", member.condition[*].expression) } == {
+      "roles/logging.logWriter"    = ""
+      "roles/storage.objectViewer" = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-123456789012-us-central1\")"
+    }
+    error_message = "Of the project's buckets, builds must read the one alone that Cloud Build takes sources from."
   }
 
   assert {
@@ -170,13 +178,8 @@ run "dead_letters_are_deleted_when_told_so_and_checkpoints_never" {
   }
 
   assert {
-    condition = (
-      length(google_storage_bucket.state.lifecycle_rule) == 1
-      && one(google_storage_bucket.state.lifecycle_rule[0].action).type == "Delete"
-      && one(google_storage_bucket.state.lifecycle_rule[0].condition).age == 90
-      && one(google_storage_bucket.state.lifecycle_rule[0].condition).matches_prefix == tolist(["dead-letters/"])
-    )
-    error_message = "Of the state bucket dead letters alone must be deleted, after 90 days."
+    condition     = length(google_storage_bucket.state.lifecycle_rule) == 0 && google_storage_bucket.state.soft_delete_policy[0].retention_duration_seconds == 604800
+    error_message = "Of the state bucket nothing must be deleted, and what was must be restorable."
   }
 
   assert {
@@ -190,7 +193,82 @@ run "dead_letters_are_deleted_when_told_so_and_checkpoints_never" {
   }
 
   assert {
-    condition     = alltrue([for bucket in [google_storage_bucket.state, google_storage_bucket.dead_letters] : bucket.soft_delete_policy[0].retention_duration_seconds == 0])
+    condition     = google_storage_bucket.dead_letters.soft_delete_policy[0].retention_duration_seconds == 0
     error_message = "What is deleted then must be gone."
+  }
+}
+
+run "existing_accounts_are_used_as_they_are" {
+  variables {
+    service_accounts = { import = "importer@other-project.iam.gserviceaccount.com", build = "builder@other-project.iam.gserviceaccount.com" }
+  }
+
+  assert {
+    condition     = keys(google_service_account.this) == ["drain", "push", "scheduler"]
+    error_message = "Accounts that are there must not be made."
+  }
+
+  assert {
+    condition = (
+      google_cloudfunctions2_function.this["import"].service_config[0].service_account_email == "importer@other-project.iam.gserviceaccount.com"
+      && google_cloudfunctions2_function.this["import"].build_config[0].service_account == "projects/other-project/serviceAccounts/builder@other-project.iam.gserviceaccount.com"
+      && google_storage_bucket_iam_member.import[0].member == "serviceAccount:importer@other-project.iam.gserviceaccount.com"
+      && google_project_iam_member.build["roles/storage.objectViewer"].member == "serviceAccount:builder@other-project.iam.gserviceaccount.com"
+      && output.service_accounts["import"] == "importer@other-project.iam.gserviceaccount.com"
+    )
+    error_message = "Functions and builds must run as the accounts given, and these be let in."
+  }
+}
+
+run "foreign_resources_keep_their_bindings" {
+  state_key = "foreign_resources_keep_their_bindings"
+
+  variables {
+    hash_key_secret   = "projects/other-project/secrets/hash-key/versions/1"
+    import_bucket     = { name = "other-bucket", project_id = "other-project" }
+    manage_iam        = false
+    transform_secrets = { API_KEY = "projects/other-project/secrets/api-key/versions/2" }
+  }
+
+  assert {
+    condition     = length(google_storage_bucket_iam_member.import) == 0 && length(google_secret_manager_secret_iam_member.given) == 0
+    error_message = "No binding must be made on what is not ours."
+  }
+
+  assert {
+    condition     = length(google_secret_manager_secret_iam_member.function) == 2
+    error_message = "The secret of ours must have its bindings all the same."
+  }
+}
+
+run "no_api_is_enabled_where_somebody_else_does" {
+  variables {
+    enable_apis = false
+  }
+
+  assert {
+    condition     = length(google_project_service.api) == 0
+    error_message = "No API must be enabled."
+  }
+}
+
+run "a_key_of_ones_own_encrypts_all_that_takes_one" {
+  state_key = "a_key_of_ones_own_encrypts_all_that_takes_one"
+
+  variables {
+    kms_key = "projects/key-project/locations/us-central1/keyRings/r/cryptoKeys/k"
+  }
+
+  assert {
+    condition = alltrue([
+      for key in concat(
+        [for bucket in [google_storage_bucket.import[0], google_storage_bucket.state, google_storage_bucket.dead_letters, google_storage_bucket.source] : bucket.encryption[0].default_kms_key_name],
+        [for topic in [google_pubsub_topic.object, google_pubsub_topic.event[0]] : topic.kms_key_name],
+        [for function in google_cloudfunctions2_function.this : function.kms_key_name],
+        [google_artifact_registry_repository.functions.kms_key_name],
+        [google_secret_manager_secret.mixpanel[0].replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name],
+      ) : key == "projects/key-project/locations/us-central1/keyRings/r/cryptoKeys/k"
+    ])
+    error_message = "Buckets, topics, functions, images and the secret must have the key."
   }
 }

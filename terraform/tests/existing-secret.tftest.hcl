@@ -32,7 +32,7 @@ run "an_existing_secret_needs_no_value" {
 
   assert {
     condition = alltrue([
-      for function in [google_cloudfunctions2_function.import_object, google_cloudfunctions2_function.drain_subscription] :
+      for function in google_cloudfunctions2_function.this :
       function.service_config[0].secret_environment_variables[0].project_id == "other-project"
       && function.service_config[0].secret_environment_variables[0].secret == "other-secret"
       && function.service_config[0].secret_environment_variables[0].version == "3"

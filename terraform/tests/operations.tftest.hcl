@@ -22,7 +22,7 @@ run "metrics_dashboard_and_outputs" {
     condition = alltrue([
       for field, metric in google_logging_metric.summary :
       metric.name == "mixpanel/${field}" && metric.value_extractor == "EXTRACT(jsonPayload.${field})"
-      && metric.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND jsonPayload.durationMs:* AND jsonPayload.${field}>0"
+      && metric.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.project_id=\"test-project\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND jsonPayload.durationMs:* AND jsonPayload.${field}>0"
       && metric.metric_descriptor[0].value_type == "DISTRIBUTION"
     ])
     error_message = "Each metric must sum one field of both functions' lines."
@@ -97,33 +97,38 @@ run "alerts_go_to_the_channels" {
   }
 
   assert {
-    condition = { for key, policy in google_monitoring_alert_policy.backlog : key => policy.conditions[0].condition_threshold[0].filter } == {
-      for key, name in { events = "mixpanel-events", objects = "mixpanel-objects" } :
-      key => "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-    }
-    error_message = "The oldest message of each subscription must be watched."
+    condition     = keys(google_monitoring_alert_policy.metric) == ["backlog_events", "backlog_objects", "dead_letters", "retention_events", "retention_objects"]
+    error_message = "There must be an alert on a metric for each of these; none on silence unless asked for."
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.metric["backlog_events"].conditions[0].condition_prometheus_query_language[0].query == "max({\"__name__\"=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\",\"project_id\"=\"test-project\",\"subscription_id\"=\"mixpanel-events\"}) > 1800 and ((sum(avg_over_time({\"__name__\"=\"pubsub.googleapis.com/subscription/num_undelivered_messages\",\"project_id\"=\"test-project\",\"subscription_id\"=\"mixpanel-events\"}[10m])) > 1.1 * sum(avg_over_time({\"__name__\"=\"pubsub.googleapis.com/subscription/num_undelivered_messages\",\"project_id\"=\"test-project\",\"subscription_id\"=\"mixpanel-events\"}[10m] offset 30m))) or ((sum(increase({\"__name__\"=\"pubsub.googleapis.com/subscription/ack_message_count\",\"project_id\"=\"test-project\",\"subscription_id\"=\"mixpanel-events\"}[30m])) or vector(0)) < 1))"
+    error_message = "Above 30 minutes the alert must be raised, if more wait than before or nothing is acknowledged: not by a backfill."
+  }
+
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.metric["retention_objects"].conditions[0].condition_prometheus_query_language[0].query, "\"subscription_id\"=\"mixpanel-objects\"}) > ${24 * 86400}")
+    error_message = "A week before messages are dropped the alert must be raised."
   }
 
   assert {
     condition = alltrue([
-      for policy in google_monitoring_alert_policy.backlog :
-      policy.conditions[0].condition_threshold[0].threshold_value == 1800
-      && policy.conditions[0].condition_threshold[0].comparison == "COMPARISON_GT"
-      && policy.notification_channels == tolist(["projects/test-project/notificationChannels/1"])
+      for policy in concat(values(google_monitoring_alert_policy.metric), values(google_monitoring_alert_policy.log)) :
+      policy.notification_channels == tolist(["projects/test-project/notificationChannels/1"]) && contains(["CRITICAL", "ERROR", "WARNING"], policy.severity)
+      && { for link in policy.documentation[0].links : link.display_name => link.url }["Dashboard"] == output.dashboard && length(policy.documentation[0].links) == 1
     ])
-    error_message = "Above 30 minutes the alert must go to the channels."
+    error_message = "Each alert must go to the channels, with its severity and a link to the dashboard."
   }
 
-
   assert {
-    condition     = keys(google_monitoring_alert_policy.log) == ["credentials", "dead_letters", "errors"]
+    condition     = keys(google_monitoring_alert_policy.log) == ["crashes", "credentials", "errors"]
     error_message = "There must be an alert for each."
   }
 
   assert {
     condition = alltrue([
       for policy in google_monitoring_alert_policy.log :
-      startswith(policy.conditions[0].condition_matched_log[0].filter, "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND ")
+      startswith(policy.conditions[0].condition_matched_log[0].filter, "resource.type=\"cloud_run_revision\" AND resource.labels.project_id=\"test-project\" AND resource.labels.service_name=(\"mixpanel-import-object\" OR \"mixpanel-drain-subscription\") AND ")
       && policy.alert_strategy[0].notification_rate_limit[0].period == "3600s"
       && policy.notification_channels == tolist(["projects/test-project/notificationChannels/1"])
     ])
@@ -133,7 +138,7 @@ run "alerts_go_to_the_channels" {
   assert {
     condition = (
       endswith(google_monitoring_alert_policy.log["credentials"].conditions[0].condition_matched_log[0].filter, "severity>=ERROR AND jsonPayload.code=\"credentials_refused\"")
-      && endswith(google_monitoring_alert_policy.log["dead_letters"].conditions[0].condition_matched_log[0].filter, "jsonPayload.rejected>0")
+      && endswith(google_monitoring_alert_policy.log["crashes"].conditions[0].condition_matched_log[0].filter, "logName=\"projects/test-project/logs/run.googleapis.com%2Fvarlog%2Fsystem\" AND (severity>=ERROR OR textPayload=~\"Container called exit\\([1-9]\")")
       && google_monitoring_alert_policy.log["errors"].conditions[0].condition_matched_log[0].label_extractors == tomap({ code = "EXTRACT(jsonPayload.code)" })
     )
     error_message = "Each alert must match its lines, and errors be told apart by their code."
@@ -145,29 +150,63 @@ run "alerts_go_to_the_channels" {
   }
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.log["dead_letters"].documentation[0].content, "gs://test-project-mixpanel-dead-letters`")
+    condition     = strcontains(google_monitoring_alert_policy.metric["dead_letters"].documentation[0].content, "gs://test-project-mixpanel-dead-letters`")
     error_message = "The alert must say where dead letters are."
   }
 }
 
-run "the_age_can_be_chosen" {
+run "thresholds_are_chosen_and_alerts_switched_off_one_by_one" {
   variables {
-    max_backlog_minutes = 120
+    alerts   = { backlog_minutes = 120, credentials_minutes = 15, dead_letters_percent = null, error_minutes = null, silence_hours = 6 }
+    docs_url = "https://example.com/docs/"
   }
 
   assert {
-    condition     = alltrue([for policy in google_monitoring_alert_policy.backlog : policy.conditions[0].condition_threshold[0].threshold_value == 7200])
-    error_message = "The threshold must be the one given."
+    condition = (
+      keys(google_monitoring_alert_policy.metric) == ["backlog_events", "backlog_objects", "retention_events", "retention_objects", "silence"]
+      && keys(google_monitoring_alert_policy.log) == ["crashes", "credentials"]
+    )
+    error_message = "Null must switch off its alert, and no other."
+  }
+
+  assert {
+    condition = (
+      strcontains(google_monitoring_alert_policy.metric["backlog_events"].conditions[0].condition_prometheus_query_language[0].query, "> 7200 and")
+      && google_monitoring_alert_policy.log["credentials"].alert_strategy[0].notification_rate_limit[0].period == "900s"
+      && google_monitoring_alert_policy.metric["silence"].conditions[0].condition_prometheus_query_language[0].query == "(sum(increase({\"__name__\"=\"logging.googleapis.com/user/mixpanel/imported_sum\",\"monitored_resource\"=\"cloud_run_revision\",\"project_id\"=\"test-project\"}[6h])) or vector(0)) < 1"
+    )
+    error_message = "The thresholds must be those given."
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.log["crashes"].documentation[0].links[1].url == "https://example.com/docs/operate.md#a-function-crashes"
+    error_message = "The alert must link to what to do."
   }
 }
 
-run "alerts_can_be_left_out" {
+run "a_metrics_scope_gets_the_dashboard_and_alerts_on_metrics" {
   variables {
-    alerts = false
+    monitoring_project_id = "scope-project"
   }
 
   assert {
-    condition     = length(google_monitoring_alert_policy.backlog) == 0 && length(google_monitoring_alert_policy.log) == 0
+    condition = (
+      google_monitoring_dashboard.this.project == "scope-project" && endswith(output.dashboard, "?project=scope-project")
+      && alltrue([for policy in google_monitoring_alert_policy.metric : policy.project == "scope-project"])
+      && alltrue([for policy in google_monitoring_alert_policy.log : policy.project == "test-project"])
+      && alltrue([for metric in google_logging_metric.summary : metric.project == "test-project"])
+    )
+    error_message = "What reads metrics must be in the scope, and what reads log lines where they are."
+  }
+}
+
+run "all_alerts_can_be_left_out" {
+  variables {
+    alerts = null
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.metric) == 0 && length(google_monitoring_alert_policy.log) == 0
     error_message = "There must be no alert."
   }
 }

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { NAMES } from '../../local-cloud/cloud.ts';
 import { station, textOf, untilNumber, untilText, useSite } from './site.ts';
 
 describe('the way', { timeout: 600_000 }, () => {
@@ -83,6 +84,29 @@ describe('the way', { timeout: 600_000 }, () => {
     await letters.getByRole('button', { name: /^Replay 2: record: not JSON/ }).click();
     await page.getByText('2 replayed: 0 imported, 2 rejected again').waitFor();
     await untilText(page.locator('#accounts'), /replays 2 0 0 2 0 ✓/);
+    await untilText(letters, /4 for 2 reasons/);
+  });
+
+  test('a file whose every record was rejected is not green, and links to its dead letters alone', async () => {
+    const page = await site.open();
+    const file = join(site.folder, 'worthless %1#.ndjson');
+    await writeFile(file, '{"event":"Bad","properties":{"time":"today","distinct_id":"ada"}}\n');
+    await page.getByLabel(/Drop files/).setInputFiles(file);
+    const row = page.getByRole('row', { name: /worthless/ });
+    await untilText(row, /done: every record was rejected/);
+    const colorOf = (kind: string) =>
+      page.evaluate(`getComputedStyle(document.querySelector('#file-rows .state.${kind}')).color`);
+    assert.notEqual(await colorOf('all-rejected'), await colorOf('done'));
+    const letters = page.getByRole('region', { name: 'Dead letters' });
+    await row.getByRole('link', { name: /1 rejected: dead letters of worthless/ }).click();
+    await untilText(letters, /1 of worthless %1#.ndjson for one reason/);
+    assert.equal(await letters.getByRole('button', { name: /^Replay/ }).count(), 0);
+    await letters.getByRole('link', { name: 'Show all' }).click();
+    await untilText(letters, /5 for 2 reasons/);
+    await letters.getByRole('button', { name: /^Replay 2: record: not JSON/ }).waitFor();
+    await site.live.cloud.storageClient.bucket(NAMES.stateBucket).deleteFiles({
+      prefix: `dead-letters/objects/${NAMES.importBucket}/worthless`,
+    });
     await untilText(letters, /4 for 2 reasons/);
   });
 

@@ -57,6 +57,14 @@ test('the deployed package has no packages that only development needs', async (
   );
 });
 
+test('the deployed package has no client of Amazon, and no source refers to one', async () => {
+  const packages = glob('node_modules/{@aws,@aws-sdk,@smithy}/*/package.json', { cwd: folder });
+  assert.deepEqual(await Array.fromAsync(packages), []);
+  for await (const file of glob('dist/**/*.{js,mjs}', { cwd: folder })) {
+    assert.doesNotMatch(await readFile(built(file), 'utf8'), /@aws-sdk/, file);
+  }
+});
+
 test('the deployed functions import an object and a message', { timeout: 60_000 }, async (context) => {
   // No client looks for credentials or a metadata server here.
   process.env.METADATA_SERVER_DETECTION = 'none';

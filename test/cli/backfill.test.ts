@@ -115,6 +115,8 @@ test('backfill refuses the state bucket, and what it does not understand', async
     [['--since', 'yesterday', 'gs://b'], /--since yesterday: must be such as/],
     [['--topic', 'objects', 'gs://b'], /OBJECT_TOPIC must be projects\/P\/topics\/T/],
     [[], /Name one prefix/],
+    [['gs://missing/in/'], /^gs:\/\/missing: there is no such bucket/],
+    [['--state', 'missing', `gs://${NAMES.importBucket}`], /^gs:\/\/missing: there is no such bucket/],
   ];
   const ended = await Promise.all(cases.map(([args]) => backfill(args)));
   for (const [index, { code, stderr }] of ended.entries()) {

@@ -66,7 +66,7 @@ test('dead-letters shows those of one prefix, and the records if asked to', asyn
 test('dead-letters prints one JSON object for programs', async () => {
   const { stdout } = await deadLetters(['--json', 'gs://state']);
   const { reasons, ...counts } = JSON.parse(stdout);
-  assert.deepEqual(counts, { letters: 6, repeated: 1, truncated: 1, unreadable: 1, files: 3 });
+  assert.deepEqual(counts, { letters: 6, records: 6, repeated: 1, truncated: 1, unreadable: 1, files: 3 });
   assert.deepEqual(
     reasons.map(({ reason, count }: Record<string, unknown>) => [reason, count]),
     [
@@ -79,6 +79,19 @@ test('dead-letters prints one JSON object for programs', async () => {
     rejectedAt: '2026-11-23T10:00:04.000Z',
     insertId: 'id-1',
   });
+});
+
+test('dead-letters counts the records that a letter stands for', async () => {
+  const range = { from: 0, to: 90_000 };
+  await writeFile(
+    join(site.folder, 'summed.ndjson'),
+    letterLine({}) + letterLine({ source: sourceAt(2), range, rejected: 30_000, truncated: true, bytes: 90_000 }),
+  );
+  const { stdout } = await deadLetters(['summed.ndjson']);
+  assert.match(stdout, /^2 dead letters in 1 file; they stand for 30,001 records\n/);
+  assert.match(stdout, /30,001 {2}properties\.time/);
+  const { letters, records, truncated, reasons } = JSON.parse((await deadLetters(['--json', 'summed.ndjson'])).stdout);
+  assert.deepEqual([letters, records, truncated, reasons[0].count], [2, 30_001, 0, 30_001]);
 });
 
 test('dead-letters reads the bucket of dead letters and the state bucket, whichever of them is named', async () => {
@@ -115,6 +128,22 @@ test('dead-letters refuses what it does not understand', async () => {
   assert.equal(code, 2);
   assert.equal((await deadLetters([])).code, 2);
   const missing = await deadLetters(['gs://not-there']);
-  assert.match(missing.stderr, /bucket does not exist/);
-  assert.equal(missing.code, 1);
+  assert.equal(missing.stderr, 'gs://not-there: there is no such bucket. Check the name\n');
+  assert.equal(missing.code, 2);
+});
+
+test('dead-letters and replay refuse a bucket that only has objects of others, by its name', async () => {
+  await site.imports.file('a.ndjson').save('{}', { resumable: false });
+  const { STORAGE_API_ENDPOINT } = site.env;
+  for (const [command, env] of [
+    ['dead-letters', { STORAGE_API_ENDPOINT: STORAGE_API_ENDPOINT! }],
+    ['replay', site.env],
+  ] as const) {
+    for (const address of ['gs://imports', 'gs://imports/dead-letters/']) {
+      const { code, stdout, stderr } = await runCommand(command, [address], { env, cwd: site.folder });
+      assert.match(stderr, /^gs:\/\/imports: neither a state bucket nor a dead letter bucket: .*DEAD_LETTER_BUCKET\n$/);
+      assert.deepEqual([code, stdout], [2, '']);
+    }
+  }
+  await site.imports.file('a.ndjson').delete();
 });

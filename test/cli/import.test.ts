@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Storage } from '@google-cloud/storage';
+import { describe as describeReason } from '../../cli/import/findings.ts';
 import { type InjectedFault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 
@@ -284,11 +285,33 @@ describe('what is rejected', () => {
     assert.deepEqual(sources.sort(), ['stdin:2', 'stdin:3']);
   });
 
+  it('import sums up rejections beyond 10,000 in letters with a range, sends the good events among them, and counts each', async () => {
+    const bad = 60_000;
+    const line = JSON.stringify({ event: MARKER, properties: { time: 1_767_225_600, distinct_id: 'u' } });
+    write('many.ndjson', Buffer.from(`${'{}\n'.repeat(bad / 2)}${line}\n${'{}\n'.repeat(bad / 2)}`));
+    const { code, stdout } = await run(['many.ndjson']);
+    assert.equal(code, 1);
+    assert.match(stdout, /many\.ndjson: 60,000 rejected/);
+    assert.match(stdout, /1 event imported, 60,000 rejected\./);
+    const letters = readDeadLetters('many.ndjson.dead-letters.ndjson');
+    const summed = letters.filter(({ range }) => range !== undefined);
+    assert.ok(letters.length < 11_500, `${letters.length} letters`);
+    assert.equal(
+      letters.reduce((sum, { rejected = 1 }) => sum + Number(rejected), 0),
+      bad,
+    );
+    for (const { range, source, truncated } of summed) {
+      assert.deepEqual([range.from, truncated], [source.offset, true]);
+    }
+  });
+
   it('import shows the first five of many rejections, and all of them by their reasons', async () => {
     write('many.ndjson', ndjson([...Array<string>(7).fill('{"event":1}'), newEvent(1), '{', '']));
     const { stdout } = await run(['many.ndjson']);
     assert.equal(
-      stdout.match(/^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a transform .*$/gm)?.length,
+      stdout.match(
+        /^ {2}many\.ndjson:[1-5] properties: missing: not a Mixpanel event\. Use a mapping or a transform .*$/gm,
+      )?.length,
       5,
     );
     assert.match(stdout, /^ {2}and 3 more$/m);
@@ -333,6 +356,31 @@ describe('a dry run', () => {
     assert.match(stdout, /^ {2}1 {2}record: not JSON: unexpected character$/m);
     assert.doesNotMatch(stderr, /connects|loads/);
     assert.ok(!existsSync(join(folder, 'bad.ndjson.dead-letters.ndjson')));
+  });
+
+  it('a dry run and an import give the same reasons for what other tools export', async () => {
+    const call = { type: 'track', event: 'Buy', userId: 'u', messageId: 'm', properties: { price: 1 } };
+    write('segment.ndjson', ndjson([call]));
+    write('ga4.ndjson', ndjson([{ event_name: 'page_view', event_timestamp: '1767225600123456' }]));
+    write('table.csv', 'event,time\nBuy,1767225600\n');
+    write('events.zip', 'PK\x03\x04');
+    const files = ['segment.ndjson', 'ga4.ndjson', 'table.csv', 'events.zip'];
+    const expected = [
+      /^properties\.time: .+; looks like a Segment call: use the mapping \{"from":"segment"\}$/,
+      /^event: missing: looks like a row of the GA4 export: use the mapping \{"from":"ga4"\}$/,
+      /^record: looks like CSV: use a mapping with "format":"csv"$/,
+      /^record: a zip archive, which is not read: upload what is in it, with gzip or without$/,
+    ];
+    const dry = await run(['--dry-run', ...files]);
+    const sent = await run(files);
+    for (const [index, file] of files.entries()) {
+      const { reason } = readDeadLetters(`${file}.dead-letters.ndjson`)[0]!;
+      for (const { stdout } of [dry, sent]) {
+        const shown = stdout.match(new RegExp(`^ {2}${file}:1 (.*)$`, 'm'))?.[1];
+        assert.match(shown!, expected[index]!);
+        assert.equal(shown, describeReason(reason));
+      }
+    }
   });
 
   it('a dry run ends with 0 if Mixpanel would accept everything, with credentials or without', async () => {
@@ -385,6 +433,34 @@ describe('Cloud Storage', () => {
       assert.match(missing.stderr, /^gs:\/\/exports\/none: no such object/m);
       assert.match(missing.stderr, /^gs:\/\/exports\/none\*: no object matches/m);
       assert.match(missing.stderr, /^gs:\/\/exports: must be gs:\/\/BUCKET\/OBJECT/m);
+      assert.match(missing.stderr, /^gs:\/\/none\/x: there is no bucket none\./m);
+      const anywhere = await run(['gs://none/x*'], { env });
+      assert.match(anywhere.stderr, /^gs:\/\/none\/x\*: there is no bucket none\./);
+      assert.equal(anywhere.code, 2);
+    } finally {
+      await storage.close();
+    }
+  });
+
+  it('import takes a gs:// address for the object of exactly that name, if there is one, and for a glob otherwise', async () => {
+    const storage = await startStorage({ folder: join(folder, 'storage-of-odd-names') });
+    try {
+      storage.createBucket('exports');
+      const bucket = new Storage({ apiEndpoint: storage.url, projectId: 'local' }).bucket('exports');
+      const names = ['a*b[1].ndjson', 'a-b1.ndjson', 'a-b[1].ndjson', 'what?.ndjson', 'whats.ndjson'];
+      for (const [index, name] of names.entries()) {
+        await bucket.file(name).save(ndjson(newEvents(index + 1)), { resumable: false });
+      }
+      const env = { ...credentials(), STORAGE_API_ENDPOINT: storage.url, METADATA_SERVER_DETECTION: 'none' };
+      const imported = async (pattern: string) => {
+        const { code, stdout, stderr } = await run(['--dry-run', `gs://exports/${pattern}`], { env });
+        assert.equal(code, 0, stderr);
+        return names.filter((name) => stdout.includes(`gs://exports/${name}`));
+      };
+      assert.deepEqual(await imported('a*b[1].ndjson'), ['a*b[1].ndjson']);
+      assert.deepEqual(await imported('what?.ndjson'), ['what?.ndjson']);
+      await bucket.file('a*b[1].ndjson').delete();
+      assert.deepEqual(await imported('a*b[1].ndjson'), ['a-b1.ndjson']);
     } finally {
       await storage.close();
     }
@@ -400,7 +476,11 @@ describe('Cloud Storage', () => {
 describe('what goes wrong', () => {
   const usages = [
     { name: 'no file', args: [], expected: /No file is given/ },
-    { name: 'an unknown option', args: ['--dryrun', sample], expected: /'--dryrun'.*Options are --dry-run and --help/ },
+    {
+      name: 'an unknown option',
+      args: ['--dryrun', sample],
+      expected: /'--dryrun'.*Options are --dry-run, --print, --raw, --mapping and --help/,
+    },
     {
       name: 'names that do not exist',
       args: [sample, 'missing.ndjson', 'none/*.ndjson', tmpdir()],

@@ -133,7 +133,12 @@ test('status prints no control character of an object, its error or its dead let
     });
   await Promise.all([save('1'), save('2')]);
   const found = await run('status', ['gs://imports/plain#2']);
-  for (const line of [`held by ${SHOWN}`, `since ${SHOWN}: stopped: ${SHOWN}`, `#1  ${SHOWN}`]) {
+  for (const line of [
+    `held by ${SHOWN}`,
+    `failing: stopped, last tried ${SHOWN}, failing since ${SHOWN}; `,
+    `What to check: ${SHOWN}`,
+    `#1  ${SHOWN}`,
+  ]) {
     assert.ok(found.stdout.includes(line), found.stdout);
   }
   await run('status', [`gs://${ODD}`]);

@@ -384,7 +384,7 @@ describe('replayLetters', () => {
     const context = {
       config,
       sender,
-      mapping: mappingOf(transform),
+      mappingOf: () => mappingOf(transform),
       isRaw: false,
       run: startRun(),
       meter,
@@ -525,7 +525,7 @@ describe('replayLetters', () => {
     const { replayed, left } = await replayWith(passThrough, letterLine({ record: '{"user":"u"}' }));
     assert.deepEqual(left[0].reason, {
       field: 'event',
-      message: 'missing: not a Mixpanel event. Use a transform to make events of such records',
+      message: 'missing: not a Mixpanel event. Use a mapping or a transform to make events of such records',
     });
     assert.equal(left[0].record, '{"user":"u"}');
     assert.equal(replayed.counts.rejected, 1);

@@ -65,6 +65,14 @@ for (const [kind, object] of Object.entries(NAMES)) {
   });
 }
 
+test('status says of an object that is done if every record was rejected', async () => {
+  const counts = { read: 2, expanded: 1, imported: 0, rejected: 3, dropped: 0 };
+  await writeCheckpoint('worthless', await upload('worthless'), { state: 'done', ...progressTo(1_000, 3), counts });
+  const { code, stdout } = await status('gs://imports/worthless');
+  assert.match(stdout, /\ndone: every record was rejected\.\n/);
+  assert.equal(code, 0);
+});
+
 test('status finds dead letters in the bucket of dead letters, and older ones in the state bucket', async () => {
   const generation = await upload('rejected');
   const counts = { read: 2, expanded: 0, imported: 0, rejected: 2, dropped: 0 };
@@ -107,18 +115,25 @@ const RUNNING: Record<string, { fields: () => Partial<Checkpoint>; expected: Reg
     fields: () => ({ ...progress, compression: ['gzip'] }),
     expected: /up to byte 400, line 5 of the decompressed content is settled; waiting for redelivery\.\n/,
   },
-  'what the last invocations failed with': {
+  'what it fails with, when it was last tried, and what to check': {
     fields: () => ({
       ...progress,
       lastError: {
-        code: 'request_refused',
-        message: 'a\nb',
-        time: '2026-11-23T12:00:00Z',
-        since: '2026-11-23T10:00:00Z',
+        code: 'credentials_refused',
+        message: 'check\nthe account',
+        time: '2026-11-23T12:03:04Z',
+        since: '2026-11-22T10:00:00Z',
       },
     }),
     expected:
-      /waiting for redelivery\.\n(.*\n)+\nThe last invocation failed, as all have since 2026-11-23T10:00:00Z: request_refused: a.{1,6}b\n/,
+      /\n\nfailing: credentials_refused, last tried 2026-11-23 12:03 UTC, failing since 2026-11-22 10:00 UTC; up to byte 400, .* is settled; waiting for redelivery\.\nWhat to check: check.{1,6}the account\n {2}read 0/,
+  },
+  'the time alone if it was last tried today': {
+    fields: () => {
+      const time = new Date().toISOString();
+      return { ...progress, lastError: { code: 'request_refused', message: 'check', time, since: time } };
+    },
+    expected: /\n\nfailing: request_refused, last tried \d\d:\d\d UTC, failing since \d\d:\d\d UTC; up to/,
   },
   'that it is gone': {
     fields: () => ({ state: 'gone' }),
@@ -161,6 +176,14 @@ test('status takes the state bucket from the command line, and says what is miss
   assert.match(found.stdout, /no such object, and no checkpoint/);
   assert.equal(found.code, 1);
   assert.equal((await run('--state', 'gs://state/checkpoints', 'gs://imports/nowhere')).code, 2);
+  for (const args of [
+    ['--state', 'gs://missing', 'gs://imports/nowhere'],
+    ['--state', 'gs://state', '--dead-letters', 'gs://missing', 'gs://imports/twice'],
+    ['--state', 'gs://state', 'gs://missing/a.ndjson'],
+  ]) {
+    const { code, stderr } = await run(...args);
+    assert.deepEqual([code, stderr], [2, 'gs://missing: there is no such bucket. Check the name\n'], args.join(' '));
+  }
   assert.equal((await run('--state', 'state', 'imports/nowhere')).code, 2);
 });
 
@@ -175,7 +198,7 @@ test('status says how far the previous release has come', async () => {
     /running: up to byte 400, line 5, 40% of 1,000 is settled; waiting for redelivery\. Leases .*: 1\.\n/,
   );
   assert.match(stdout, /\n {2}read 6 {3}imported 6 {3}rejected 0 {3}dropped 0\n/);
-  assert.doesNotMatch(stdout, /The last invocation failed/);
+  assert.doesNotMatch(stdout, /failing/);
   assert.equal(code, 1);
 });
 

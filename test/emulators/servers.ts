@@ -51,7 +51,8 @@ export async function startFakeGcsServer(
   });
 }
 
-async function startServer(
+/** Starts a server, and waits until it prints that it is `ready`. */
+export async function startServer(
   port: number,
   { command, args, env, ready }: { command: string; args: string[]; env?: NodeJS.ProcessEnv; ready: string },
 ): Promise<Server> {

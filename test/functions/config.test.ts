@@ -9,6 +9,7 @@ import {
 } from '../../functions/config.ts';
 import { ConfigError } from '../../functions/core/errors.ts';
 import { insertIdByContent, insertIdByPosition } from '../../functions/core/insert-id.ts';
+import { TEMPORARY_OBJECTS } from '../../functions/object-filter.ts';
 
 const account = {
   MIXPANEL_PROJECT_ID: '42',
@@ -35,6 +36,8 @@ const coreDefaults = {
   retryMinDelayMs: 2_000,
   retryMaxDelayMs: 60_000,
   insertIdOf: insertIdByContent,
+  mapping: undefined,
+  hashKey: undefined,
   storageEndpoint: undefined,
 };
 
@@ -55,6 +58,48 @@ function faultyOf(read: (env: Environment) => unknown, env: Environment): string
   return problemsOf(read, env).map((problem) => problem.split(' ')[0]!);
 }
 
+describe('the mapping and the key of hashes', () => {
+  const key = 'sixteen letters!';
+  const mapping = '{"event":"e","time":"t","hash":["$user"]}';
+
+  test('a mapping that is right is kept as it is, with the key', () => {
+    const config = readCoreConfig({ ...account, IMPORT_MAPPING: ` ${mapping}\n`, IMPORT_HASH_KEY: key });
+    assert.deepEqual([config.mapping, config.hashKey], [mapping, key]);
+  });
+
+  test('a mapping that hashes needs the key', () => {
+    assert.deepEqual(problemsOf(readCoreConfig, { ...account, IMPORT_MAPPING: mapping }), [
+      'IMPORT_MAPPING: hash: needs the variable IMPORT_HASH_KEY',
+    ]);
+  });
+
+  test('all that is wrong with a mapping is told at once, each with its path, and with what is wrong elsewhere', () => {
+    const env = { ...account, IMPORT_MAPPING: '[{"evnt":"e"},{"time":5,"event":""}]', IMPORT_GZIP_LEVEL: '10' };
+    assert.deepEqual(problemsOf(readCoreConfig, env), [
+      'IMPORT_GZIP_LEVEL must be a whole number from 1 to 9',
+      'IMPORT_MAPPING: [0].evnt: unknown key. Is event meant?',
+      'IMPORT_MAPPING: [1].event: must be a path, such as context.page.url, items[0].sku or ["a.b"]',
+      'IMPORT_MAPPING: [1].time: must be a path, or an object with path, unit, zone',
+    ]);
+  });
+
+  test('a key that can be guessed is refused, and not shown', () => {
+    const [problem, ...others] = problemsOf(readCoreConfig, { ...account, IMPORT_HASH_KEY: 'fifteen letters' });
+    assert.deepEqual(others, []);
+    assert.equal(problem, 'IMPORT_HASH_KEY must have at least 16 characters');
+  });
+
+  test('with a key ids by content are hashed with it; ids by position are not', () => {
+    const record = Buffer.from('{}');
+    const source = { locate: () => ({ file: 'f', line: 1, offset: 0 }) } as never;
+    const idWith = (env: Environment) => readCoreConfig({ ...account, ...env }).insertIdOf(record, source, 0, 1);
+    const [keyed, other] = [idWith({ IMPORT_HASH_KEY: key }), idWith({ IMPORT_HASH_KEY: `${key}!` })];
+    assert.match(keyed, /^[0-9a-f]{24}$/);
+    assert.equal(new Set([keyed, other, insertIdByContent(record, source, 0, 1)]).size, 3);
+    assert.equal(idWith({ INSERT_ID: 'position', IMPORT_HASH_KEY: key }), idWith({ INSERT_ID: 'position' }));
+  });
+});
+
 describe('the defaults', () => {
   test('the defaults of the core are the documented ones', () =>
     assert.deepEqual(readCoreConfig(account), coreDefaults));
@@ -67,6 +112,8 @@ describe('the defaults', () => {
       deadlineMs: 500_000,
       objectTopic: 'projects/p/topics/t',
       objectPrefix: '',
+      objectInclude: [],
+      objectExclude: TEMPORARY_OBJECTS,
       pubsubEmulatorHost: undefined,
       leaseMs: 60_000,
     });
@@ -123,6 +170,11 @@ const values: { name: string; env: string; expected: Record<string, unknown> }[]
   { name: 'INSERT_ID', env: 'position', expected: { insertIdOf: insertIdByPosition } },
   { name: 'PUBSUB_EMULATOR_HOST', env: 'localhost:8085', expected: { pubsubEmulatorHost: 'localhost:8085' } },
   { name: 'OBJECT_PREFIX', env: 'dir/', expected: { objectPrefix: 'dir/' } },
+  { name: 'OBJECT_INCLUDE', env: '*.json, in/**/a?b ', expected: { objectInclude: ['*.json', 'in/**/a?b'] } },
+  { name: 'OBJECT_EXCLUDE', env: 'tmp/**', expected: { objectExclude: ['tmp/**'] } },
+  { name: 'OBJECT_EXCLUDE', env: ' none ', expected: { objectExclude: [] } },
+  { name: 'OBJECT_EXCLUDE', env: ' ', expected: {} },
+  { name: 'OBJECT_INCLUDE', env: '', expected: {} },
   { name: 'OBJECT_TOPIC', env: 'projects/a.b:c/topics/t-1', expected: { objectTopic: 'projects/a.b:c/topics/t-1' } },
   {
     name: 'STORAGE_API_ENDPOINT',
@@ -196,6 +248,8 @@ describe('a variable', () => {
   const invalid: { name: string; bad: string[] }[] = [
     { name: 'MIXPANEL_REGION', bad: ['fr', 'EU', 'constructor', '__proto__'] },
     { name: 'INSERT_ID', bad: ['Content', 'toString'] },
+    { name: 'OBJECT_INCLUDE', bad: [',', ' , ', '*.json,', 'a,,b', 'in/{a', 'in/[ab]', 'a\\b', '***', 'gs://b/**'] },
+    { name: 'OBJECT_EXCLUDE', bad: [',', 'tmp/**,,*.crc', '*.{crc,tmp}', '[', 'x'.repeat(1_025)] },
     {
       name: 'MIXPANEL_API_URL',
       bad: [

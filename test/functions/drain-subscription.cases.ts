@@ -57,9 +57,21 @@ export function testDrainSubscription(startCloud: (env: Record<string, string>) 
     );
     const { body } = await cloud.drain();
     const { messages, read, imported } = body as Record<string, number>;
-    assert.deepEqual({ messages, read, imported }, { messages: 6, read: 6, imported: 6 });
+    // What has attributes and no data is a rejection.
+    assert.deepEqual({ messages, read, imported }, { messages: 6, read: 7, imported: 6 });
     for (let id = 1; id <= 6; id++) assert.equal(cloud.mixpanel.count(`id-${id}`), 1);
     assert.equal(await cloud.backlog(), 0);
+  });
+
+  check('drainSubscription ends with a WARNING if every record was rejected', async () => {
+    await cloud.publish(`{"broken": "${MARKER}`, eventText('id-1', { time: 'never' }));
+    const { status, body } = await cloud.drain();
+    assert.equal(status, 200);
+    const { messages, rejected } = body as Record<string, number>;
+    assert.deepEqual({ messages, rejected }, { messages: 2, rejected: 2 });
+    const [line] = await cloud.logged(1);
+    const { severity, message, code } = line!;
+    assert.deepEqual([severity, message, code], ['WARNING', 'subscription drained', 'all_rejected']);
   });
 
   check(

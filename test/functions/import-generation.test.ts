@@ -132,6 +132,102 @@ suite('an object that never gets on', (cloud) => {
   });
 });
 
+suite('an object that fails', (cloud) => {
+  /** Writes to the state bucket in one invocation. */
+  async function writesOf(invocation: Promise<unknown>): Promise<number> {
+    let writes = 0;
+    const onRequest = ({ kind, bucket }: { kind: string; bucket: string }) => {
+      if (kind === 'upload' && bucket === 'state') writes++;
+    };
+    cloud().storage.on('request', onRequest);
+    await invocation;
+    cloud().storage.off('request', onRequest);
+    return writes;
+  }
+
+  test('says in its checkpoint what it fails with, in as many writes as one that continues, until it gets on', async () => {
+    const object = await cloud().upload('refused', content('refused'));
+    cloud().mixpanel.fault = () => ({ status: 401 });
+    assert.equal(await writesOf(cloud().invoke(object)), 2);
+    const { lastError: first, fruitless, position } = await cloud().checkpoint(object);
+    assert.equal(first?.code, 'credentials_refused');
+    assert.match(first.message, /check MIXPANEL_SERVICE_ACCOUNT_USERNAME/);
+    assert.deepEqual([fruitless, position.offset], [0, 0]);
+    await cloud().invoke(object);
+    const { lastError: second } = await cloud().checkpoint(object);
+    assert.equal(second?.since, first.since);
+    assert.ok(Date.parse(second.time) > Date.parse(first.time));
+
+    cloud().mixpanel.fault = undefined;
+    assert.equal(await writesOf(getOn(cloud(), object, 1)), 2);
+    const continued = await cloud().checkpoint(object);
+    assert.deepEqual([continued.state, continued.lastError], ['running', null]);
+    assert.ok(continued.position.offset > 0);
+  });
+
+  test('says that time ran out if an outage lets it settle nothing, and an instance that ends clears that not', async () => {
+    const object = await cloud().upload('unanswered', content('unanswered'));
+    cloud().mixpanel.fault = () => ({ status: 429 });
+    const run = startRun();
+    cloud().mixpanel.once('request', () => setTimeout(() => run.stop('deadline'), 50));
+    await cloud().invoke(object, run);
+    const { lastError } = await cloud().checkpoint(object);
+    assert.equal(lastError?.code, 'deadline');
+    assert.match(lastError.message, /before anything was settled, after \d+ requests with [1-9]\d* answers 429: check/);
+    const ended = startRun();
+    cloud().mixpanel.once('request', () => ended.stop('shutdown'));
+    await cloud().invoke(object, ended);
+    assert.deepEqual((await cloud().checkpoint(object)).lastError, lastError);
+  });
+
+  test('says that its continuation could not be published, and keeps what was settled', async () => {
+    const object = await cloud().upload('unpublished', content('unpublished'));
+    const run = startRun();
+    cloud().mixpanel.once('request', () => run.stop('deadline'));
+    await cloud().invoke(object, run, () => Promise.reject(new Error('the topic is not there')));
+    const { lastError, position, fruitless } = await cloud().checkpoint(object);
+    assert.deepEqual([lastError?.code, lastError?.message], ['unexpected', 'the topic is not there']);
+    assert.ok(position.offset > 0);
+    assert.equal(fruitless, 0);
+  });
+
+  test('keeps no more of an endless message than its beginning', async () => {
+    const object = await cloud().upload('endless', content('endless'));
+    const run = startRun();
+    cloud().mixpanel.once('request', () => run.stop('deadline'));
+    await cloud().invoke(object, run, () => Promise.reject(new Error('x'.repeat(100_000))));
+    assert.equal((await cloud().checkpoint(object)).lastError?.message.length, 1_000);
+  });
+});
+
+suite('an object whose records are all rejected', (cloud) => {
+  const untimely = (prefix: string) => content(prefix, { time: 'today' });
+  const ends = () => cloud().logged.map(({ severity, message, code, rejected }) => [severity, message, code, rejected]);
+
+  test('ends with a WARNING', async () => {
+    const object = await cloud().upload('rejected', untimely('rejected'));
+    assert.equal(await cloud().invoke(object), true);
+    assert.deepEqual(ends(), [['WARNING', 'object imported', 'all_rejected', EVENTS]]);
+  });
+
+  test('ends with a WARNING over two invocations, and without one if the first imported something', async () => {
+    for (const [name, bytes, batches, severity, code] of [
+      ['all', untimely('all'), 1, 'WARNING', 'all_rejected'],
+      ['most', Buffer.concat([content('good'), untimely('most')]), EVENTS / 50, 'INFO', undefined],
+    ] as const) {
+      const object = await cloud().upload(name, bytes);
+      await getOn(cloud(), object, batches);
+      assert.equal((await cloud().checkpoint(object)).state, 'running');
+      cloud().logged.length = 0;
+      await cloud().invoke(object);
+      assert.deepEqual(
+        ends().map(([...end]) => end.slice(0, 3)),
+        [[severity, 'object imported', code]],
+      );
+    }
+  });
+});
+
 suite('an object that is not there', (cloud) => {
   test('is imported from where it stood if it was called gone by mistake and is notified again', async () => {
     const object = await cloud().upload('back', content('back'));

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { kill, publish, setSwitch } from '../../live-view/actions.ts';
 import { groupLetters, replayGroup } from '../../live-view/letters.ts';
 import { type Live, startLive } from '../../live-view/live.ts';
-import type { State } from '../../live-view/page/frames.ts';
+import type { FileRow, LetterGroup, State } from '../../live-view/page/frames.ts';
 import { NAMES } from '../../local-cloud/cloud.ts';
 import { letterLine } from '../support/operating.ts';
 
@@ -175,4 +175,30 @@ test('replaying a group sends nothing of it if a record passed a transform and t
   );
   assert.equal(mixpanel.received, received + 1);
   assert.equal(String(await file.download()), letters.slice(0, 2).join(''));
+});
+
+test('a file whose every record was rejected is told from one that was imported, and its letters are had alone', async () => {
+  await upload('worthless.ndjson', [untimely('6'), untimely('7')]);
+  const { files } = await until(({ files }) =>
+    files.rows.some(({ name, state }) => /^w/.test(name) && state === 'done'),
+  );
+  const marks = files.rows.map(({ name, isAllRejected }) => [name, isAllRejected]);
+  assert.deepEqual(Object.fromEntries(marks), { 'a.ndjson': false, 'b.ndjson': true, 'worthless.ndjson': true });
+  const { name, generation } = files.rows.find(({ name }) => name === 'worthless.ndjson')!;
+  assert.ok((await groupLetters(live.cloud)).length > 1);
+  const query = new URLSearchParams({ object: name, generation });
+  const response = await fetch(`${live.view.url}/letters?${query}`);
+  const { groups } = (await response.json()) as { groups: LetterGroup[] };
+  assert.deepEqual(
+    groups.map(({ field, count, letters }) => [field, count, letters.every(({ place }) => place.includes(name))]),
+    [['properties.time', 2, true]],
+  );
+  assert.deepEqual(await groupLetters(live.cloud, { object: name, generation: '1' }), []);
+});
+
+test('a temporary object is shown as skipped', async () => {
+  await upload('a.ndjson.filepart', [valid('8')]);
+  const { files } = await until(({ files }) => files.skipped === 1);
+  const [{ name, state, detail }] = files.rows as [FileRow];
+  assert.deepEqual([name, state, detail], ['a.ndjson.filepart', 'skipped', 'excluded']);
 });

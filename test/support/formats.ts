@@ -4,8 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type Block, isBalanced, noCounts, type Position, type Rejection } from '../../functions/core/block.ts';
+import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, originalAt } from '../../functions/core/events.ts';
+import type { TextFormat } from '../../functions/core/formats/csv/dialect.ts';
+import type { ParseContext } from '../../functions/core/formats/format.ts';
 import { type ReadOptions, readBlocks } from '../../functions/core/formats/read-blocks.ts';
+import type { Mapping } from '../../functions/core/mappings/mapping.ts';
 import { contextOf } from './parsing.ts';
 import { chunksOf, pieces } from './pipeline.ts';
 
@@ -40,12 +44,16 @@ export interface ReadRows {
 /** Reads content in pieces of `size`, and checks what holds for all blocks. */
 export async function readRows(
   content: Buffer,
-  { size = 65_536, ...options }: Partial<ReadOptions> & { size?: number } = {},
+  {
+    size = 65_536,
+    text,
+    context = contextOf(),
+    ...options
+  }: Partial<ReadOptions> & { size?: number; text?: TextFormat } = {},
 ): Promise<ReadRows> {
   const read: ReadRows = { rows: [], rejections: [], ends: [], format: undefined };
-  const context = contextOf();
   const blocks = readBlocks(chunksOf(pieces(content, size)), {
-    context,
+    context: text === undefined ? context : withText(context, text),
     onFormat: (format) => {
       read.format = format;
     },
@@ -60,6 +68,12 @@ export async function readRows(
       assert.equal(last.checksum, crc32(content), 'the checksum is that of all of the content');
   }
   return read;
+}
+
+/** The same context, with a mapping that says how text is read. */
+export function withText(context: ParseContext, format: TextFormat): ParseContext {
+  const mapping: Mapping = { kind: 'mapped', through: [], format, map: (row) => row as MixpanelEvent };
+  return { ...context, source: { ...context.source, mapping } };
 }
 
 function addBlock(block: Block, { rows, rejections, ends }: ReadRows): void {

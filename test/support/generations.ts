@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readImportObjectConfig } from '../../functions/config.ts';
+import { createMappings } from '../../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
 import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { type Run, startRun } from '../../functions/core/run.ts';
@@ -13,6 +14,7 @@ import { createLogger, LoggedError } from '../../functions/runtime/log.ts';
 import { type Checkpoint, parseCheckpoint } from '../../functions/storage/checkpoint.ts';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { checkpointName, type ObjectGeneration } from '../../functions/storage/names.ts';
+import transform from '../../functions/transform.ts';
 import { type MixpanelOptions, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 import type { LogLine } from './serving.ts';
@@ -71,6 +73,7 @@ export async function startGenerations(env: Record<string, string> = {}, options
         await importGeneration(object, {
           config,
           sender: createSender(client, config),
+          mappingOf: createMappings({ ...config, transform }),
           logger,
           run,
           reading: createReadingStorage(storage.url),

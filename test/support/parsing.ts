@@ -12,8 +12,9 @@ import {
   type Rejection,
   type Source,
 } from '../../functions/core/block.ts';
-import type { ParseContext } from '../../functions/core/formats/format.ts';
+import type { ParseContext, StreamFormat } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
+import type { MessageReader } from '../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
 import { mappingOf, VERBATIM } from '../../functions/core/mappings/mapping.ts';
 
@@ -58,6 +59,7 @@ export function columnsOf({ records }: Block) {
 }
 
 function recordsOf(block: Block): ParsedRecord[] {
+  if (lengthOf(block.records) === 0) return [];
   const { bytes, offset, starts, ends, ordinals, flags, splices } = columnsOf(block);
   return Array.from(starts, (start, index) => ({
     ordinal: ordinals[index]!,
@@ -74,6 +76,8 @@ export interface ParseOptions {
   blockBytes?: number;
   from?: Position;
   isMapped?: boolean;
+  /** Makes the parser; default: that of JSON. */
+  parserOf?: StreamFormat['parser'];
   /** If given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
   /** If given, told of each block while its bytes are there. */
@@ -88,15 +92,14 @@ export function contextOf(options: Partial<ParseContext> = {}): ParseContext {
 /** Parses `content` from `from` on, and checks what holds for all blocks of all contents. */
 export function parse(
   content: Buffer,
-  { cuts = [], blockBytes, from, isMapped = false, breakOff, onBlock }: ParseOptions = {},
+  { cuts = [], blockBytes, from, isMapped = false, parserOf, breakOff, onBlock }: ParseOptions = {},
 ) {
-  const parser = new JsonParser(
-    contextOf({
-      source: isMapped ? mappedSource : objectSource,
-      ...(blockBytes === undefined ? {} : { blockBytes }),
-    }),
-    from,
-  );
+  const context = contextOf({
+    source: isMapped ? mappedSource : objectSource,
+    ...(blockBytes === undefined ? {} : { blockBytes }),
+  });
+  const json = new JsonParser(context, from);
+  const parser = parserOf?.(context, from) ?? json;
   const blocks: Block[] = [];
   const add = (some: Block[]) => {
     if (onBlock !== undefined) some.forEach(onBlock);
@@ -110,7 +113,14 @@ export function parse(
   }
   add([...(breakOff === undefined ? parser.end() : parser.breakOff(breakOff))]);
   assertTiling(blocks, from?.offset ?? 0, content);
-  return { blocks, bytesScanned: parser.bytesScanned, ...contentsOf(blocks) };
+  return { blocks, bytesScanned: json.bytesScanned, ...contentsOf(blocks) };
+}
+
+/** The blocks of a message that is small enough to be decompressed at once. */
+export function messageBlocks(reader: MessageReader, stored: Buffer, source = messageSource): Block[] {
+  const blocks = reader.read(stored, source);
+  assert.ok(Symbol.iterator in blocks);
+  return Array.from(blocks, (block) => (lengthOf(block.records) === 0 ? block : kept(block)));
 }
 
 /** The block with bytes of its own, which do not change when the parser continues. */

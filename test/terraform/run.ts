@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -20,7 +20,13 @@ const timeout = 900_000;
 /** Plans an example with the values of its terraform.tfvars; mocks reach only providers that the example itself names. */
 const PLAN = {
   'mocked.tf': 'provider "archive" {}\nprovider "time" {}\n',
-  'plan.tftest.hcl': `mock_provider "google" {}
+  'plan.tftest.hcl': `mock_provider "google" {
+  # Else the plan could not tell whether functions are active.
+  override_during = plan
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { state = "ACTIVE" }
+  }
+}
 mock_provider "archive" {}
 mock_provider "time" {}
 
@@ -29,6 +35,8 @@ run "plans" {
 }
 `,
 };
+/** What an instance needs at least. */
+const INSTANCE = { project_id: 'test-project', region: 'us-central1', mixpanel_project_id: '1' };
 /** How examples are given secrets; one that has no such variable takes no notice. */
 const SECRETS = {
   TF_VAR_mixpanel_secret: 'secret',
@@ -57,6 +65,49 @@ test('the module passes its tests', { timeout }, async (context) => {
   context.diagnostic(summaryOf(await terraform(module, ['test'])));
 });
 
+for (const name of await readdir(join(root, 'terraform/modules'))) {
+  test(`the module ${name} inside it is valid and passes its tests`, { timeout }, async (context) => {
+    const folder = join(module, 'modules', name);
+    await validate(folder);
+    context.diagnostic(summaryOf(await terraform(folder, ['test'])));
+  });
+}
+test("the archive installs what it needs alone, and compiles with a transform of one's own", { timeout }, async () => {
+  const archived = await consoleOf(module, 'jsonencode(local.archived)', {
+    ...INSTANCE,
+    transform: './tests/transform/transform.ts',
+    transform_files: { 'lib/share.ts': './tests/transform/lib/share.ts' },
+  });
+  const archive = join(copy, 'archive');
+  for (const [name, content] of Object.entries(JSON.parse(archived) as Record<string, string>)) {
+    await mkdir(dirname(join(archive, name)), { recursive: true });
+    await writeFile(join(archive, name), content);
+  }
+  const installed = await run('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], archive);
+  const names = [...installed.matchAll(/^add (\S+)/gm)].map(([, name]) => name!);
+  assert.ok(
+    ['typescript', '@types/node', 'pino'].every((name) => names.includes(name)),
+    installed,
+  );
+  assert.ok(!names.some((name) => ['node', 'playwright-core', 'knip', '@biomejs/biome'].includes(name)), installed);
+  await symlink(join(root, 'node_modules'), join(archive, 'node_modules'));
+  await run('npm', ['run', 'gcp-build'], archive);
+  const { default: transform } = await import(join(archive, 'dist/own/transform.js'));
+  assert.equal((await import(join(archive, 'dist/transform.js'))).default, transform);
+});
+
+test('how a checkout ends its lines makes no other archive', { timeout }, async () => {
+  const hash = () => consoleOf(module, 'sha256(jsonencode(local.archived))', INSTANCE);
+  const before = await hash();
+  const path = join(module, '../functions/index.ts');
+  const source = await readFile(path, 'utf8');
+  await writeFile(path, source.replaceAll('\n', '\r\n'));
+  assert.equal(await hash(), before);
+  await writeFile(path, `${source}// more\n`);
+  assert.notEqual(await hash(), before);
+  await writeFile(path, source);
+});
+
 for (const name of await readdir(join(root, 'terraform/examples'))) {
   test(`the example ${name} is valid, and can be planned after its values are copied`, { timeout }, async () => {
     const folder = join(module, 'examples', name);
@@ -66,6 +117,27 @@ for (const name of await readdir(join(root, 'terraform/examples'))) {
     await terraform(folder, ['test'], SECRETS);
   });
 }
+
+test("the example for Amazon's side is formatted, and gives parameters that the template has", async () => {
+  const folder = join(root, 'aws/terraform');
+  await terraform(folder, ['fmt', '-check', '-diff']);
+  const parameters = /parameters = \{\n(.*?)\n {2}\}/s.exec(await readFile(join(folder, 'main.tf'), 'utf8'))?.[1] ?? '';
+  const template = await readFile(join(root, 'aws/s3-source.yaml'), 'utf8');
+  const names = [...parameters.matchAll(/^ {4}(\w+) += /gm)].map(([, name]) => name);
+  assert.ok(names.length >= 3, 'parameters were found');
+  for (const name of names) assert.match(template, new RegExp(`^ {2}${name}:\n {4}Type: String$`, 'm'));
+});
+
+test('the topic for Kinesis in docs/s3.md is valid', { timeout }, async () => {
+  const page = await readFile(join(root, 'docs/s3.md'), 'utf8');
+  const [, example = ''] = /```hcl\n(data "google_project".*?)\nmodule "ingestion"/s.exec(page) ?? [];
+  assert.match(example, /aws_kinesis/);
+  const folder = join(copy, 'kinesis');
+  await mkdir(folder);
+  await writeFile(join(folder, 'main.tf'), example);
+  await terraform(folder, ['fmt', '-check', '-diff']);
+  await validate(folder);
+});
 
 async function validate(folder: string): Promise<void> {
   await terraform(folder, ['init', '-backend=false', '-input=false']);
@@ -80,6 +152,27 @@ function terraform(folder: string, [command, ...args]: string[], env: NodeJS.Pro
     if (error === null) resolve(stdout);
     else reject(new Error(`terraform ${command} failed in ${folder}:\n${stdout}${stderr}`, { cause: error.code }));
   });
+  return promise;
+}
+
+/** The value of an expression that is a text. */
+async function consoleOf(folder: string, expression: string, variables: Record<string, unknown>): Promise<string> {
+  await writeFile(join(folder, 'console.auto.tfvars.json'), JSON.stringify(variables));
+  const printed = await run('terraform', ['console'], folder, `${expression}\n`).finally(() =>
+    rm(join(folder, 'console.auto.tfvars.json')),
+  );
+  return JSON.parse(printed);
+}
+
+/** Resolves with what a command printed; rejects with that when it fails. */
+function run(command: string, args: string[], cwd: string, input = ''): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const options = { cwd, env: environment(), maxBuffer: 100_000_000 };
+  const child = execFile(command, args, options, (error, stdout, stderr) => {
+    if (error === null) resolve(stdout);
+    else reject(new Error(`${command} ${args.join(' ')} failed in ${cwd}:\n${stdout}${stderr}`));
+  });
+  child.stdin!.end(input);
   return promise;
 }
 

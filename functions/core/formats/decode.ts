@@ -1,7 +1,10 @@
 /** Decompresses gzip (https://www.rfc-editor.org/rfc/rfc1952) and zstd, found by their first bytes, from chunks as they are stored. */
 
+import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { CorruptContentError } from './corrupt.ts';
+import { inflateSmallMembers, MAX_DEFLATED_BYTES } from './small-members.ts';
+import { type Utf16, Utf16Decoder, utf16Of } from './utf16.ts';
 import { isZstd, unzstd } from './zstd.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
@@ -12,7 +15,7 @@ export class CorruptGzipError extends CorruptContentError {
 
 /** Content as records are read from it. */
 export interface Decoded {
-  /** Layers of compression, the outermost first; empty if the stored bytes are the content. */
+  /** Layers of compression and encoding, the outermost first; empty if the stored bytes are the content. */
   compression: readonly string[];
   /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
   head: Buffer;
@@ -34,7 +37,7 @@ const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
 /**
- * Looks at the first bytes of `stored` and decompresses gzip and zstd, twice if the result is one of them too.
+ * Looks at the first bytes of `stored` and decompresses gzip and zstd, twice if the result is one of them too, and decodes UTF-16.
  *
  * @param stored each chunk may be overwritten by the next; the same is true of what this yields
  * @throws whatever `stored` throws before its first bytes
@@ -46,6 +49,11 @@ export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
     if (compression.length === MAX_LAYERS) break;
     compression.push(layer);
     content = await peek((layer === 'gzip' ? gunzip : decodeZstd)(content.chunks));
+  }
+  const encoding = utf16Of(content.head);
+  if (encoding !== undefined && compression.length < MAX_LAYERS) {
+    compression.push(encoding);
+    content = await peek(decodeUtf16(content.chunks, encoding));
   }
   return { compression, ...content };
 }
@@ -90,9 +98,21 @@ async function* continued(head: Buffer, iterator: AsyncIterator<Buffer>, failure
  */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(chunks);
+  let areSmall = true;
   try {
     do {
+      if (areSmall) {
+        const { output, consumed } = inflateSmallMembers(await input.peek());
+        if (output.length > 0) yield output;
+        if (consumed > 0) {
+          input.skip(consumed);
+          await input.skipZeros();
+          await setImmediate();
+          continue;
+        }
+      }
       await readHeader(input);
+      const { position } = input;
       let checksum = 0;
       let size = 0;
       for await (const output of inflate(input)) {
@@ -100,17 +120,19 @@ async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
         size = (size + output.length) % 2 ** 32;
         yield output;
       }
+      areSmall = input.position - position < MAX_DEFLATED_BYTES;
       const trailer = await input.take(8);
       if (trailer.readUInt32LE(0) !== checksum) throw new CorruptGzipError('incorrect data check');
       if (trailer.readUInt32LE(4) !== size) throw new CorruptGzipError('incorrect length check');
-      await input.skipWhile((byte) => byte === 0);
+      await input.skipZeros();
     } while ((await input.peek()).length > 0);
   } finally {
     await input.close();
   }
 }
 
-async function* decodeZstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** Decompresses zstd. What it yields is not overwritten. */
+export async function* decodeZstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(chunks);
   try {
     yield* unzstd(input);
@@ -127,9 +149,7 @@ async function readHeader(input: Input): Promise<void> {
   if ((flags! & ~KNOWN_FLAGS) !== 0) throw new CorruptGzipError('unknown header flags set');
   if ((flags! & FEXTRA) !== 0) await input.take((await input.take(2)).readUInt16LE());
   for (const flag of [FNAME, FCOMMENT]) {
-    if ((flags! & flag) === 0) continue;
-    await input.skipWhile((byte) => byte !== 0);
-    await input.take(1);
+    if ((flags! & flag) !== 0) await input.skipText();
   }
   if ((flags! & FHCRC) !== 0) await input.take(2);
 }
@@ -163,8 +183,16 @@ async function* inflate(input: Input): AsyncGenerator<Buffer> {
   }
 }
 
+async function* decodeUtf16(chunks: AsyncIterable<Buffer>, encoding: Utf16): AsyncGenerator<Buffer> {
+  const decoder = new Utf16Decoder(encoding);
+  for await (const chunk of chunks) yield decoder.push(chunk);
+  yield decoder.end();
+}
+
 /** The bytes of chunks, taken one part after the other. */
 class Input {
+  /** Bytes that were skipped. */
+  position = 0;
   readonly #iterator: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
 
@@ -185,6 +213,7 @@ class Input {
   }
 
   skip(bytes: number): void {
+    this.position += bytes;
     this.#chunk = this.#chunk.subarray(bytes);
   }
 
@@ -199,11 +228,22 @@ class Input {
     return taken;
   }
 
-  /** Skips bytes up to the first for which `isSkipped` does not hold. */
-  async skipWhile(isSkipped: (byte: number) => boolean): Promise<void> {
+  /** Skips zeros. */
+  async skipZeros(): Promise<void> {
     for (let chunk = await this.peek(); chunk.length > 0; chunk = await this.peek()) {
-      const end = chunk.findIndex((byte) => !isSkipped(byte));
-      this.skip(end === -1 ? chunk.length : end);
+      let end = 0;
+      while (chunk[end] === 0) end++;
+      this.skip(end);
+      if (end < chunk.length) break;
+    }
+  }
+
+  /** Skips bytes up to the next zero, and the zero. */
+  async skipText(): Promise<void> {
+    for (let chunk = await this.peek(); ; chunk = await this.peek()) {
+      if (chunk.length === 0) throw new CorruptGzipError(CUT_SHORT);
+      const end = chunk.indexOf(0);
+      this.skip(end === -1 ? chunk.length : end + 1);
       if (end !== -1) break;
     }
   }

@@ -2,8 +2,11 @@
 
 import type { Block, Position, Source } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
+import type { Mapping } from '../mappings/mapping.ts';
 import type { TextFormat } from './csv/dialect.ts';
 import { jsonFormat } from './json/format.ts';
+import type { Scratch } from './json/parser.ts';
+import { isSnowplow, snowplowFormat } from './snowplow/format.ts';
 
 /** What all blocks of one source have in common. */
 export interface ParseContext {
@@ -15,9 +18,12 @@ export interface ParseContext {
   checksumOf?: ((bytes: Buffer, before: number) => number) | undefined;
   /**
    * The source as it was stored, if nothing else keeps it (a message): rejected records are then held whole, and one
-   * rejection of all of it holds these bytes. Chunks must then be pieces of one buffer that nobody overwrites.
+   * rejection of all of it holds these bytes, as does one of a record that is too large to be held. Chunks must then be
+   * pieces of one buffer that nobody overwrites, unless {@link isStreamed}.
    */
   stored?: Buffer | undefined;
+  /** Whether chunks are separate buffers although `stored` is given. */
+  isStreamed?: boolean | undefined;
   /** Bytes that make a block. */
   blockBytes?: number;
   /** Memory that the process may take, in bytes; default: what the machine and the heap allow. */
@@ -50,8 +56,11 @@ export interface StreamFormat {
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
-  /** @param from where an earlier run stopped; default: the beginning */
-  parser(context: ParseContext, from?: Position): StreamParser;
+  /**
+   * @param from    where an earlier run stopped; default: the beginning
+   * @param scratch what parsers of sources that are read one after the other share
+   */
+  parser(context: ParseContext, from?: Position, scratch?: Scratch): StreamParser;
 }
 
 /** A format that reads parts of its source, here and there. */
@@ -73,46 +82,54 @@ export interface RangeReader {
   slice(start: number, end: number): Promise<ArrayBuffer>;
 }
 
-/** A format that is not loaded yet: what JSON needs is all that is loaded for JSON. */
-interface KnownFormat {
+/** A format that is known by its signature. It is not loaded yet: what JSON needs is all that is loaded for JSON. */
+interface SignedFormat {
   name: string;
-  /** Whether the first bytes of the content are the format's signature. */
-  recognizes(head: Buffer): boolean;
+  /** First bytes of the content, in Latin-1. */
+  signatures: readonly string[];
   load(): Promise<Format>;
 }
 
-const AVRO_MAGIC = Buffer.from('Obj\x01', 'latin1');
-
-/** The second one is that of encrypted footers. */
-const PARQUET_MAGICS: readonly string[] = ['PAR1', 'PARE'];
-
-const FORMATS: readonly KnownFormat[] = [
-  {
-    name: 'avro',
-    recognizes: (head) => head.subarray(0, AVRO_MAGIC.length).equals(AVRO_MAGIC),
-    load: async () => (await import('./avro/format.ts')).avroFormat,
-  },
+const SIGNED: readonly SignedFormat[] = [
+  { name: 'avro', signatures: ['Obj\x01'], load: async () => (await import('./avro/format.ts')).avroFormat },
+  // The second signature is that of encrypted footers.
   {
     name: 'parquet',
-    recognizes: (head) => head.length >= 4 && PARQUET_MAGICS.includes(head.toString('latin1', 0, 4)),
+    signatures: ['PAR1', 'PARE'],
     load: async () => (await import('./parquet/format.ts')).parquetFormat,
   },
 ];
 
+const SIGNATURE_BYTES = 4;
+
 /**
- * The format of content that begins with `head`. Content that begins with no signature is text.
- *
- * @param text how text is told into rows; default: it is JSON
+ * The format of content that begins with `head`: by its signature, as the mapping says, or by its first line. A promise if it
+ * is not loaded yet.
  */
-export async function recognizeFormat(head: Buffer, text?: TextFormat): Promise<Format> {
-  const known = FORMATS.find(({ recognizes }) => recognizes(head));
-  if (known !== undefined) return known.load();
-  return text === undefined ? jsonFormat : (await import('./csv/format.ts')).csvFormat(text);
+export function recognizeFormat(head: Buffer, mapping: Mapping): Format | Promise<Format> {
+  const first = head.toString('latin1', 0, SIGNATURE_BYTES);
+  const signed = SIGNED.find(({ signatures }) => signatures.includes(first));
+  if (signed !== undefined) return signed.load();
+  if (isToldByLine(mapping)) return isSnowplow(head) ? snowplowFormat : jsonFormat;
+  if (mapping.kind === 'verbatim' || mapping.format === undefined) return jsonFormat;
+  return mapping.format === 'snowplow' ? snowplowFormat : loadCsv(mapping.format);
+}
+
+/**
+ * Whether the first line tells the format of text. What is sent as it arrives is JSON: other text is rejected as a whole, by a
+ * reason that says what it looks like.
+ */
+export function isToldByLine(mapping: Mapping): boolean {
+  return mapping.kind === 'mapped' && mapping.format === undefined;
 }
 
 /** The format with that name; undefined if there is none. */
 export async function findFormat(name: string): Promise<Format | undefined> {
-  if (name === jsonFormat.name) return jsonFormat;
-  if (name === 'csv') return (await import('./csv/format.ts')).csvFormat();
-  return FORMATS.find((format) => format.name === name)?.load();
+  if (name === 'csv') return loadCsv();
+  const format = [jsonFormat, snowplowFormat].find((known) => known.name === name);
+  return format ?? SIGNED.find((known) => known.name === name)?.load();
+}
+
+async function loadCsv(text?: TextFormat): Promise<Format> {
+  return (await import('./csv/format.ts')).csvFormat(text);
 }

@@ -2,20 +2,24 @@
 
 import { type Block, type Position, START } from '../block.ts';
 import { ImportError } from '../errors.ts';
+import type { Mapping } from '../mappings/mapping.ts';
 import { CorruptContentError } from './corrupt.ts';
-import type { TextFormat } from './csv/dialect.ts';
 import { type Decoded, decode } from './decode.ts';
 import {
   type Format,
   findFormat,
+  isToldByLine,
   type ParseContext,
   type RangeFormat,
   type RangeReader,
   recognizeFormat,
 } from './format.ts';
+import { lookAhead } from './look-ahead.ts';
 import { unreadableBlock } from './rows.ts';
 
 const EMPTY = Buffer.alloc(0);
+/** Bytes by which a line is recognized: more than most have. */
+const LINE_BYTES = 8_192;
 /** The most that is held in memory of content whose parts cannot be read where it is stored. */
 const MAX_HELD_BYTES = 64_000_000;
 
@@ -33,8 +37,6 @@ export interface Resumption {
 export interface ReadOptions {
   context: ParseContext;
   resumption?: Resumption | undefined;
-  /** How text is told into rows; default: it is JSON. */
-  text?: TextFormat | undefined;
   /** The stored bytes, by their ranges; needed for formats that are not read as a stream, unless they are held in memory. */
   ranges?: RangeReader | undefined;
   /** Told before the first block how the content is read. */
@@ -52,8 +54,8 @@ export interface ReadOptions {
  *   `stored` and `verifyStored` throw
  */
 export async function* readBlocks(stored: AsyncIterable<Buffer>, options: ReadOptions): AsyncGenerator<Block[]> {
-  const { context, resumption, text, onFormat, verifyStored } = options;
-  const { chunks, compression, format } = await begin(stored, resumption, text);
+  const { context, resumption, onFormat, verifyStored } = options;
+  const { chunks, compression, format } = await begin(stored, resumption, context.source.mapping);
   onFormat?.(format.name, compression);
   if (format.access === 'range') {
     const file = compression.length === 0 ? options.ranges : undefined;
@@ -115,7 +117,7 @@ async function* readRanges(
 }
 
 /** Holds content in memory; or says why it is not held. */
-async function hold(chunks: AsyncIterable<Buffer>): Promise<RangeReader | string> {
+export async function hold(chunks: AsyncIterable<Buffer>): Promise<RangeReader | string> {
   const held: Buffer[] = [];
   let byteLength = 0;
   for await (const chunk of chunks) {
@@ -125,10 +127,14 @@ async function hold(chunks: AsyncIterable<Buffer>): Promise<RangeReader | string
     }
     held.push(Buffer.from(chunk));
   }
-  const bytes = Buffer.concat(held);
+  return rangesOf(Buffer.concat(held));
+}
+
+/** The ranges of what is in memory. */
+export function rangesOf(bytes: Buffer): RangeReader {
   return {
-    byteLength,
-    slice: async (start: number, end: number) => Uint8Array.from(bytes.subarray(start, end)).buffer,
+    byteLength: bytes.length,
+    slice: async (start, end) => Uint8Array.from(bytes.subarray(start, end)).buffer,
   };
 }
 
@@ -136,11 +142,13 @@ async function hold(chunks: AsyncIterable<Buffer>): Promise<RangeReader | string
 async function begin(
   stored: AsyncIterable<Buffer>,
   resumption: Resumption | undefined,
-  text: TextFormat | undefined,
+  mapping: Mapping,
 ): Promise<Pick<Decoded, 'chunks' | 'compression'> & { format: Format }> {
   if (resumption === undefined) {
-    const { head, ...decoded } = await decode(stored);
-    return { ...decoded, format: await recognizeFormat(head, text) };
+    const { head, chunks, compression } = await decode(stored);
+    if (!isToldByLine(mapping)) return { chunks, compression, format: await recognizeFormat(head, mapping) };
+    const ahead = await lookAhead(chunks, LINE_BYTES);
+    return { chunks: ahead.chunks, compression, format: await recognizeFormat(ahead.head, mapping) };
   }
   const format = await findFormat(resumption.format);
   if (format === undefined) throw unknownFormat(resumption.format);

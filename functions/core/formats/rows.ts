@@ -38,7 +38,8 @@ export function rowBlock(
     settledRecords: 0,
     pending: 1,
     cutAway: 0,
-    ...(read > 0 ? { positionAt } : {}),
+    // A message is settled as a whole.
+    ...(read > 0 && source.context.kind !== 'message' ? { positionAt } : {}),
   };
 }
 
@@ -54,24 +55,26 @@ export interface Unreadable {
 }
 
 /** A block with one rejection: a part of the content that cannot be told into records. */
-export function unreadableBlock({ source, insertIdOf }: ParseContext, part: Unreadable, end: Position): Block {
+export function unreadableBlock(context: ParseContext, part: Unreadable, end: Position): Block {
+  const { source, insertIdOf, stored } = context;
   const { offset, ordinal, head, bytes, reason } = part;
   const none = new Float64Array();
   const records: RowRecords = { form: 'rows', rows: [], first: 0, offsets: none, ordinals: none, original: () => head };
   const block = rowBlock(source, offset, end, records, () => end);
   const record = Buffer.from(head.subarray(0, MAX_KEPT_BYTES));
-  addRejection(
-    block.rejections,
-    { source, from: offset, to: offset + bytes, canExtend: false, stored: undefined },
-    () => ({
-      reason,
-      location: source.locate(offset, ordinal),
-      insertId: record.length === bytes ? insertIdOf(record, source, offset, ordinal) : undefined,
-      record,
-      bytes,
-      through: throughOf(source),
-    }),
-  );
+  const isWhole = record.length === bytes;
+  const from = context.ordinal === 'index' ? ordinal : offset;
+  const to = context.ordinal === 'index' ? ordinal + 1 : offset + bytes;
+  addRejection(block.rejections, { source, from, to, canExtend: false, stored }, () => ({
+    reason,
+    location: source.locate(offset, ordinal),
+    insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
+    record,
+    bytes,
+    through: throughOf(source),
+    // Of a message the letter has to hold what nothing else keeps.
+    ...(isWhole || stored === undefined ? {} : { range: { from, to, rejected: 1 }, stored }),
+  }));
   block.foundRejections = 1;
   block.counts.read = block.counts.rejected = 1;
   if (source.limit !== undefined) source.limit.read++;

@@ -37,6 +37,14 @@ export interface Answer {
 const MAX_RETRY_AFTER_MS = 600_000;
 
 /**
+ * A project with simplified ID merge refuses every request that holds an identity event, with this text in `failed_records`
+ * (https://docs.mixpanel.com/docs/tracking-methods/id-management).
+ */
+const SIMPLIFIED = /simplified identity/i;
+const SIMPLIFIED_ADVICE =
+  'leave out $identify, $create_alias and $merge, by a mapping or a transform; here an event with both $device_id and $user_id links the two';
+
+/**
  * @param answer     what /import answered
  * @param sent       how many events were sent
  * @param now        the time in milliseconds since the epoch, for a Retry-After that is a date
@@ -66,9 +74,16 @@ export async function judge(
       if (addsUp) return { kind: 'settled', refusals };
       return { kind: 'miscounted', status, imported: numberOf(imported), refused: refusals.length };
     }
-    if (json.code === 400) return { kind: 'bisect', message: textOf(json.error) || 'refused by Mixpanel' };
+    if (json.code === 400) return { kind: 'bisect', message: reasonOf(json) };
   }
   return { kind: 'refused' };
+}
+
+/** Why a request was refused as a whole: a text among the failed records says more than `error`. */
+function reasonOf({ failed_records: records, error }: Record<string, unknown>): string {
+  const text = Array.isArray(records) ? records.find((record) => typeof record === 'string') : undefined;
+  const reason = textOf(text) || textOf(error) || 'refused by Mixpanel';
+  return SIMPLIFIED.test(reason) ? `${reason}: ${SIMPLIFIED_ADVICE}` : reason;
 }
 
 function retry({ status, retryAfter }: Answer, now: number, what: string): Verdict {

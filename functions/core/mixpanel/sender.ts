@@ -125,6 +125,8 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
       else refuse(part, verdict, delivery);
       return verdict.kind === 'too-large';
     }
+    // In a wrong project every event would be sent by itself before the last answer tells.
+    if (verdict.kind === 'bisect') await requireRightProject(delivery.run, 400);
     let hasLargeEvent = false;
     // Halves of what does not add up are halved at once: only single events are worth the time of trying again.
     const resends = verdict.kind === 'miscounted' ? 0 : MAX_RESENDS;
@@ -152,6 +154,16 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
     }
     options.onNotice?.({ kind: 'miscounted', status, sent: part.events, imported });
     await onSettled(refused(part, 'response', what));
+  }
+
+  /** Throws if nothing shows that events of this project can be accepted. */
+  async function requireRightProject(run: Run, status: number): Promise<void> {
+    if (await project.isRight(run)) return;
+    throw new ImportError(
+      'request_refused',
+      `Mixpanel refused events with ${status} without naming one, and does not name an invalid probe either: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL`,
+      { status },
+    );
   }
 
   function request(part: Part, run: Run, resends: number): Promise<Requested> {
@@ -231,14 +243,7 @@ export function createSender(client: MixpanelClient, options: SenderOptions): Se
       else if (delivery.acceptedBytes === batch.bytes) size.accept(batch.bytes);
       const [suspect] = delivery.suspects;
       if (suspect === undefined) return;
-      if (!(await project.isRight(run))) {
-        const { status } = suspect;
-        throw new ImportError(
-          'request_refused',
-          `Mixpanel refused every single event with ${status} and took none: check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL`,
-          { status },
-        );
-      }
+      await requireRightProject(run, suspect.status);
       for (const { part } of delivery.suspects) await onSettled(part);
     },
   };

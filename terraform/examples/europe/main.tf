@@ -26,4 +26,5 @@ module "ingestion" {
   mixpanel_service_account_username = var.mixpanel_service_account_username
   mixpanel_secret                   = var.mixpanel_secret
   dead_letter_retention_days        = var.dead_letter_retention_days
+  enforce_in_transit                = true
 }

@@ -25,8 +25,9 @@ variable "mixpanel_service_account_username" {
 }
 
 variable "mixpanel_secret" {
-  description = "The secret of the Mixpanel service account, given as TF_VAR_mixpanel_secret."
+  description = "The secret of the Mixpanel service account, given as TF_VAR_mixpanel_secret where it is written: the first time, and to rotate it."
   type        = string
+  default     = null
   ephemeral   = true
   sensitive   = true
 }

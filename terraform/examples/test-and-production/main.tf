@@ -26,8 +26,8 @@ module "ingestion" {
   labels                            = { environment = each.key }
   mixpanel_project_id               = each.value.mixpanel_project_id
   mixpanel_service_account_username = each.value.mixpanel_service_account_username
-  mixpanel_secret                   = var.mixpanel_secrets[each.key]
+  mixpanel_secret                   = lookup(var.mixpanel_secrets, each.key, null)
   dead_letter_retention_days        = each.value.dead_letter_retention_days
-  alerts                            = each.value.alerts
+  alerts                            = each.value.alerts ? {} : null
   notification_channels             = var.notification_channels
 }

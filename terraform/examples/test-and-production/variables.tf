@@ -19,8 +19,9 @@ variable "instances" {
 }
 
 variable "mixpanel_secrets" {
-  description = "The secrets of the Mixpanel service accounts by instance, given as TF_VAR_mixpanel_secrets."
+  description = "The secrets of the Mixpanel service accounts by instance, given as TF_VAR_mixpanel_secrets where they are written: the first time, and to rotate them."
   type        = map(string)
+  default     = {}
   ephemeral   = true
   sensitive   = true
 }

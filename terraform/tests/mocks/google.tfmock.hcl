@@ -1,21 +1,51 @@
 # What the tests are told in place of what Google would compute.
 
 override_resource {
-  target = google_cloudfunctions2_function.import_object
+  target = google_cloudfunctions2_function.this["import"]
+  # Else a plan alone could not tell whether they are active.
+  override_during = plan
   values = {
+    state            = "ACTIVE"
+    deletion_policy  = "DELETE"
+    environment      = "GEN_2"
+    id               = "import"
+    update_time      = "2026-01-01T00:00:00Z"
+    url              = "https://import.cloudfunctions.net"
+    effective_labels = {}
+    terraform_labels = {}
+    build_config = {
+      build = "build"
+    }
     service_config = {
-      uri     = "https://import.run.app"
-      service = "projects/test-project/locations/us-central1/services/mixpanel-import-object"
+      direct_vpc_egress = ""
+      gcf_uri           = ""
+      uri               = "https://import.run.app"
+      service           = "projects/test-project/locations/us-central1/services/mixpanel-import-object"
     }
   }
 }
 
 override_resource {
-  target = google_cloudfunctions2_function.drain_subscription
+  target = google_cloudfunctions2_function.this["drain"]
+  # Else a plan alone could not tell whether they are active.
+  override_during = plan
   values = {
+    state            = "ACTIVE"
+    deletion_policy  = "DELETE"
+    environment      = "GEN_2"
+    id               = "drain"
+    update_time      = "2026-01-01T00:00:00Z"
+    url              = "https://drain.cloudfunctions.net"
+    effective_labels = {}
+    terraform_labels = {}
+    build_config = {
+      build = "build"
+    }
     service_config = {
-      uri     = "https://drain.run.app"
-      service = "projects/test-project/locations/us-central1/services/mixpanel-drain-subscription"
+      direct_vpc_egress = ""
+      gcf_uri           = ""
+      uri               = "https://drain.run.app"
+      service           = "projects/test-project/locations/us-central1/services/mixpanel-drain-subscription"
     }
   }
 }
@@ -78,4 +108,9 @@ override_resource {
 override_data {
   target = data.google_storage_project_service_account.import
   values = { member = "serviceAccount:storage-agent" }
+}
+
+override_data {
+  target = data.google_project.this
+  values = { number = "123456789012" }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Rejection } from '../../../functions/core/block.ts';
-import { formatDeadLetter } from '../../../functions/core/dead-letter.ts';
+import { encodeDeadLetter, formatDeadLetter } from '../../../functions/core/dead-letter.ts';
 import { parse } from '../../support/parsing.ts';
 
 const rejectedAt = new Date('2026-11-23T01:02:03.456Z');
@@ -92,6 +92,20 @@ describe('a dead letter', () => {
       const letter = JSON.parse(formatDeadLetter(rejection(bytes), rejectedAt));
       const record = 'record' in letter ? Buffer.from(letter.record) : Buffer.from(letter.recordBase64, 'base64');
       assert.deepEqual(record, bytes);
+    }
+  });
+
+  test('a dead letter is the same whether it is encoded at once or piece by piece', () => {
+    const text = `{"a":"${'\u2028\ud83d\ude00é\\u0000\n'.repeat(50_000)}"}`;
+    const records = [Buffer.from(text), Buffer.from(`x${text}`), Buffer.from(text).subarray(1, -1)];
+    for (let shift = 1; shift < 4; shift++) records.push(Buffer.from('é'.repeat(shift) + '😀'.repeat(200_000)));
+    for (const length of [400_000, 400_001, 400_002]) records.push(Buffer.alloc(length, Buffer.from([0xff, 10, 0])));
+    for (const record of records) {
+      for (const more of [{}, { bytes: 2_000_000 }, { location: { ...location, metadata: { record: '' } } }]) {
+        const encoded = encodeDeadLetter(rejection(record, more), rejectedAt);
+        assert.ok(Buffer.isBuffer(encoded));
+        assert.ok(encoded.equals(Buffer.from(formatDeadLetter(rejection(record, more), rejectedAt))));
+      }
     }
   });
 

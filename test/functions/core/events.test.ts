@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type Block, cutBlock, isBalanced, lengthOf, noCounts, type Source } from '../../../functions/core/block.ts';
 import type { MixpanelEvent, RecordContext, Transform } from '../../../functions/core/event.ts';
-import { locationOf, originalAt, RecordMapper, withoutSplice } from '../../../functions/core/events.ts';
+import { locationOf, ManyEvents, originalAt, RecordMapper, withoutSplice } from '../../../functions/core/events.ts';
 import { insertIdByContent, insertIdByPosition } from '../../../functions/core/insert-id.ts';
 import { type MappedRecords, mappingOf } from '../../../functions/core/mappings/mapping.ts';
 import { BatchBuilder } from '../../../functions/core/mixpanel/batch.ts';
@@ -177,6 +177,7 @@ async function mapAll(block: Block, mapping: MappedRecords) {
       events.push({ record, index: undefined, text: made });
       continue;
     }
+    assert.ok(!(made instanceof ManyEvents), 'few events are serialized at once');
     for (const [at, text] of made.texts.entries()) events.push({ record, index: made.indexes?.[at], text });
     if (made.expanded === -1) counts.dropped++;
     else counts.expanded += made.expanded;

@@ -9,7 +9,7 @@ import { ImportError } from '../../../functions/core/errors.ts';
 import type { MixpanelEvent, Transform } from '../../../functions/core/event.ts';
 import { readBlocks } from '../../../functions/core/formats/read-blocks.ts';
 import { Ledger } from '../../../functions/core/ledger.ts';
-import { startRun } from '../../../functions/core/run.ts';
+import { startRun, systemClock } from '../../../functions/core/run.ts';
 import type { InjectedFault } from '../../../local-cloud/mixpanel/server.ts';
 import { eventLines, eventText, ndjson } from '../../support/event.ts';
 import { contextOf } from '../../support/parsing.ts';
@@ -169,6 +169,66 @@ describe('importBlocks', { timeout: 40_000 }, () => {
       const refused = pipeline.rejections.find(({ reason }) => reason.field === 'properties.time');
       assert.equal(refused?.location.event, 1);
       assert.equal(refused?.record.toString(), lines[3]);
+    });
+
+    test('very many events of one record are sent, refused or rejected, each by itself', async (t) => {
+      const pipeline = await startPipeline(t);
+      const events = 30_000;
+      const transform: Transform = ({ properties }) =>
+        Array.from({ length: events }, (_, n) =>
+          n % 10_000 === 7
+            ? (null as never)
+            : { event: `e${n}`, properties: n % 10_000 === 8 ? { ...properties, time: -1 } : properties },
+        );
+      const { $insert_id: _, ...properties } = JSON.parse(eventText('x')).properties;
+      const blocks = blocksOf([JSON.stringify({ event: 'all', properties }), eventText('after')], {
+        transform: (record, context) => (record.event === 'all' ? transform(record, context) : record),
+      });
+      assert.equal(await pipeline.import(blocks), true);
+      assert.deepEqual(pipeline.counts, {
+        read: 2,
+        expanded: events - 1,
+        imported: events - 5,
+        rejected: 6,
+        dropped: 0,
+      });
+      assert.equal(new Set(idsAt(pipeline)).size, events - 5);
+      assert.deepEqual(
+        sorted(pipeline.rejections.map(({ location }) => String(location.event))),
+        sorted(['7', '8', '10007', '10008', '20007', '20008']),
+      );
+    });
+
+    test('a record whose transform blocks for too long is told with its place', async (t) => {
+      const pipeline = await startPipeline(t);
+      let now = 0;
+      const clock = { ...systemClock, now: () => now };
+      const transform: Transform = (record) => {
+        now += record.event === 'slow' ? 30_000 : 29_999;
+        return record;
+      };
+      const told: unknown[] = [];
+      const lines = [eventText('a'), eventText('b').replace('"e"', '"slow"'), eventText('c')];
+      const isComplete = await pipeline.import(blocksOf(lines, { transform }), startRun(undefined, clock), {
+        slowRecordMs: 30_000,
+        onSlowRecord: (location, blockedMs) => told.push([lineOf(location), blockedMs]),
+      });
+      assert.equal(isComplete, true);
+      assert.deepEqual(told, [[2, 30_000]]);
+    });
+
+    test('timers fire while very many events of one record are serialized', async (t) => {
+      const pipeline = await startPipeline(t);
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      t.after(() => clearInterval(timer));
+      const transform = () => {
+        turns = 0;
+        return Array.from({ length: 50_000 }, () => null as never);
+      };
+      assert.equal(await pipeline.import(blocksOf([eventText('x')], { transform })), true);
+      assert.equal(pipeline.counts.rejected, 50_000);
+      assert.ok(turns >= 10, `timers fired ${turns} times`);
     });
 
     test('an import without records counts nothing and sends nothing', async (t) => {

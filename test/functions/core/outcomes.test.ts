@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Block, lengthOf, noCounts } from '../../../functions/core/block.ts';
 import type { Transform } from '../../../functions/core/event.ts';
-import { RecordMapper } from '../../../functions/core/events.ts';
+import { ManyEvents, RecordMapper } from '../../../functions/core/events.ts';
 import { insertIdByContent } from '../../../functions/core/insert-id.ts';
 import { mappingOf } from '../../../functions/core/mappings/mapping.ts';
 import { type Batch, BatchBuilder } from '../../../functions/core/mixpanel/batch.ts';
@@ -43,6 +43,7 @@ async function mappedBatchOf(content: string, transform: unknown): Promise<{ blo
       builder.addText(block, record, mapped);
       continue;
     }
+    assert.ok(!(mapped instanceof ManyEvents));
     block.counts.expanded += mapped.expanded;
     for (const [at, text] of mapped.texts.entries()) builder.addText(block, record, text, mapped.indexes?.[at]);
   }
@@ -115,6 +116,26 @@ describe('the outcomes of a batch', () => {
       assert.equal(Buffer.from(content).subarray(location.offset).toString().startsWith(records[index]!), true);
       assert.equal(location.line, content.slice(0, offset).split('\n').length);
     }
+  });
+
+  test('a refused record that another tool exported says so, unless a transform made the event of it', async () => {
+    const call = '{"type":"track","event":"Buy","userId":"u","messageId":"m","properties":{"price":1}}';
+    const look = 'looks like a Segment call: use the mapping {"from":"segment"}';
+    const [verbatim] = blocksOf(`${call}\n${eventText('a')}\n`) as [Block];
+    await recordAll(await batchOf([verbatim]), [refusal(0), refusal(1)]);
+    assert.deepEqual(
+      verbatim.rejections.map(({ reason }) => reason),
+      [
+        { field: 'f0', message: `m0; ${look}` },
+        { field: 'f1', message: 'm1' },
+      ],
+    );
+    const { block, batch } = await mappedBatchOf(call, (record: object) => ({ ...record }));
+    await recordAll(batch, [refusal(0)]);
+    assert.deepEqual(
+      block.rejections.map(({ reason }) => reason),
+      [{ field: 'f0', message: 'm0' }],
+    );
   });
 
   test('refusals find their events among many, the first and the last included', async () => {

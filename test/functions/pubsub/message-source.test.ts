@@ -48,13 +48,13 @@ describe('dataOf', () => {
 describe('sourceOf', () => {
   test('sourceOf gives a transform the subscription and the attributes of the message', () => {
     const mapping = mappingOf(() => null);
-    const source = sourceOf(received({ attributes: { plan: 'pro' } }), SUBSCRIPTION, mapping);
+    const source = sourceOf(received({ attributes: { plan: 'pro' } }), SUBSCRIPTION, () => mapping);
     assert.deepEqual(source.context, { kind: 'message', subscription: SUBSCRIPTION, attributes: { plan: 'pro' } });
     assert.equal(source.mapping, mapping);
   });
 
   test('sourceOf locates a record by message, publish time and index, with the attributes of the message', () => {
-    const { locate } = sourceOf(received({ attributes: { plan: 'pro' } }), SUBSCRIPTION, VERBATIM);
+    const { locate } = sourceOf(received({ attributes: { plan: 'pro' } }), SUBSCRIPTION, () => VERBATIM);
     assert.deepEqual(locate(812, 3), {
       subscription: SUBSCRIPTION,
       messageId: '12',
@@ -69,7 +69,7 @@ describe('sourceOf', () => {
     ['null for attributes', null],
   ] as const) {
     test(`sourceOf leaves attributes out of a location if the message has ${name}`, () => {
-      const { context, locate } = sourceOf(received({ attributes }), SUBSCRIPTION, VERBATIM);
+      const { context, locate } = sourceOf(received({ attributes }), SUBSCRIPTION, () => VERBATIM);
       assert.deepEqual(context, { kind: 'message', subscription: SUBSCRIPTION, attributes: {} });
       assert.ok(!('attributes' in locate(0, 0)));
     });
@@ -79,7 +79,12 @@ describe('sourceOf', () => {
     const record = Buffer.from('{}');
     const idOf = (ackId: string, seconds: number) => {
       const message = { ...received({ publishTime: { seconds, nanos: 0 } }), ackId };
-      return insertIdByPosition(record, sourceOf(message, SUBSCRIPTION, VERBATIM), 0, 3);
+      return insertIdByPosition(
+        record,
+        sourceOf(message, SUBSCRIPTION, () => VERBATIM),
+        0,
+        3,
+      );
     };
     assert.equal(idOf('a', 1), idOf('b', 2));
   });
@@ -89,7 +94,7 @@ describe('sourceOf', () => {
     const before = Date.now();
     publish(1, { data: '{}', attributes: { plan: 'pro' } });
     const [{ receivedMessages }] = await subscriber.pull({ subscription: SUBSCRIPTION, maxMessages: 1 });
-    const source = sourceOf(receivedMessages![0]!, SUBSCRIPTION, VERBATIM);
+    const source = sourceOf(receivedMessages![0]!, SUBSCRIPTION, () => VERBATIM);
     const location = source.locate(0, 0);
     assert.ok('messageId' in location);
     assert.equal(location.messageId, receivedMessages![0]!.message?.messageId);

@@ -344,12 +344,14 @@ describe('a lease', { concurrency: true }, () => {
   test('a lease of the fifth fruitless invocation in a row sets the object aside, and no one before', async (t) => {
     const { holder, checkpoint } = await start(t, released);
     for (let count = 1; count <= 5; count++) {
-      const isSetAside = await (await holder(`h${count}`).lease()).releaseFruitless(moved);
-      const { state, fruitless, leaseExpiresAt, position } = await checkpoint();
+      const failure = { code: 'deadline', message: 'nothing settled' };
+      const isSetAside = await (await holder(`h${count}`).lease()).releaseFruitless(moved, failure);
+      const { state, fruitless, leaseExpiresAt, position, lastError } = await checkpoint();
       assert.deepEqual(
         [isSetAside, state, fruitless, leaseExpiresAt, position],
         [count === 5, count === 5 ? 'stalled' : 'running', count, null, moved.position],
       );
+      assert.equal(lastError?.code, count === 5 ? 'stalled' : 'deadline');
     }
   });
 
@@ -416,6 +418,8 @@ describe('a lease', { concurrency: true }, () => {
       ...released,
       lastError: { code: 'request_refused', message: 'no such project', ...times },
     });
+    await (await holder('a').lease()).release('running', moved, 'interrupted');
+    assert.equal((await checkpoint()).lastError?.since, times.since, 'an interruption clears nothing');
     await (await holder('a').lease()).release('running', moved);
     assert.equal((await checkpoint()).lastError, null);
     await (await holder('b').lease()).release('running', moved, { code: 'request_refused', message: 'again' });

@@ -318,6 +318,28 @@ describe('validation', () => {
   });
 });
 
+describe('simplified ID merge', () => {
+  for (const name of ['$identify', '$create_alias', '$merge']) {
+    const identityEvent = { event: name, properties: { distinct_id: 'u', $insert_id: 'b', time } };
+    test(`a request with the event ${name} is refused as a whole, in the words of a project that uses it`, async () => {
+      await restart({ simplified: true });
+      assert.deepEqual(await read(post(lines(event('a'), identityEvent, event('c', { time: 'now' })))), {
+        code: 400,
+        error: 'some data points in the request failed validation',
+        failed_records: ['identity events are not allowed when project is using simplified identity management'],
+        num_records_imported: 0,
+        status: 'Bad Request',
+      });
+      assert.equal(server.received, 0);
+      assert.equal((await read(post(lines(event('a'))))).code, 200);
+    });
+
+    test(`the event ${name} is accepted by a project without it`, async () => {
+      assert.equal((await read(post(lines(event('a'), identityEvent)))).num_records_imported, 2);
+    });
+  }
+});
+
 describe('duplicates', () => {
   test('events are duplicates if their name, time, distinct_id and $insert_id are equal, and the last of them is kept', async () => {
     await post(

@@ -193,6 +193,7 @@ export class AvroParser implements StreamParser {
 
   #endSkipped(): Block {
     const { message, ...part } = this.#skipped!;
+    if (this.#context.ordinal === 'index') part.ordinal = this.#line - 1;
     this.#skipped = undefined;
     this.#line++;
     const end = this.#position();

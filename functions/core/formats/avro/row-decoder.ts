@@ -130,22 +130,25 @@ export class RowDecoder {
   #finish(): Block {
     const rows = this.#values;
     const groups = this.#groups;
-    const ordinals = Float64Array.from(this.#rows);
+    const numbers = Float64Array.from(this.#rows);
     const end = this.#end;
     const line = this.#line;
+    // A message counts its records from its beginning.
+    const ordinals =
+      this.#context.ordinal === 'line' ? numbers : Float64Array.from(this.#rows, (_row, index) => line - 1 + index);
     const records: RowRecords = {
       form: 'rows',
       rows,
       first: 0,
       offsets: Float64Array.from(groups, ({ offset }) => offset),
       ordinals,
-      original: (index) => this.#render(groups[index]!, ordinals[index]!, rows[index]),
+      original: (index) => this.#render(groups[index]!, numbers[index]!, rows[index]),
       release: () => {
         rows.length = 0;
       },
     };
     const positionAt = (record: number) =>
-      record === ordinals.length ? end : this.#within(groups[record]!, ordinals[record]!, line + record);
+      record === numbers.length ? end : this.#within(groups[record]!, numbers[record]!, line + record);
     const block = rowBlock(this.#context.source, this.#start, end, records, positionAt);
     this.#start = end.offset;
     this.#values = [];

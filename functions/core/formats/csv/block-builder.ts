@@ -15,6 +15,8 @@ const MAX_REJECTIONS = 1_000;
 /** The block under construction. */
 export class CsvBlockBuilder {
   dialect: Dialect | undefined;
+  /** Rows and rejections so far. */
+  records = 0;
   /** Offset of the first byte. */
   offset: number;
   readonly #context: ParseContext;
@@ -64,24 +66,32 @@ export class CsvBlockBuilder {
     this.#values.push(rowOf(header, fieldsOf(this.#bytes, from, scanner, quote), nothing));
     this.#starts.push(from);
     this.#ends.push(to);
-    this.#lines.push(line);
+    this.#lines.push(this.ordinalOf(line));
+  }
+
+  /** What the next record is counted as, which is on that line. */
+  ordinalOf(line: number): number {
+    const index = this.records++;
+    return this.#context.ordinal === 'line' ? line : index;
   }
 
   /** Adds `bytes[from, to)` as a rejection. */
   reject(from: number, to: number, line: number, reason: Reason): void {
-    const { source, insertIdOf } = this.#context;
+    const { source, insertIdOf, stored, ordinal: counted } = this.#context;
+    const ordinal = this.ordinalOf(line);
     const offset = this.offset + from;
+    const range = counted === 'index' ? { from: ordinal, to: ordinal + 1 } : { from: offset, to: offset + to - from };
     const rows = this.#values.length;
     const canExtend = this.#rowsBeforeRejection === rows;
     this.#rowsBeforeRejection = rows;
     const records = (source.limit?.read ?? 0) + rows + this.#rejections.length;
-    const place = { source, from: offset, to: offset + to - from, records, canExtend, stored: undefined };
+    const place = { source, ...range, records, canExtend, stored };
     addRejection(this.#rejections, place, () => {
       const record = Buffer.from(this.#bytes.subarray(from, to));
       return {
         reason,
-        location: source.locate(offset, line),
-        insertId: insertIdOf(record, source, offset, line),
+        location: source.locate(offset, ordinal),
+        insertId: insertIdOf(record, source, offset, ordinal),
         record,
         bytes: record.length,
         through: throughOf(source),

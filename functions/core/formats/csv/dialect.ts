@@ -2,7 +2,7 @@
 
 /** How text is told into rows. */
 export interface TextFormat {
-  /** One ASCII character; default: the one of `,` `;` tab `|` that is most frequent in the first line. */
+  /** One ASCII character; undefined: the one of `,` `;` tab `|` that is most frequent in the first line. */
   delimiter?: string | undefined;
   /** Whether the first row holds the names, or the names. */
   header: true | readonly string[];

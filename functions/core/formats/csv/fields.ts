@@ -31,3 +31,12 @@ export function rowOf(names: readonly string[], texts: readonly string[], nothin
   }
   return row;
 }
+
+/** A row of texts as a mapping is handed it: those in `nothing` become null. */
+export function withNulls(row: object, nothing: readonly string[]): object {
+  const entries = Object.entries(row);
+  if (!entries.some(([, text]) => nothing.includes(text))) return row;
+  const result: Record<string, unknown> = {};
+  for (const [name, text] of entries) setMember(result, name, nothing.includes(text) ? null : text);
+  return result;
+}

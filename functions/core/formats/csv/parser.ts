@@ -202,7 +202,8 @@ export class CsvParser implements StreamParser {
   #endSkipped(): Block {
     const { line, ...part } = this.#skipped!;
     this.#skipped = undefined;
-    return unreadableBlock(this.#context, { ...part, ordinal: line }, this.#builder.beginAnew());
+    const ordinal = this.#builder.ordinalOf(line);
+    return unreadableBlock(this.#context, { ...part, ordinal }, this.#builder.beginAnew());
   }
 
   #wait(bytes: Buffer, at: number): -1 {

@@ -20,6 +20,7 @@ import { addRejection, countAll } from '../../rejections.ts';
 import type { ParseContext } from '../format.ts';
 import type { Columns } from './columns.ts';
 import { type Indent, indentAt, indentOf, type JsonState, stateAt } from './position.ts';
+import { explained } from './reasons.ts';
 import type { Scanner } from './scanner.ts';
 
 /** Rejections with which a block ends: they flow out as they are made. */
@@ -27,6 +28,9 @@ const MAX_REJECTIONS = 1_000;
 
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = 0x0a;
+
+/** What is known of a record once it is scanned. */
+type Scanned = Pick<Scanner, 'insertId' | 'propertiesEmpty' | 'lineBreak' | 'longNumber' | 'properties' | 'spliceAt'>;
 
 /** The block under construction, over the bytes of the window. */
 export class BlockBuilder {
@@ -79,15 +83,9 @@ export class BlockBuilder {
   }
 
   /** Adds the record `bytes[from, to)`, which the scanner has just scanned. */
-  add(from: number, to: number, ordinal: number, scanner: Scanner, array: JsonState['array']): void {
-    const flags =
-      (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
-      (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
-      (scanner.lineBreak ? LINE_BREAK : 0) |
-      (scanner.longNumber ? LONG_NUMBER : 0) |
-      (array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY);
-    const splice = scanner.properties === 'object' ? scanner.spliceAt - from : 0;
-    this.#columns.push(from, to, ordinal, flags, splice);
+  add(from: number, to: number, ordinal: number, scanner: Scanned, array: JsonState['array']): void {
+    const inArray = array === undefined ? 0 : array === true ? IN_ARRAY : IN_ARRAY | IN_BROKEN_ARRAY;
+    this.#columns.push(from, to, ordinal, flagsOf(scanner) | inArray, spliceOf(scanner, from));
     this.records++;
   }
 
@@ -125,12 +123,14 @@ export class BlockBuilder {
       const record = recordOf();
       const isWhole = record.length === bytes;
       return {
-        reason,
+        reason: explained(reason, record, source.mapping),
         location: source.locate(offset, ordinal),
         insertId: isWhole ? insertIdOf(record, source, offset, ordinal) : undefined,
         record,
         bytes,
         through: throughOf(source),
+        // Of a message that is not held whole, the letter has to hold what nothing else keeps.
+        ...(isWhole || stored === undefined ? {} : { range: { from, to, rejected: 1 }, stored }),
       };
     });
   }
@@ -217,6 +217,21 @@ export class BlockBuilder {
       this.#checksum = this.#context.checksumOf?.(this.#bytes.subarray(from, to), this.#checksum) ?? 0;
     }
   }
+}
+
+/** Flags of the record that was just scanned, but for those of the array that it is in. */
+export function flagsOf(scanner: Scanned): number {
+  return (
+    (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |
+    (scanner.propertiesEmpty ? EMPTY_PROPERTIES : 0) |
+    (scanner.lineBreak ? LINE_BREAK : 0) |
+    (scanner.longNumber ? LONG_NUMBER : 0)
+  );
+}
+
+/** Where an id would be spliced into the record that was just scanned, counted from its first byte, `from`. */
+export function spliceOf(scanner: Scanned, from: number): number {
+  return scanner.properties === 'object' ? scanner.spliceAt - from : 0;
 }
 
 function arrayOf(flags: number): JsonState['array'] {

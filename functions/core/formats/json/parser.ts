@@ -3,12 +3,13 @@
 import { isUtf8 } from 'node:buffer';
 import { type Block, type Position, type Reason, START } from '../../block.ts';
 import type { ParseContext, StreamParser } from '../format.ts';
+import { SIGNATURE_BYTES } from '../signatures.ts';
 import { BlockBuilder, newlinesIn } from './block-builder.ts';
 import { ByteWindow } from './byte-window.ts';
 import { Columns } from './columns.ts';
 import { BracketEnd, StringEnd, TextEnd } from './ends.ts';
 import { type FailedContainer, movedBack } from './failed-container.ts';
-import { ObjectCheck } from './object-check.ts';
+import { beginsLikeJson, ObjectCheck } from './object-check.ts';
 import { blankWidth, indentAt, type JsonState } from './position.ts';
 import {
   ARRAY_NOT_CLOSED,
@@ -71,6 +72,7 @@ export class JsonParser implements StreamParser {
   #wantedBytes = 0;
   /** Bytes of the window that are known to be valid UTF-8. */
   #validBytes = 0;
+  #isBegun = false;
   #hasEnded = false;
 
   /** @param from where an earlier run stopped */
@@ -78,7 +80,7 @@ export class JsonParser implements StreamParser {
     this.#context = context;
     this.#scanner = scratch.scanner;
     this.#blockBytes = context.blockBytes ?? BLOCK_BYTES;
-    this.#window = new ByteWindow(context.stored !== undefined);
+    this.#window = new ByteWindow(context.stored !== undefined && context.isStreamed !== true);
     this.#builder = new BlockBuilder(context, scratch.columns, from);
     this.#line = from.line;
     this.#array = ((from.state ?? {}) as JsonState).array;
@@ -88,19 +90,24 @@ export class JsonParser implements StreamParser {
   push(chunk: Buffer): Iterable<Block> {
     this.#objectCheck?.see(chunk);
     this.#window.append(chunk);
-    return this.#window.length < Math.max(this.#blockBytes, this.#wantedBytes) ? [] : this.#parse(false);
+    const wantedBytes = this.#isBegun ? this.#wantedBytes : this.#beginningBytes;
+    if (this.#window.held < Math.max(this.#blockBytes, wantedBytes)) return [];
+    this.#window.endAtLastLine();
+    return this.#parse(false);
   }
 
   flush(): Iterable<Block> {
+    this.#window.endAtLastByte();
     return this.#parse(false);
   }
 
   end(): Iterable<Block> {
+    this.#window.endAtLastByte();
     return this.#parse(true);
   }
 
   *breakOff(message: string): Iterable<Block> {
-    yield* this.#parse(false);
+    yield* this.flush();
     yield* (this.#objectCheck?.release() ?? []).filter(isNeeded);
     if (this.#mode === 'skip-rest') {
       yield* this.#parse(true);
@@ -118,6 +125,7 @@ export class JsonParser implements StreamParser {
 
   /** Parses what is in the window; several blocks if many records of it are rejected. */
   *#parse(isLast: boolean): Iterable<Block> {
+    if (!this.#isBegun) this.#begin();
     let failed: FailedContainer | undefined;
     for (;;) {
       const { at, isOver } = this.#parseBlock(isLast, failed);
@@ -132,6 +140,22 @@ export class JsonParser implements StreamParser {
       yield* (decision?.blocks ?? [block]).filter(isNeeded);
       if (isOver) return;
     }
+  }
+
+  #begin(): void {
+    this.#isBegun = true;
+    const reason = this.#objectCheck?.begin(this.#beginning);
+    if (reason !== undefined) this.#skipAll(reason);
+  }
+
+  get #beginning(): Buffer {
+    const { bytes, held } = this.#window;
+    return bytes.subarray(0, Math.min(held, SIGNATURE_BYTES));
+  }
+
+  /** Bytes that the first window has to hold. */
+  get #beginningBytes(): number {
+    return this.#objectCheck === undefined || beginsLikeJson(this.#beginning) ? 0 : SIGNATURE_BYTES;
   }
 
   /** Parses one block; `at` is where it ends, `isOver` whether nothing more can be read from the window. */

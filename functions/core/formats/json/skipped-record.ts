@@ -8,6 +8,12 @@ import type { RejectionEnd } from './ends.ts';
 import { MAX_RECORD_BYTES } from './reasons.ts';
 import { IS_SEPARATOR } from './separators.ts';
 
+/**
+ * The most bytes of a record that is held whole whatever its size: more than a message has, unless it is compressed. Of a
+ * larger record the dead letter holds the whole message as it was stored.
+ */
+const MAX_HELD_WHOLE_BYTES = 16_000_000;
+
 /** Where a rejection begins, and what is known of it. */
 export interface SkippedOptions {
   /** Where it begins in the decoded content. */
@@ -19,7 +25,7 @@ export interface SkippedOptions {
   failedAt?: number | undefined;
   /** Where it ends; undefined: with the content. */
   end?: RejectionEnd | undefined;
-  /** Whether it is held whole, whatever its size. */
+  /** Whether it is held whole even if it is larger than a record may be. */
   isHeldWhole: boolean;
   /** All of the source as it was stored, if the rejection is all of it and nothing else keeps it. */
   stored?: Buffer | undefined;
@@ -74,10 +80,11 @@ export class SkippedRecord {
   }
 
   #hold(bytes: Buffer): void {
-    if (!this.options.isHeldWhole && this.#heldBytes > MAX_RECORD_BYTES) return;
+    const maxBytes = this.options.isHeldWhole ? MAX_HELD_WHOLE_BYTES : MAX_RECORD_BYTES;
+    if (this.#heldBytes > maxBytes) return;
     this.#pieces.push(Buffer.from(bytes));
     this.#heldBytes += bytes.length;
-    if (this.options.isHeldWhole || this.#heldBytes <= MAX_RECORD_BYTES) return;
+    if (this.#heldBytes <= maxBytes) return;
     this.#pieces = [Buffer.from(Buffer.concat(this.#pieces).subarray(0, MAX_KEPT_BYTES))];
   }
 }

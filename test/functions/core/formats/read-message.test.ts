@@ -1,22 +1,33 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import type { Block, Source } from '../../../../functions/core/block.ts';
+import { type Block, lengthOf, type Source } from '../../../../functions/core/block.ts';
+import { formatDeadLetter } from '../../../../functions/core/dead-letter.ts';
 import { MessageReader, rejectedBlock } from '../../../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../../../functions/core/insert-id.ts';
 import { VERBATIM } from '../../../../functions/core/mappings/mapping.ts';
 import { dataOf, sourceOf } from '../../../../functions/pubsub/message-source.ts';
-import { anyEventText, columnsOf, contentsOf, edit, edits, kept, messageSource } from '../../../support/parsing.ts';
+import {
+  anyEventText,
+  columnsOf,
+  contentsOf,
+  edit,
+  edits,
+  kept,
+  messageBlocks,
+  messageSource,
+} from '../../../support/parsing.ts';
 
 const good = '{"event":"a","properties":{}}';
 const pretty = JSON.stringify(JSON.parse(good), null, 2);
 const deep = `{"a":${'['.repeat(100)}${']'.repeat(100)}}`;
 const prettyDeep = JSON.stringify(JSON.parse(deep), null, 1);
-const advice = 'not a Mixpanel event. Use a transform to make events of such records';
+const advice = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 const tooDeep = 'record: nested more than 100 levels deep';
 const tooLarge = 'record: larger than 1000000 bytes';
 const notJson = 'record: not JSON: unexpected character at byte';
@@ -26,7 +37,7 @@ function blocksOf(
   stored: Buffer,
   { sliceBytes, source = messageSource }: { sliceBytes?: number; source?: Source } = {},
 ) {
-  return Array.from(new MessageReader(insertIdByContent, sliceBytes).read(stored, source), kept);
+  return messageBlocks(new MessageReader(insertIdByContent, sliceBytes), stored, source);
 }
 
 /** Records as `index text`, rejections as `index field: message`, and the rejections themselves. */
@@ -179,7 +190,7 @@ describe('the data of a message', () => {
       ',',
       '\n',
       'x',
-      '5',
+      `5${' '.repeat(20)}`,
       '{"a":',
       '"',
       '\ufeff',
@@ -224,25 +235,30 @@ describe('a message that is one rejection', () => {
     [
       'lines of scalars',
       Buffer.from('5\n6\n"x"\n'),
-      /^no JSON object among the first 3 records\. The first one: record: not an object$/,
+      /^no JSON object among the first records\. The first one: not an object$/,
     ],
     [
       'an array of arrays',
       Buffer.from('[[1,2],[3]]'),
-      /^no JSON object among the first 2 records\. The first one: record: not an object$/,
+      /^no JSON object among the first records\. The first one: not an object$/,
     ],
     ['an array of text, not closed', Buffer.from('[x, y'), /^not JSON: unexpected character at byte 2$/],
-    ['protobuf', protobuf, /^no JSON object among the first \d records\. The first one: record: not JSON: unexpected/],
+    ['protobuf', protobuf, /^no JSON object among the first records\. The first one: not JSON: unexpected/],
     [
       '500,000 lines',
       Buffer.from('1\n'.repeat(500_000)),
-      /^no JSON object among the first 1000 records\. The first one: record: not an object$/,
+      /^no JSON object among the first records\. The first one: not an object$/,
+    ],
+    [
+      'lines of 1 MB each, 9 MB',
+      Buffer.alloc(9_000_000, `${'x'.repeat(999_999)}\n`),
+      /^no JSON object among the first 9 records\. The first one: record: not JSON: unexpected character at byte 1$/,
     ],
     ['text of 1.4 MB', Buffer.alloc(1_400_000, 'x'), /^not JSON: unexpected character at byte 1$/],
     [
       'lines of text, 1.4 MB',
       Buffer.alloc(1_400_000, 'x y z\n'),
-      /^no JSON object among the first 1000 records\. The first one: record: not JSON: unexpected character at byte 1$/,
+      /^no JSON object among the first records\. The first one: not JSON: unexpected character at byte 1$/,
     ],
   ];
   for (const [name, data, message] of wholes) {
@@ -303,14 +319,16 @@ describe('a message that is one rejection', () => {
     ],
     ['are only the first two bytes', Buffer.from([0x1f, 0x8b]), /^the gzip data are corrupt: unexpected end of file/],
     [
-      'decompress to more than 100 MB',
-      gzipSync(Buffer.alloc(100_000_001), { level: 1 }),
-      /^it decompresses to more than 100000000 bytes/,
+      'decompress to more than 500 MB',
+      gzipSync(Buffer.alloc(500_000_001), { level: 1 }),
+      /^it decompresses to more than 500000000 bytes/,
     ],
   ];
   for (const [name, stored, message] of undecodable) {
-    test(`A message is rejected as a whole if its compressed data ${name}`, () => {
-      const [block, ...others] = [...new MessageReader(insertIdByContent).read(stored, messageSource)];
+    test(`A message is rejected as a whole if its compressed data ${name}`, async () => {
+      const [block, ...others] = await Array.fromAsync(
+        new MessageReader(insertIdByContent).read(stored, messageSource),
+      );
       assert.equal(others.length, 0);
       assert.equal(block!.records.ordinals.length, 0);
       assert.deepEqual(block!.counts, { read: 1, expanded: 0, imported: 0, rejected: 1, dropped: 0 });
@@ -339,6 +357,115 @@ describe('a message that is one rejection', () => {
   });
 });
 
+describe('a message that is decompressed piece by piece', () => {
+  /** The blocks of a message of which at most so many bytes are decompressed at once, each kept before the next is read. */
+  async function pieces(stored: Buffer, { sliceBytes = 100, bytesAtOnce = 10, signal }: Partial<Pieces> = {}) {
+    const blocks: Block[] = [];
+    const read = new MessageReader(insertIdByContent, sliceBytes, bytesAtOnce).read(stored, messageSource, signal);
+    assert.ok(Symbol.asyncIterator in read);
+    for await (const block of read) blocks.push(lengthOf(block.records) === 0 ? block : kept(block));
+    return contentsOf(blocks);
+  }
+  interface Pieces {
+    sliceBytes: number;
+    bytesAtOnce: number;
+    signal: AbortSignal;
+  }
+
+  test('A message has the same records and rejections whether it is decompressed at once or piece by piece', async () => {
+    const lines = Array.from({ length: 5_000 }, (_, n) => (n % 100 === 7 ? `x${n}` : good.replace('a', `a${n}`)));
+    const long = `{"a":"${'y'.repeat(1_500_000)}"}`;
+    for (const data of [
+      `[${good}]`,
+      pretty,
+      lines.join('\n'),
+      [good, long, good].join('\n'),
+      `${deep}\n${good}`,
+      `5${' '.repeat(20)}`,
+    ]) {
+      for (const stored of [
+        gzipSync(data),
+        gzipSync(gzipSync(data)),
+        Buffer.concat([gzipSync(data), gzipSync('\n5')]),
+      ]) {
+        const expected = contentsOf(blocksOf(stored));
+        for (const sliceBytes of [100, 1_048_576]) assert.deepEqual(await pieces(stored, { sliceBytes }), expected);
+      }
+    }
+  });
+
+  test('A message whose gzip data are corrupt at the end is one rejection, and none of its records are read', async () => {
+    const lines = Array.from({ length: 100_000 }, (_, n) => good.replace('a', `a${hash('md5', String(n))}`));
+    const stored = gzipSync(lines.join('\n'), { level: 1 });
+    for (const whole of [stored, gzipSync(stored)]) {
+      const corrupt = Buffer.from(whole);
+      corrupt[corrupt.length - 5]! ^= 1;
+      const { records, rejections } = await pieces(corrupt);
+      assert.deepEqual([records.length, rejections.length], [0, 1]);
+      assert.match(rejections[0]!.reason.message, /^the gzip data are corrupt: incorrect /);
+      assert.ok(rejections[0]!.record.equals(corrupt));
+    }
+  });
+
+  test('A record that is too large to be held leaves the whole message in its letter, and others arrive', async () => {
+    const stored = gzipSync(`${good}\n{"a":"${'y'.repeat(20_000_000)}"}\n${good}\nx\n`);
+    const { records, rejections } = await pieces(stored, { sliceBytes: 1_048_576 });
+    assert.deepEqual(
+      records.map(({ ordinal }) => ordinal),
+      [0, 2],
+    );
+    const letters = rejections.map((rejection) => JSON.parse(formatDeadLetter(rejection, new Date(0))));
+    assert.deepEqual(
+      letters.map(({ reason, range, record, recordBase64, truncated }) => [
+        reason.message,
+        range,
+        record ?? recordBase64,
+        truncated,
+      ]),
+      [
+        ['larger than 1000000 bytes', { from: 1, to: 2 }, stored.toString('base64'), undefined],
+        ['not JSON: unexpected character at byte 1', undefined, 'x', undefined],
+      ],
+    );
+  });
+
+  test('A message whose second layer holds two million empty members is read in seconds', {
+    timeout: 60_000,
+  }, async () => {
+    const members = gzipSync(Buffer.alloc(20 * 2_000_000, gzipSync('')), { level: 1 });
+    const { records, rejections } = await pieces(members);
+    assert.deepEqual([records, rejections], [[], []]);
+  });
+
+  test('A reader stops when it is told to, before all of a message is decompressed', async () => {
+    const stopping = new AbortController();
+    const reason = new Error('stopped');
+    const reading = pieces(gzipSync(Buffer.alloc(400_000_000), { level: 1 }), { signal: stopping.signal });
+    stopping.abort(reason);
+    await assert.rejects(reading, reason);
+  });
+});
+
+describe('a message without data', () => {
+  test('A message without data is a rejection that keeps its attributes, or nothing if it has none', () => {
+    for (const stored of [null, undefined, '', Buffer.alloc(0)]) {
+      const blocksWith = (attributes: Record<string, string>) => {
+        const message = { ackId: 'a', message: { data: stored as Buffer, attributes, messageId: '12' } };
+        return blocksOf(dataOf(message), { source: sourceOf(message, 's', () => VERBATIM) });
+      };
+      assert.deepEqual(blocksWith({}), []);
+      const [block, ...others] = blocksWith({ event: 'Signed Up' });
+      assert.deepEqual(others, []);
+      assert.deepEqual([block!.counts.read, block!.counts.rejected], [1, 1]);
+      const { reason, source, record } = JSON.parse(formatDeadLetter(block!.rejections[0]!, new Date(0)));
+      assert.deepEqual(
+        [reason, source.attributes, record],
+        [{ field: 'record', message: 'empty: the message has attributes and no data' }, { event: 'Signed Up' }, ''],
+      );
+    }
+  });
+});
+
 describe('a pulled message', () => {
   const subscription = 'projects/p/subscriptions/s';
   const event = '{"event":"e","properties":{"time":1,"distinct_id":"u"}}';
@@ -347,7 +474,7 @@ describe('a pulled message', () => {
   function pulled(data: Buffer | string | null | undefined, attributes: Record<string, string> = {}) {
     const publishTime = { seconds: 1_767_225_600, nanos: 123_456_789 };
     const message = { ackId: 'a', message: { data: data as Buffer, attributes, messageId: '12', publishTime } };
-    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, VERBATIM) }));
+    return contentsOf(blocksOf(dataOf(message), { source: sourceOf(message, subscription, () => VERBATIM) }));
   }
 
   const cases: [
@@ -368,8 +495,7 @@ describe('a pulled message', () => {
     ['compressed data in base64', gzipSync(event).toString('base64'), {}, 1],
     ['a part of a larger buffer', Buffer.from(`xx${event}xx`).subarray(2, 2 + event.length), {}, 1],
     ['data that are null', null, {}, 0],
-    ['data that are undefined', undefined, gzip, 0],
-    ['empty data with the attribute', Buffer.alloc(0), gzip, 0],
+    ['data that are undefined', undefined, {}, 0],
     ['compressed data of no bytes', gzipSync(''), gzip, 0],
     ['an empty array', Buffer.from('[]'), {}, 0],
   ];
@@ -396,6 +522,13 @@ describe('a pulled message', () => {
   });
 });
 
+/** The blocks of a message, one at a time. */
+function iterate(reader: MessageReader, stored: Buffer): Iterable<Block> {
+  const blocks = reader.read(stored, messageSource);
+  assert.ok(Symbol.iterator in blocks);
+  return blocks;
+}
+
 describe('a message reader', () => {
   test('A message of a million events leaves no memory in use, and does not mix with other messages', async () => {
     setFlagsFromString('--expose-gc');
@@ -414,7 +547,7 @@ describe('a message reader', () => {
     let most = 0;
     const checkLarge = () => {
       let index = 0;
-      for (const block of reader.read(Buffer.from(`${good}\n`.repeat(1_000_000)), messageSource)) {
+      for (const block of iterate(reader, Buffer.from(`${good}\n`.repeat(1_000_000)))) {
         const { offset, starts, ends, ordinals } = columnsOf(block);
         for (const [record, ordinal] of ordinals.entries()) {
           if (ordinal !== index) assert.fail(`index ${ordinal} instead of ${index}`);
@@ -427,7 +560,7 @@ describe('a message reader', () => {
       assert.equal(index, 1_000_000);
     };
     checkLarge();
-    const small = Array.from(reader.read(Buffer.from(`${good}\n {"event":"b","properties":{}}`), messageSource), kept);
+    const small = messageBlocks(reader, Buffer.from(`${good}\n {"event":"b","properties":{}}`));
     assert.deepEqual(
       contentsOf(small).records.map(({ text }) => text),
       [good, '{"event":"b","properties":{}}'],
@@ -439,9 +572,35 @@ describe('a message reader', () => {
 
   test('A reader that was left in the middle of a message reads the next one from its beginning', () => {
     const reader = new MessageReader(insertIdByContent, 10);
-    const first = reader.read(Buffer.from(`${good}\nx\n{"a":[`.repeat(5)), messageSource);
+    const first = iterate(reader, Buffer.from(`${good}\nx\n{"a":[`.repeat(5)))[Symbol.iterator]();
     assert.equal((first.next().value as Block).records.ordinals.length, 1);
-    const { records, rejections } = contentsOf(Array.from(reader.read(Buffer.from(`[${good}]`), messageSource), kept));
+    const { records, rejections } = contentsOf(messageBlocks(reader, Buffer.from(`[${good}]`)));
     assert.deepEqual([records.map(({ ordinal, text }) => `${ordinal} ${text}`), rejections], [[`0 ${good}`], []]);
   });
+});
+
+describe('a message in UTF-16', () => {
+  for (const [name, stored] of [
+    ['plain', (bytes: Buffer) => bytes],
+    ['compressed', gzipSync],
+  ] as const) {
+    for (const encoding of ['utf-16le', 'utf-16be'] as const) {
+      test(`A ${name} message in ${encoding} with a byte order mark is decoded`, async () => {
+        const text = Buffer.from(`\ufeff${good.repeat(2)}{"event":"ü😀","properties":{}}`, 'utf16le');
+        const data = stored(encoding === 'utf-16le' ? text : text.swap16());
+        const all = read(data);
+        assert.deepEqual(all.records, [
+          `0 ${good}`,
+          `1 ${good}`,
+          `2 ${Buffer.from('{"event":"ü😀","properties":{}}').toString('latin1')}`,
+        ]);
+        const reader = new MessageReader(insertIdByContent, 10, 10);
+        const inPieces: string[] = [];
+        for await (const block of reader.read(data, messageSource)) {
+          inPieces.push(...contentsOf([kept(block)]).records.map(({ text: record }) => record));
+        }
+        assert.equal(inPieces.length, 3);
+      });
+    }
+  }
 });

@@ -139,6 +139,26 @@ describe('the verdict on an answer to three events', () => {
       expected: { kind: 'bisect', message: 'malformed' },
     },
     {
+      name: 'the failed records are texts',
+      status: 400,
+      body: { ...badRequest, failed_records: [7, 'no such thing', 'another'], num_records_imported: 0 },
+      expected: { kind: 'bisect', message: 'no such thing' },
+    },
+    {
+      name: 'the project uses simplified ID merge and got an identity event',
+      status: 400,
+      body: {
+        ...badRequest,
+        failed_records: ['identity events are not allowed when project is using simplified identity management'],
+        num_records_imported: 0,
+      },
+      expected: {
+        kind: 'bisect',
+        message:
+          'identity events are not allowed when project is using simplified identity management: leave out $identify, $create_alias and $merge, by a mapping or a transform; here an event with both $device_id and $user_id links the two',
+      },
+    },
+    {
       name: 'the body names neither a record nor a reason',
       status: 400,
       body: { code: 400, failed_records: [] },

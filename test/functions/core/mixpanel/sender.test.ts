@@ -158,8 +158,8 @@ describe('an answer 400 without failed_records', () => {
     assert.equal(sending.server.received, 15);
     assert.equal(sending.server.duplicates, 0);
     assert.equal(sending.server.count('poison'), 0);
-    // The batch, then both halves of each of four bisections.
-    assert.equal(sending.server.requests.length, 9);
+    // The batch, the probe, then both halves of each of four bisections.
+    assert.equal(sending.server.requests.length, 10);
     assert.equal(run.stats.accepted, 15);
     assert.deepEqual(sending.clock.slept, []);
   });
@@ -172,6 +172,7 @@ describe('an answer 400 without failed_records', () => {
       const run = sending.startRun();
       const send = sending.send(eventLines(count), run);
       await assertRefused(send, { code: 'request_refused', status: 400 }, /check MIXPANEL_PROJECT_ID, MIXPANEL_REGION/);
+      assert.equal(sending.server.requests.length, 2, 'the events are not sent one by one');
       assert.equal(sending.server.received, 0);
       assert.equal(run.stats.accepted, 0);
     });

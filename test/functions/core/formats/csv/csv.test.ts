@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { cutBlock, lengthOf, type Position } from '../../../../../functions/core/block.ts';
 import type { TextFormat } from '../../../../../functions/core/formats/csv/dialect.ts';
 import { readBlocks } from '../../../../../functions/core/formats/read-blocks.ts';
-import { fixture, linesOf, readRows } from '../../../../support/formats.ts';
+import { fixture, linesOf, readRows, withText } from '../../../../support/formats.ts';
 import { contextOf } from '../../../../support/parsing.ts';
 import { chunksOf, pieces } from '../../../../support/pipeline.ts';
 
@@ -346,8 +346,8 @@ describe('delimited text', { timeout: 60_000 }, () => {
 
   async function positionBefore(content: Buffer, text: TextFormat, settled: number): Promise<Position> {
     let before = 0;
-    const context = contextOf({ blockBytes: 100 });
-    for await (const blocks of readBlocks(chunksOf(pieces(content, 100)), { context, text })) {
+    const context = withText(contextOf({ blockBytes: 100 }), text);
+    for await (const blocks of readBlocks(chunksOf(pieces(content, 100)), { context })) {
       for (const block of blocks) {
         const rows = lengthOf(block.records);
         if (before + rows > settled) {

@@ -28,6 +28,7 @@ import {
   edits,
   jsonText,
   kept,
+  messageBlocks,
   messageSource,
   objectSource,
   type ParseOptions,
@@ -35,7 +36,7 @@ import {
 } from '../../../../support/parsing.ts';
 
 const good = '{"event":"a","properties":{"time":1}}';
-const advice = 'not a Mixpanel event. Use a transform to make events of such records';
+const advice = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 const notClosed = 'record: the array is not closed: the data may be cut short';
 const notJson = 'record: not JSON: unexpected character at byte';
 const notAnObject = 'record: not an object';
@@ -874,17 +875,17 @@ describe('a record', () => {
 });
 
 describe('content without a JSON object', () => {
-  const csv = (records: number) => Array.from({ length: records }, (_, index) => `${index},a,b\n`).join('');
-  const message = (records: number, first = 'record: not JSON: unexpected character at byte 2') =>
-    `no JSON object among the first ${records} records. The first one: ${first}`;
+  const words = (records: number) => Array.from({ length: records }, (_, index) => `${index} a b\n`).join('');
+  const message = (first = 'not JSON: unexpected character at byte 2') =>
+    `no JSON object among the first records. The first one: ${first}`;
 
   test('Content without an object among its first 1,000 records is one rejection as a whole, with the first reason', () => {
-    const content = Buffer.from(`\ufeff\n${csv(20_000)}${good}\n`);
+    const content = Buffer.from(`\ufeff\n${words(20_000)}${good}\n`);
     const { records, rejections } = parseEveryWay(content);
     assert.equal(records.length, 0);
     assert.equal(rejections.length, 1);
     const { reason, location, record, bytes, insertId } = rejections[0]!;
-    assert.deepEqual(reason, { field: 'record', message: message(1_000) });
+    assert.deepEqual(reason, { field: 'record', message: message() });
     assert.deepEqual(location, objectSource.locate(0, 1));
     assert.equal(bytes, content.length);
     assert.ok(record.equals(content.subarray(0, 65_536)));
@@ -892,18 +893,18 @@ describe('content without a JSON object', () => {
   });
 
   test('Content without an object among its first 1,000 records is one rejection for blocks of any size', () => {
-    const content = Buffer.from(`${csv(1_000)}${good}\n`);
+    const content = Buffer.from(`${words(1_000)}${good}\n`);
     for (const blockBytes of [1, 100, 8_000, 1_000_000]) {
       const { rejections } = parse(content, { cuts: every(97, content), blockBytes });
       assert.deepEqual(
         rejections.map(({ reason, bytes }) => [reason.message, bytes]),
-        [[message(1_000), content.length]],
+        [[message(), content.length]],
       );
     }
   });
 
   test('Content of which only the 1,000th record is an object is rejected line by line', () => {
-    const content = Buffer.from(`${csv(999)}{}\n${csv(1_000)}{}\n`);
+    const content = Buffer.from(`${words(999)}{}\n${words(1_000)}{}\n`);
     for (const blockBytes of [1, 100, 8_000, 1_000_000]) {
       const { rejections } = parse(content, { cuts: every(97, content), blockBytes });
       assert.equal(rejections.length, 2_001);
@@ -912,11 +913,11 @@ describe('content without a JSON object', () => {
   });
 
   test('Content of fewer records, none an object, is one rejection with all of its bytes', () => {
-    const content = Buffer.from(csv(3));
+    const content = Buffer.from(words(3));
     const { rejections } = parse(content);
     assert.deepEqual(
       rejections.map(({ reason, record, bytes }) => ({ message: reason.message, record, bytes })),
-      [{ message: message(3), record: content, bytes: content.length }],
+      [{ message: message(), record: content, bytes: content.length }],
     );
     assert.equal(rejections[0]!.insertId, insertIdByContent(content, objectSource, 0, 1));
   });
@@ -925,17 +926,13 @@ describe('content without a JSON object', () => {
     ['one bad line', '\n a,b\n\n', ['not JSON: unexpected character at byte 1']],
     ['one bad element', '[5]', ['not an object']],
     ['a bracket before text', '[x', ['not JSON: unexpected character at byte 2']],
-    [
-      'an array of scalars with an error',
-      '[1,2,\nx,3]',
-      [message(2, 'record: not JSON: it ends in the middle, after 4 bytes')],
-    ],
-    ['lines of arrays', '[1,2]\n[3,4]\n', [message(2, 'record: not an object')]],
+    ['an array of scalars with an error', '[1,2,\nx,3]', [message('not JSON: it ends in the middle, after 4 bytes')]],
+    ['lines of arrays', '[1,2]\n[3,4]\n', [message('not an object')]],
     ['an array of scalars', '[1,2]', ['not an object']],
-    ['an array of arrays', '[[1],[2]]', [message(2, 'record: not an object')]],
-    ['Python dictionaries', "{'a':1}\n{'b':2}\n", [message(2)]],
+    ['an array of arrays', '[[1],[2]]', [message('not an object')]],
+    ['Python dictionaries', "{'a':1}\n{'b':2}\n", [message()]],
     ['an array of objects, none an event', '[{},{}]', [`missing: ${advice}`, `missing: ${advice}`]],
-    ['a line before a broken object', 'x\n{"a":NaN}', [message(2, 'record: not JSON: unexpected character at byte 1')]],
+    ['a line before a broken object', 'x\n{"a":NaN}', [message('not JSON: unexpected character at byte 1')]],
   ];
   for (const [name, input, expected] of rows) {
     test(`Content without an event is rejected with the right reasons: ${name}`, () => {
@@ -1009,7 +1006,7 @@ describe('content that breaks off', () => {
       rejections.map(({ bytes }) => bytes),
       [content.length],
     );
-    assert.match(rejections[0]!.reason.message, /^no JSON object among the first 1000 records/);
+    assert.match(rejections[0]!.reason.message, /^no JSON object among the first records/);
   });
 });
 
@@ -1095,7 +1092,7 @@ describe('the ids of records', () => {
           const content = Buffer.from(text);
           const blocks: Block[] = [];
           if (source === messageSource) {
-            blocks.push(...Array.from(new MessageReader(insertIdOf, blockBytes).read(content, source), kept));
+            blocks.push(...messageBlocks(new MessageReader(insertIdOf, blockBytes), content, source));
           } else {
             const parser = new JsonParser(contextOf({ source, insertIdOf, blockBytes }));
             for (const byte of content) blocks.push(...Array.from(parser.push(Buffer.from([byte])), kept));
