@@ -53,6 +53,8 @@ const MESSAGES: Kinds<Buffer | string> = [
   () => FLOOD,
   () => '['.repeat(1_000_000),
   () => NEWLINES.subarray(0, 1_000),
+  () => ZEROS,
+  () => '',
   ...RECORDS.map((make) => (mark: string, event: () => string) => make(mark, event)),
 ];
 

@@ -8,7 +8,7 @@ import { parse } from '../../support/parsing.ts';
 
 /** Blocks of one record each. */
 function blocksOfLines(count: number): Block[] {
-  const content = Buffer.from(ndjson(eventLines(count)));
+  const content = Buffer.from(ndjson(eventLines(count)).trimEnd());
   const { blocks } = parse(content, { blockBytes: 1, cuts: ends(content) });
   assert.equal(blocks.length, count);
   for (const { counts } of blocks) counts.imported = counts.read;

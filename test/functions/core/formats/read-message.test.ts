@@ -252,7 +252,7 @@ describe('a message that is one rejection', () => {
     [
       'lines of 1 MB each, 9 MB',
       Buffer.alloc(9_000_000, `${'x'.repeat(999_999)}\n`),
-      /^no JSON object among the first 9 records\. The first one: record: not JSON: unexpected character at byte 1$/,
+      /^no JSON object among the first records\. The first one: not JSON: unexpected character at byte 1$/,
     ],
     ['text of 1.4 MB', Buffer.alloc(1_400_000, 'x'), /^not JSON: unexpected character at byte 1$/],
     [
