@@ -120,6 +120,29 @@ for codec in ["null", "deflate", "snappy", "zstandard"]:
 avro("types.avro", TYPES_SCHEMA, types_rows(), "null")
 avro("events-bzip2.avro", EVENT_SCHEMA, events(3), "bzip2")
 avro("empty.avro", EVENT_SCHEMA, [], "null")
+
+# As Pub/Sub's Cloud Storage subscriptions write messages, with their metadata and without.
+DATA_FIELD = {"name": "data", "type": "bytes"}
+METADATA_FIELDS = [
+    {"name": "subscription_name", "type": "string"},
+    {"name": "message_id", "type": "string"},
+    {"name": "publish_time", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+    {"name": "attributes", "type": {"type": "map", "values": "string"}},
+]
+MESSAGES = [
+    b'{"event":"a","properties":{"n":12345678901234567890,"$insert_id":"id-1"}}',
+    b' {"event": "b", "properties": {}}\n',
+    b"[]",
+    b'{"event":',
+    b"\xff",
+    b"",
+]
+avro("messages-data.avro", {"type": "record", "name": "com.google.pubsub.PubsubMessage", "fields": [DATA_FIELD]},
+     [{"data": data} for data in MESSAGES], "null")
+avro("messages.avro",
+     {"type": "record", "name": "com.google.pubsub.PubsubMessageWithMetadata", "fields": [*METADATA_FIELDS, DATA_FIELD]},
+     [{"subscription_name": "projects/p/subscriptions/s", "message_id": str(index), "publish_time": 0,
+       "attributes": {"source": "web"}, "data": data} for index, data in enumerate(MESSAGES)], "snappy")
 (FOLDER / "events.ndjson").write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events(60)))
 
 # Delimited text, with what it holds as lines of JSON.

@@ -2,6 +2,7 @@
 
 import { CODEC_NAMES, type Decompress, findCodec } from './codec.ts';
 import { AvroError, Cursor, ShortError } from './cursor.ts';
+import { dataOf, holdsMessages, recordOf } from './messages.ts';
 import { compileSchema, type Read } from './schema.ts';
 
 const MAGIC = Buffer.from('Obj\x01', 'latin1');
@@ -25,7 +26,8 @@ export interface Container {
   sync: Buffer;
   decompress: Decompress;
   read: Read;
-  schema: unknown;
+  /** The row as it is stored, where it is not one of the schema's but what a message holds. */
+  original?: (cursor: Cursor) => Buffer;
 }
 
 /** A block of the file, by indexes of the bytes that it was found in. */
@@ -78,7 +80,11 @@ export function open(header: Header): Container {
   } catch {
     throw new AvroError('its schema is not JSON');
   }
-  return { header, sync: Buffer.from(header.sync, 'base64'), decompress, schema, read: compileSchema(schema) };
+  const read = compileSchema(schema);
+  const container = { header, sync: Buffer.from(header.sync, 'base64'), decompress };
+  if (!holdsMessages(schema)) return { ...container, read };
+  const original = (cursor: Cursor) => dataOf(read, cursor);
+  return { ...container, read: (cursor) => recordOf(original(cursor)), original };
 }
 
 /**

@@ -49,7 +49,8 @@ export class RowDecoder {
     this.#container = container;
     const { mapping } = context.source;
     const isChanged = mapping.kind === 'mapped' && mapping.through.includes('transform');
-    this.#canRenderValues = !isChanged && !container.header.schema.includes('decimal');
+    this.#canRenderValues =
+      !isChanged && container.original === undefined && !container.header.schema.includes('decimal');
     this.#start = from.offset;
     this.#line = from.line;
     this.#end = from;
@@ -167,7 +168,9 @@ export class RowDecoder {
   #render(group: Group, row: number, value: unknown): Buffer {
     if (value !== undefined && this.#canRenderValues) return Buffer.from(JSON.stringify(value));
     const bytes = this.#decompress(group);
-    return Buffer.from(JSON.stringify(this.#container.read(new Cursor(bytes, group.starts[row], bytes.length, true))));
+    const cursor = new Cursor(bytes, group.starts[row], bytes.length, true);
+    const { original, read } = this.#container;
+    return original?.(cursor) ?? Buffer.from(JSON.stringify(read(cursor)));
   }
 
   #decompress(group: Group): Buffer {

@@ -57,6 +57,28 @@ describe('Avro container files', { timeout: 60_000 }, () => {
     }
   });
 
+  for (const name of ['messages.avro', 'messages-data.avro']) {
+    test(`The data of each message in ${name} are a record, as a Cloud Storage subscription of Pub/Sub wrote them`, async () => {
+      const { rows, rejections } = await readRows(fixture(name));
+      assert.deepEqual(rejections, []);
+      assert.deepEqual(
+        rows.map(({ value, original }) => [original, value]),
+        [
+          ...[
+            '{"event":"a","properties":{"n":12345678901234567890,"$insert_id":"id-1"}}',
+            '{"event": "b", "properties": {}}',
+          ].map((record) => [record, JSON.stringify(parseKeepingDigits(record))]),
+          ...[
+            ['[]', 'not an object'],
+            ['{"event":', 'the data of the message are not JSON'],
+            ['\ufffd', 'not valid UTF-8'],
+            ['', 'empty: the message has no data'],
+          ].map(([record, message]) => [record, JSON.stringify({ field: 'record', message })]),
+        ],
+      );
+    });
+  }
+
   test('The rendering of every type is as it was: ids by content depend on it', async () => {
     const { rows } = await readRows(fixture('types.avro'));
     assert.deepEqual(
