@@ -164,6 +164,25 @@ describe('what is imported', () => {
     });
   }
 
+  it('import reads the samples of every format', async () => {
+    const samples = ['shop.avro', 'shop.parquet', 'orders.csv'].map((name) => join(sample, '..', name));
+    const mapping = ['--mapping', join(sample, '..', 'orders.json')];
+    const rows = await run(['--dry-run', ...samples.slice(0, 2)]);
+    assert.equal(rows.code, 0, rows.stdout);
+    assert.deepEqual(
+      samples.slice(0, 2).map((name) => rowOf(rows.stdout, name)?.slice(1, 4)),
+      [
+        ['4', '4', '0'],
+        ['4', '4', '0'],
+      ],
+    );
+    const text = await run(['--dry-run', ...mapping, samples[2]!]);
+    assert.equal(text.code, 1);
+    assert.deepEqual(rowOf(text.stdout, samples[2]!)?.slice(1, 4), ['5', '3', '2']);
+    assert.match(text.stdout, /orders\.csv:6 mapping\.number: not a number in total/);
+    assert.match(text.stdout, /orders\.csv:7 record: 5 fields, and the header has 6/);
+  });
+
   it('import names rows that are no events by their number', async () => {
     const content = readFileSync(new URL('../formats/types.parquet', import.meta.url));
     const { code, stdout } = await run([write('types', content)]);

@@ -250,3 +250,35 @@ SMALL = pyarrow.table({
 for name, options in {"snappy": {"compression": "snappy"}, "none": {"compression": "none", "data_page_version": "2.0"}}.items():
     pyarrow.parquet.write_table(SMALL, FOLDER / f"small-{name}.parquet", row_group_size=3, write_statistics=False,
                                 store_schema=False, **options)
+
+# The samples: Mixpanel's events as a warehouse may export them.
+SAMPLES = pathlib.Path(__file__).parent.parent.parent / "samples"
+SHOP = [
+    {"event": "Page Viewed", "properties": {"time": 1767225600, "distinct_id": "ada", "page": "/", "price": None}},
+    {"event": "Product Viewed", "properties": {"time": 1767225621, "distinct_id": "ada", "page": "/kettles", "price": 39.9}},
+    {"event": "Page Viewed", "properties": {"time": 1767225801, "distinct_id": "grace", "page": "/teapots", "price": None}},
+    {"event": "Order Completed", "properties": {"time": 1767225899, "distinct_id": "grace", "page": "/order", "price": 89.0}},
+]
+pyarrow.parquet.write_table(pyarrow.Table.from_pylist(SHOP), SAMPLES / "shop.parquet", compression="zstd")
+SHOP_SCHEMA = {
+    "type": "record",
+    "name": "Event",
+    "fields": [
+        {"name": "event", "type": "string"},
+        {
+            "name": "properties",
+            "type": {
+                "type": "record",
+                "name": "Properties",
+                "fields": [
+                    {"name": "time", "type": "long"},
+                    {"name": "distinct_id", "type": "string"},
+                    {"name": "page", "type": ["null", "string"]},
+                    {"name": "price", "type": ["null", "double"]},
+                ],
+            },
+        },
+    ],
+}
+with open(SAMPLES / "shop.avro", "wb") as file:
+    fastavro.writer(file, fastavro.parse_schema(SHOP_SCHEMA), SHOP, codec="deflate", sync_marker=b"samples: shop..!")
