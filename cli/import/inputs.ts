@@ -5,9 +5,10 @@ import { access, glob, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Source } from '../../functions/core/block.ts';
+import type { RangeReader } from '../../functions/core/formats/format.ts';
 import type { Run } from '../../functions/core/run.ts';
 import { UsageError } from './arguments.ts';
-import { readFile } from './read-file.ts';
+import { fileRanges, readFile } from './read-file.ts';
 
 /** Something to import. */
 export interface Input {
@@ -21,6 +22,8 @@ export interface Input {
   readonly source: Omit<Source, 'mapping'>;
   /** The bytes as stored. */
   read(run: Run): AsyncIterable<Buffer>;
+  /** The bytes as stored, by their ranges; absent where they can only be read as a stream. */
+  ranges?(run: Run): RangeReader;
   /** Where it can be told: makes sure that the stored bytes are what was uploaded; throws where they are not. */
   verifyStored?(run: Run): Promise<void>;
 }
@@ -128,6 +131,7 @@ function localFile(name: string, stats: Stats): FoundInput {
     source: fileSource(name),
     // A pipe may have nothing to read for as long as it likes.
     read: (run) => (isRegular ? readFile(name, run) : readStream(createReadStream(name), run)),
+    ...(isRegular ? { ranges: (run: Run) => fileRanges(name, stats.size, run) } : {}),
   };
 }
 

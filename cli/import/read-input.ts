@@ -27,6 +27,7 @@ export function readInput(
   const source = { ...input.source, mapping: mappingOf(input.source.context), limit };
   return readBlocks(measured(input.read(run), meter), {
     context: { source, insertIdOf, ordinal: 'line' },
+    ranges: input.ranges?.(run),
     verifyStored: async () => input.verifyStored?.(run),
   });
 }

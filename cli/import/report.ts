@@ -72,7 +72,7 @@ function renderFile(result: FileResult, dryRun: boolean): string {
   if (findings.total > 0) {
     const kept = deadLetterPath === undefined ? '' : `; written to ${printable(deadLetterPath)}`;
     lines.push(`${name}: ${formatCount(findings.total)} ${dryRun ? 'would be rejected' : 'rejected'}${kept}`);
-    for (const { line, reason } of findings.first) lines.push(`  ${name}:${line} ${reason}`);
+    for (const { place, reason } of findings.first) lines.push(`  ${name}:${place} ${reason}`);
     const more = findings.total - findings.first.length;
     if (more > 0) lines.push(`  and ${formatCount(more)} more`);
   }

@@ -12,7 +12,7 @@ import {
   type Rejection,
   type Source,
 } from '../../functions/core/block.ts';
-import type { Format, ParseContext } from '../../functions/core/formats/format.ts';
+import type { ParseContext, StreamFormat } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
 import type { MessageReader } from '../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
@@ -77,7 +77,7 @@ export interface ParseOptions {
   from?: Position;
   isMapped?: boolean;
   /** Makes the parser; default: that of JSON. */
-  parserOf?: Format['parser'];
+  parserOf?: StreamFormat['parser'];
   /** If given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
   /** If given, told of each block while its bytes are there. */
