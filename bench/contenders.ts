@@ -5,6 +5,7 @@ import { NODE_OPTIONS } from '../local-cloud/served-function.ts';
 import type { Input } from './inputs.ts';
 import { BENCH, BUILD } from './paths.ts';
 import { type MeasuredProcess, startMeasured, type Usage } from './processes.ts';
+import type { RecordKind } from './records.ts';
 import { functionEnv, post, postObject, serve } from './served.ts';
 import type { SinkOptions } from './servers/sink.ts';
 import type { Stage } from './stage.ts';
@@ -36,6 +37,11 @@ const CONTENDERS: Record<string, Contender> = {
   core: (input, stage, options) => runScript(input, stage, options, [NODE_OPTIONS, `${BUILD}bench/contenders/core.js`]),
   'core-transform': (input, stage, { env, ...options }) =>
     CONTENDERS.core!(input, stage, { ...options, env: { BENCH_TRANSFORM: '1', ...env } }),
+  'core-mapping': mapped({ drop: ['search'], hash: ['distinct_id'] }, { BENCH_HASH_KEY: 'a key of the benchmark' }),
+  'segment-floor': recordFloor('segment'),
+  segment: mapped({ from: 'segment' }),
+  'snowplow-floor': recordFloor('snowplow'),
+  snowplow: mapped({ from: 'snowplow' }),
   'import-object': importObject,
   'drain-subscription': drainSubscription,
   'mixpanel-import': (input, stage, options) =>
@@ -45,8 +51,15 @@ const CONTENDERS: Record<string, Contender> = {
 
 /** Contenders that the events of an input go through as they are, so that the server can tell how many a body has. */
 const KEEPS_BYTES = new Set(['floor', 'core', 'core-transform', 'import-object', 'drain-subscription']);
+/** Contenders whose events differ in length from those of the input, so that the server has to count them. */
+const MAKES_EVENTS = new Set(['core-mapping', 'segment', 'snowplow']);
 /** Contenders that give an event its `$insert_id`. */
 const MAKES_IDS = new Set(['core', 'core-transform', 'import-object', 'drain-subscription']);
+
+/** The records that a contender is for; undefined if it imports events. */
+export function recordsOf(name: string): RecordKind | undefined {
+  return (['segment', 'snowplow'] as const).find((kind) => name === kind || name === `${kind}-floor`);
+}
 
 /**
  * Runs a contender once.
@@ -60,7 +73,8 @@ export async function measure(
   options: RunOptions = {},
 ): Promise<Measurement> {
   const lineBytes = MAKES_IDS.has(name) ? input.sentLineBytes : input.lineBytes;
-  await stage.reset({ ...(KEEPS_BYTES.has(name) ? { lineBytes } : {}), ...options.sink });
+  const isCounting = MAKES_EVENTS.has(name);
+  await stage.reset({ ...(KEEPS_BYTES.has(name) ? { lineBytes } : {}), isCounting, ...options.sink });
   const measurement = await CONTENDERS[name]!(input, stage, options);
   const { events, uniqueIds } = await stage.arrivals();
   const { events: expected, invocations = 1 } = measurement;
@@ -69,6 +83,23 @@ export async function measure(
     throw new Error(`${name}: of ${expected} events ${events} arrived, ${uniqueIds} of them different`);
   }
   return measurement;
+}
+
+/** Our core with a mapping. */
+function mapped(mapping: object, variables?: Record<string, string>): Contender {
+  return (input, stage, { env, ...options }) =>
+    CONTENDERS.core!(input, stage, {
+      ...options,
+      env: { BENCH_MAPPING: JSON.stringify(mapping), ...variables, ...env },
+    });
+}
+
+/** What it takes at least to make events of such records. */
+function recordFloor(kind: RecordKind): Contender {
+  return (input, stage, { env, ...options }) =>
+    runScript(input, stage, { ...options, env: { BENCH_RECORDS: kind, ...env } }, [
+      `${BUILD}bench/contenders/record-floor.js`,
+    ]);
 }
 
 async function runScript(

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { type EventKind, eventLines, LINE_BYTES } from './events.ts';
 import { WORK } from './paths.ts';
+import { type RecordKind, recordLines } from './records.ts';
 
 /** What a file of events is like. */
 export interface InputOptions {
@@ -18,15 +19,16 @@ export interface InputOptions {
   bytes: number;
 }
 
-/** A file of events. */
-export interface Input extends InputOptions {
+/** A file of events, or of records of another tool. */
+export interface Input {
   path: string;
   /** Name of the file. */
   name: string;
   events: number;
-  /** Bytes of each event, line end included; and with the `$insert_id` that we give it where it has none. */
-  lineBytes: number;
-  sentLineBytes: number;
+  /** Bytes of each event, line end included; undefined if they differ. */
+  lineBytes?: number;
+  /** The same with the `$insert_id` that we give it where it has none. */
+  sentLineBytes?: number;
 }
 
 /** To be changed together with what the generator makes. */
@@ -42,7 +44,6 @@ export async function makeInput(options: InputOptions): Promise<Input> {
   const name = `v${VERSION}-${kind}-${hasIds ? 'ids' : 'no-ids'}-${events}.ndjson${isGzip ? '.gz' : ''}`;
   const path = `${WORK}inputs/${name}`;
   const input = {
-    ...options,
     path,
     name,
     events,
@@ -59,6 +60,22 @@ export async function makeInput(options: InputOptions): Promise<Input> {
   } else {
     await pipeline(Readable.from(eventLines(kind, hasIds, events)), target);
   }
+  await rename(`${path}.partial`, path);
+  return input;
+}
+
+/** Finds a file of records, each of which becomes one event, or makes it. */
+export async function makeRecords(kind: RecordKind, bytes: number): Promise<Input> {
+  const name = `v${VERSION}-${kind}-${bytes}.${kind === 'snowplow' ? 'tsv' : 'ndjson'}`;
+  const path = `${WORK}inputs/${name}`;
+  let events = 0;
+  for (const { records } of recordLines(kind, bytes)) events += records;
+  const input = { path, name, events };
+  if (existsSync(path)) return input;
+  process.stderr.write(`Making ${name} …\n`);
+  await mkdir(`${WORK}inputs`, { recursive: true });
+  const texts = recordLines(kind, bytes).map(({ text }) => text);
+  await pipeline(Readable.from(texts), createWriteStream(`${path}.partial`));
   await rename(`${path}.partial`, path);
   return input;
 }

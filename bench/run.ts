@@ -4,10 +4,10 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { type Arguments, HELP, parseArguments, UsageError } from './arguments.ts';
 import { build, installPeers } from './build.ts';
 import { measureColdStarts } from './cold-start.ts';
-import { type Measurement, measure } from './contenders.ts';
+import { type Measurement, measure, recordsOf } from './contenders.ts';
 import type { EventKind } from './events.ts';
 import { guard } from './guard.ts';
-import { type InputOptions, makeInput } from './inputs.ts';
+import { type Input, type InputOptions, makeInput, makeRecords } from './inputs.ts';
 import { measureMemory } from './memory.ts';
 import { reserveCore } from './processes.ts';
 import { type Stage, startStage } from './stage.ts';
@@ -72,11 +72,15 @@ async function run(options: Arguments, stage: Stage): Promise<number> {
 
 /** Runs each of the contenders in turn, several times, so that what else the machine does hits all of them. */
 async function compare({ runs, only, profileFolder }: Arguments, options: InputOptions, stage: Stage): Promise<Row[]> {
-  const input = await makeInput(options);
+  const inputs = new Map<string, Input>();
+  for (const name of only) {
+    const records = recordsOf(name);
+    inputs.set(name, records === undefined ? await makeInput(options) : await makeRecords(records, options.bytes));
+  }
   const measured = new Map<string, Measurement[]>(only.map((name) => [name, []]));
   for (let round = 1; round <= runs; round++) {
     for (const [name, measurements] of measured) {
-      const measurement = await measure(name, input, stage, { profileFolder });
+      const measurement = await measure(name, inputs.get(name)!, stage, { profileFolder });
       measurements.push(measurement);
       const { cpuSeconds, wallSeconds, peakMemoryBytes } = measurement;
       process.stderr.write(

@@ -107,3 +107,8 @@ export function kill(cloud: LocalCloud, target: unknown): string {
   process.kill(pid, 'SIGKILL');
   return `${target} was killed; it is started again`;
 }
+
+/** Has both functions end in good order, and so start again. */
+export function restartFunctions({ importObject, drainSubscription }: LocalCloud): void {
+  for (const { isUp, pid } of [importObject, drainSubscription]) if (isUp) process.kill(pid, 'SIGTERM');
+}

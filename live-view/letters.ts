@@ -94,7 +94,7 @@ function letterFiles(endpoint: string): Promise<LetterFile[]> {
 }
 
 /** As it is now: it may have been put right since this process was started. */
-async function readTransform(): Promise<Transform> {
+export async function readTransform(): Promise<Transform> {
   const module = new URL(`../functions/transform.ts?${Date.now()}`, import.meta.url);
   return ((await import(module.href)) as { default: Transform }).default;
 }

@@ -6,6 +6,7 @@ import { setInterval } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type LocalCloud, NAMES, startCloud } from '../local-cloud/cloud.ts';
 import type { MixpanelOptions } from '../local-cloud/mixpanel/server.ts';
+import { restartFunctions } from './actions.ts';
 import { serveView, type ViewServer } from './server.ts';
 import { Watch } from './watch.ts';
 
@@ -101,7 +102,7 @@ async function drainRepeatedly({ drain, pubsub }: LocalCloud, watch: Watch, sign
 }
 
 /** Has both functions end, and so start again, when the user's transform was changed. */
-function restartOnChange({ importObject, drainSubscription }: LocalCloud, watch: Watch, signal: AbortSignal): void {
+function restartOnChange(cloud: LocalCloud, watch: Watch, signal: AbortSignal): void {
   let timer: NodeJS.Timeout | undefined;
   signal.addEventListener('abort', () => clearTimeout(timer));
   // The folder, as an editor may put another file in the place of this one.
@@ -110,7 +111,7 @@ function restartOnChange({ importObject, drainSubscription }: LocalCloud, watch:
     clearTimeout(timer);
     timer = setTimeout(() => {
       watch.say('functions/transform.ts has changed: both functions are started again with it');
-      for (const { isUp, pid } of [importObject, drainSubscription]) if (isUp) process.kill(pid, 'SIGTERM');
+      restartFunctions(cloud);
     }, WRITING_MS);
   });
 }

@@ -10,6 +10,7 @@ import { kill, publish, RefusedError, setSwitch, upload, uploadMade, uploadSampl
 import { readAsset } from './assets.ts';
 import { refusalOf, SECURITY_HEADERS } from './guard.ts';
 import { groupLetters, replayGroup } from './letters.ts';
+import { mappingInUse, tryMapping, useMapping } from './mapping.ts';
 import { createStream } from './stream.ts';
 import type { Watch } from './watch.ts';
 
@@ -61,6 +62,9 @@ export async function serveView({ cloud, watch, port: wanted }: ViewOptions): Pr
     'POST /publish': async ({ body }) => said(publish(cloud, await body())),
     'POST /switch': async ({ body }) => said(setSwitch(watch, await body())),
     'POST /kill': async ({ body }) => said(kill(cloud, (await body()).target)),
+    'GET /mapping': async () => ({ mapping: mappingInUse(cloud) }),
+    'POST /mapping': async ({ body }) => said(useMapping(cloud, watch, (await body()).mapping)),
+    'POST /mapping/try': async ({ body }) => tryMapping(cloud, watch.recent, (await body()).mapping),
     'POST /replay': async ({ body }) => said(replayGroup(cloud, watch, String((await body()).reason))),
   };
 

@@ -8,6 +8,7 @@ import { createEventLog, type EventLog, toShownEvent } from './event-log.ts';
 import { type FileLine, Files, sumOf } from './files.ts';
 import type { FunctionState, LogEntry, Reconciliation, State, Target } from './page/frames.ts';
 import { createRate } from './rates.ts';
+import { Recent } from './recent.ts';
 import { newStreamId } from './stream.ts';
 import { createSwitches, faultOf } from './switches.ts';
 
@@ -29,6 +30,8 @@ export class Watch {
   readonly log: EventLog = createEventLog();
   readonly id = newStreamId();
   readonly switches = createSwitches();
+  /** What came last. */
+  readonly recent = new Recent();
   /** What became of dead letters that were replayed. */
   readonly replayed = noCounts();
   /** Replays that are under way. */
@@ -63,12 +66,16 @@ export class Watch {
       this.#last = { status, at: Date.now() };
       if (status !== 200 && status !== 400) this.#failures.add(1);
     });
-    pubsub.on('publish', ({ topic, messageIds }) => {
-      if (topic === NAMES.eventTopic) this.#published += messageIds.length;
+    pubsub.on('publish', ({ topic, messages }) => {
+      if (topic !== NAMES.eventTopic) return;
+      this.#published += messages.length;
+      this.recent.addMessages(messages);
     });
     storage.on('finalize', (object) => {
-      if (object.bucket === NAMES.importBucket) this.#files.add(object);
-      else if (object.name.startsWith('checkpoints/')) this.#checkpoints.add(object.name);
+      if (object.bucket === NAMES.importBucket) {
+        this.#files.add(object);
+        this.recent.addObject(object);
+      } else if (object.name.startsWith('checkpoints/')) this.#checkpoints.add(object.name);
       else this.lettersChanged();
     });
     storage.on('request', ({ kind, bucket }) => {

@@ -56,6 +56,8 @@ export interface LocalCloud {
   readonly drainSubscription: ServedFunction;
   /** Environment of the functions. */
   readonly env: Readonly<Record<string, string>>;
+  /** Sets a variable of the functions, or takes it away (undefined); a function has it from its next start on. */
+  setVariable(name: string, value: string | undefined): void;
   /** A client for the local Cloud Storage, and one for the local Pub/Sub. */
   readonly storageClient: Storage;
   readonly pubsubClient: PubSub;
@@ -88,7 +90,7 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
   storage.createBucket(NAMES.importBucket);
   storage.createBucket(NAMES.stateBucket);
 
-  const env = {
+  const env: Record<string, string> = {
     METADATA_SERVER_DETECTION: 'none',
     MIXPANEL_API_URL: mixpanel.url,
     MIXPANEL_PROJECT_ID: CREDENTIALS.projectId,
@@ -128,6 +130,10 @@ export async function startCloud(options: LocalCloudOptions): Promise<LocalCloud
     importObject: importObject!,
     drainSubscription: drainSubscription!,
     env,
+    setVariable(name, value) {
+      if (value === undefined) delete env[name];
+      else env[name] = value;
+    },
     storageClient,
     pubsubClient,
     async drain() {

@@ -4,11 +4,11 @@ import '../../functions/runtime/heap.ts';
 import { readFile } from '../../cli/import/read-file.ts';
 import { readCoreConfig } from '../../functions/config.ts';
 import type { Source } from '../../functions/core/block.ts';
-import { passThrough, type Transform } from '../../functions/core/event.ts';
+import { passThrough, type RecordContext, type Transform } from '../../functions/core/event.ts';
 import { readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
-import { mappingOf } from '../../functions/core/mappings/mapping.ts';
+import { createMappings } from '../../functions/core/mappings/mappings.ts';
 import { createMixpanelClient } from '../../functions/core/mixpanel/client.ts';
 import { createSender } from '../../functions/core/mixpanel/sender.ts';
 import { startRun } from '../../functions/core/run.ts';
@@ -17,8 +17,14 @@ import type { Settlement } from '../../functions/core/settlement.ts';
 /** Has every record parsed and serialised anew, and changes nothing. */
 const copy: Transform = ({ event, properties, ...rest }) => ({ event, properties: { ...properties }, ...rest });
 
-const { BENCH_FILE: file = '', BENCH_TRANSFORM: hasTransform } = process.env;
+const {
+  BENCH_FILE: file = '',
+  BENCH_TRANSFORM: hasTransform,
+  BENCH_MAPPING: mapping,
+  BENCH_HASH_KEY: hashKey,
+} = process.env;
 const transform = hasTransform ? copy : passThrough;
+const context: RecordContext = { kind: 'file', path: file };
 const config = readCoreConfig(process.env);
 const client = createMixpanelClient(config.mixpanel);
 const ledger = new Ledger();
@@ -33,8 +39,8 @@ const settlement: Settlement = {
   flush() {},
 };
 const source: Source = {
-  context: { kind: 'file', path: file },
-  mapping: mappingOf(transform),
+  context,
+  mapping: createMappings({ mapping, hashKey, transform })(context),
   locate: (offset, line) => ({ file, line, offset }),
 };
 const blocks = readBlocks(readFile(file, run), {

@@ -1,29 +1,16 @@
 /** The floor: the least that an import can do. It reads, splits at newlines, compresses and posts, and looks at nothing. */
 
 import { createReadStream } from 'node:fs';
-import { Agent, request } from 'node:http';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { postAll } from './posting.ts';
 
 const MAX_EVENTS = 2_000;
 const MAX_BYTES = 10_000_000;
-const CONCURRENCY = 10;
 const READ_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
-const { BENCH_FILE: file = '', BENCH_URL: base = '' } = process.env;
-const url = new URL('/import?strict=1&project_id=1', base);
-const agent = new Agent({ keepAlive: true });
-const gzipAsync = promisify(gzip);
-const sending = new Set<Promise<void>>();
+const { BENCH_FILE: file = '' } = process.env;
 
-for await (const batch of batches()) {
-  const sent = send(batch).finally(() => sending.delete(sent));
-  sending.add(sent);
-  if (sending.size >= CONCURRENCY) await Promise.race(sending);
-}
-await Promise.all(sending);
-agent.destroy();
+await postAll(batches());
 
 /** Yields the parts of the file that are one batch each, in the pieces in which they were read. */
 async function* batches(): AsyncGenerator<Buffer[]> {
@@ -47,22 +34,4 @@ async function* batches(): AsyncGenerator<Buffer[]> {
     bytes += chunk.length - from;
   }
   if (bytes > 0) yield pieces;
-}
-
-async function send(pieces: Buffer[]): Promise<void> {
-  const body = await gzipAsync(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), { level: 6 });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const headers = {
-    authorization: 'Basic YmVuY2g6YmVuY2g=',
-    'content-type': 'application/x-ndjson',
-    'content-encoding': 'gzip',
-    'content-length': body.length,
-  };
-  request(url, { method: 'POST', agent, headers }, (response) => {
-    if (response.statusCode !== 200) reject(new Error(`the server answered ${response.statusCode}`));
-    response.resume().on('end', resolve).on('error', reject);
-  })
-    .on('error', reject)
-    .end(body);
-  return promise;
 }

@@ -113,7 +113,8 @@ async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Previe
   }
 }
 
-function reasonAgainst(text: string): Reason | undefined {
+/** Why Mixpanel would refuse an event; undefined if it would take it. */
+export function reasonAgainst(text: string): Reason | undefined {
   if (Buffer.byteLength(text) > MAX_EVENT_BYTES) {
     return { field: 'event', message: `larger than ${MAX_EVENT_BYTES} bytes` };
   }

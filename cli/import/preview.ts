@@ -59,23 +59,15 @@ interface Result {
 
 function describe(mapped: Mapped): Result {
   if (typeof mapped === 'string') return describeEvents([mapped]);
-  if (mapped instanceof ManyEvents) return describeMany(mapped);
+  if (mapped instanceof ManyEvents) {
+    const { lines, ...result } = describe(mapped.first(MAX_EVENTS));
+    return { lines: [`${mapped.length} events, of which these are the first:`, ...lines], ...result };
+  }
   if (mapped.expanded === -1) return { lines: ['left out'], style: 'yellow', sent: [] };
   if (mapped.rejections.length === 0) return describeEvents(mapped.texts);
   const reasons = mapped.rejections.map(({ reason }) => printable(`rejected: ${reason.field}: ${reason.message}`));
   const { lines, sent } = describeEvents(mapped.texts);
   return { lines: [...lines, ...reasons], style: 'red', sent };
-}
-
-/** Shows the first of very many events. */
-function describeMany(events: ManyEvents): Result {
-  const texts: string[] = [];
-  for (const made of events) {
-    if ('text' in made) texts.push(made.text);
-    if (made.index === MAX_EVENTS) break;
-  }
-  const { lines, sent } = describeEvents(texts);
-  return { lines: [`${events.length} events, of which these are the first:`, ...lines], style: 'green', sent };
 }
 
 function describeEvents(texts: readonly string[]): Result {

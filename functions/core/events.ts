@@ -97,6 +97,17 @@ export class ManyEvents {
     this.#make = make;
   }
 
+  /** The first of them, to be shown. */
+  first(count: number): MappedRecord {
+    const made = [...Iterator.from(this).take(count)];
+    return {
+      texts: made.flatMap((event) => ('text' in event ? [event.text] : [])),
+      indexes: made.flatMap((event) => ('text' in event ? [event.index] : [])),
+      rejections: made.flatMap((event) => ('rejection' in event ? [event.rejection] : [])),
+      expanded: made.length - 1,
+    };
+  }
+
   *[Symbol.iterator](): Generator<MadeEvent> {
     for (let index = 0; index < this.length; index++) yield this.#make(this.#events[index]!, index);
   }

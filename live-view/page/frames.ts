@@ -123,6 +123,26 @@ export interface State {
   log: LogEntry[];
 }
 
+/** What a mapping makes of what came last. */
+export interface Trial {
+  /** What is wrong with the mapping, each with its path in it; nothing if it can be used. */
+  problems: readonly string[];
+  /** Whether the functions have this mapping. */
+  isInUse: boolean;
+  records: TriedRecord[];
+}
+
+/** A record, and what becomes of it. */
+export interface TriedRecord {
+  /** Where it came from. */
+  place: string;
+  /** Its beginning, as JSON where it can be parsed. */
+  record: string;
+  outcome: 'sent' | 'left out' | 'rejected';
+  /** The events, as JSON, or why there are none. */
+  result: string;
+}
+
 /** Dead letters that have the same reason. */
 export interface LetterGroup {
   reason: string;

@@ -5,6 +5,7 @@ import { connect } from './connection.ts';
 import { createEvents } from './events.ts';
 import type { State } from './frames.ts';
 import { createLetters } from './letters.ts';
+import { createMapping } from './mapping.ts';
 import { setUpProperties } from './properties.ts';
 import { setUpTryIt } from './try-it.ts';
 import { showState } from './way.ts';
@@ -12,6 +13,7 @@ import { showState } from './way.ts';
 const { onEvents, onReset } = createEvents();
 const showSwitches = createBreakIt();
 const showLetters = createLetters();
+const showMapping = createMapping();
 setUpProperties();
 setUpTryIt();
 
@@ -33,4 +35,5 @@ function show(): void {
   showState(state);
   showSwitches(state);
   showLetters(state);
+  showMapping(state);
 }

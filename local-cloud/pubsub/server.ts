@@ -49,7 +49,7 @@ export type PubSubFault = { code: number; message?: string } | { delayMs: number
 
 /** The events of a local Pub/Sub, a batch at a time; subscriptions and topics by their full names. */
 export interface PubSubEvents {
-  publish: [{ topic: string; messageIds: string[] }];
+  publish: [{ topic: string; messageIds: string[]; messages: readonly Message[] }];
   deliver: [{ subscription: string; messages: { messageId: string; attempt: number }[] }];
   ack: [{ subscription: string; messageIds: string[] }];
   /** `status` 0 stands for a push without an answer. */
@@ -173,7 +173,7 @@ export class PubSubServer extends EventEmitter<PubSubEvents> {
     // Without a listener nothing is put together for it: these run for every batch.
     return {
       onPublish: (topic, messages) => {
-        if (this.listenerCount('publish') > 0) this.emit('publish', { topic, messageIds: ids(messages) });
+        if (this.listenerCount('publish') > 0) this.emit('publish', { topic, messageIds: ids(messages), messages });
       },
       onDeliver: (subscription, deliveries) => {
         if (this.listenerCount('deliver') === 0) return;

@@ -3,3 +3,4 @@
 import './events.ts';
 import './stations.ts';
 import './page.ts';
+import './mapping.ts';

@@ -3,15 +3,18 @@
 import type { MixpanelEvent } from '../event.ts';
 import { addressOf } from './address.ts';
 import { converterOf } from './convert.ts';
+import { type Field, fieldsPutter } from './fields.ts';
 import { type Hash, sha256, textOf } from './hashing.ts';
 import { DEVICE_PREFIX, deviceIdOf, idOf, isInsertId, isTooLong } from './identity.ts';
 import { Misfit } from './mapping.ts';
 import { hashedBy, hashProperties } from './never-in-clear.ts';
 import { type Fields, type Getter, getterOf, isFields, type Path, pathOf } from './path.ts';
-import type { Preset, Put, ValueSource } from './preset.ts';
+import type { Preset, ValueSource } from './preset.ts';
 import { PRESETS } from './presets.ts';
+import { newProperties } from './properties.ts';
 import type { EventSource, Rule } from './rules.ts';
 import { nameMatcher, namesOf, narrowerOf } from './selection.ts';
+import { Slots } from './slots.ts';
 import { type Spread, spreadOf, spreadParams } from './spread.ts';
 import { timeReader } from './time.ts';
 
@@ -42,7 +45,9 @@ export function compileRule(rule: Rule, hash: Hash | undefined): RecordMap {
     if (isSkipped(event)) return null;
     const time = makeTime(begun);
     if (time instanceof Misfit) return time;
-    const properties: Fields = { time, distinct_id: '' };
+    const properties = newProperties();
+    properties.time = time;
+    properties.distinct_id = '';
     identify(begun, properties);
     const insertId = makeInsertId(begun);
     if (insertId !== undefined) properties.$insert_id = insertId;
@@ -204,9 +209,14 @@ function propertiesAdder(
   preset: Preset | undefined,
 ): (record: Fields, properties: Fields) => Misfit | undefined {
   const used = usedPaths(rule, preset);
-  const names = namesOf(rule, false);
-  const omitEmpty = preset !== undefined;
-  const fields = Object.entries(preset?.fields ?? {}).map(([name, source]) => ({ name, get: getterFor(source) }));
+  const slots = new Slots(namesOf(rule, false), preset !== undefined);
+  const { put, putSlot } = slots;
+  const putFields = fieldsPutter(
+    Object.entries(preset?.fields ?? {}).flatMap(([name, source]): Field[] => {
+      const slot = slots.slotOf(name);
+      return slot ? [{ slot, source: typeof source === 'string' ? pathOf(source) : getterFor(source) }] : [];
+    }),
+  );
   const listed = rule.properties ?? preset?.properties ?? (preset === undefined ? '*' : []);
   const spreads: Spread[] = (typeof listed === 'string' ? [listed] : listed).map((entry) =>
     spreadOf(typeof entry === 'string' && entry !== '*' ? pathOf(entry) : entry, used),
@@ -217,16 +227,9 @@ function propertiesAdder(
   const { addFirst, add } = rule.properties === undefined && preset !== undefined ? preset : ({} as Partial<Preset>);
 
   return (record, properties) => {
-    const put: Put = (name, value) => {
-      if (value === undefined || value === null || (omitEmpty && value === '')) return;
-      const final = names(name);
-      if (final !== undefined) putProperty(properties, final, value);
-    };
-    for (const { name, get } of fields) {
-      const value = get(record);
-      if (value instanceof Misfit) return value;
-      put(name, value);
-    }
+    slots.begin(properties);
+    const misfitting = putFields(record, putSlot);
+    if (misfitting !== undefined) return misfitting;
     const first = addFirst?.(record, put);
     if (first !== undefined) return first;
     for (const spread of spreads) spread(record, put);
@@ -236,14 +239,6 @@ function propertiesAdder(
     for (const { name, get } of renamed) put(name, get(record));
     return undefined;
   };
-}
-
-/** Sets a property that is not there yet, whatever it is called. */
-export function putProperty(properties: Fields, name: string, value: unknown): void {
-  if (properties[name] !== undefined && Object.hasOwn(properties, name)) return;
-  if (name === '__proto__') {
-    Object.defineProperty(properties, name, { value, configurable: true, enumerable: true, writable: true });
-  } else properties[name] = value;
 }
 
 /** Paths that a key names: `*` leaves them out. */

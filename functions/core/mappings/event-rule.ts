@@ -2,15 +2,17 @@
 
 import { isEvent, type MixpanelEvent } from '../event.ts';
 import { addressOf } from './address.ts';
-import { putProperty, type RecordMap } from './compile.ts';
+import type { RecordMap } from './compile.ts';
 import { converterOf } from './convert.ts';
 import { type Hash, sha256, textOf } from './hashing.ts';
 import { DEVICE_PREFIX, deviceIdOf, idOf, isInsertId, isTooLong } from './identity.ts';
 import { Misfit } from './mapping.ts';
 import { hashedBy, hashProperties } from './never-in-clear.ts';
 import { type Fields, getterOf, isFields, type Path, pathOf } from './path.ts';
+import { newProperties } from './properties.ts';
 import type { Rule } from './rules.ts';
 import { nameMatcher, namesOf, narrowerOf } from './selection.ts';
+import { putProperty } from './slots.ts';
 import { spreadOf } from './spread.ts';
 
 /** Names that `pick` and `drop` leave alone. */
@@ -34,7 +36,7 @@ export function compileEventRule(rule: Rule, hash: Hash | undefined): RecordMap 
   return (record) => {
     if (!isEvent(record)) return isFields(record) && record.event !== undefined ? NO_PROPERTIES : NO_EVENT;
     if (isSkipped(String(record.event))) return null;
-    const properties: Fields = {};
+    const properties = newProperties();
     const put = (name: string, value: unknown) => {
       if (KEPT.has(name)) properties[name] = value;
       else if (name === 'ip') properties.ip = isIpDropped ? 0 : value;

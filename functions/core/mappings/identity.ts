@@ -23,10 +23,13 @@ const DISALLOWED = new Set([
   '[]',
   '{}',
 ]);
-const LONGEST_DISALLOWED = 36;
+/** The longest but for the one of zeros. */
+const LONGEST_DISALLOWED = 9;
+const ZERO = 0x30;
 /** Mixpanel cuts text after so many bytes: two ids that begin alike would become one. */
 const MAX_ID_BYTES = 255;
-const INSERT_ID = /^[A-Za-z0-9-]{1,36}$/;
+const MAX_INSERT_ID = 36;
+const INSERT_ID = /^[A-Za-z0-9-]+$/;
 
 /** What a distinct_id that is a device's begins with, with simplified id merge. */
 export const DEVICE_PREFIX = '$device:';
@@ -38,8 +41,8 @@ export function idOf(value: unknown): string | undefined {
   else if (typeof value === 'number' || typeof value === 'bigint') text = String(value);
   else if (typeof value === 'object' && value !== null && isRawNumber(value)) text = value.rawJSON;
   else return undefined;
-  if (text.length <= LONGEST_DISALLOWED && DISALLOWED.has(text.toLowerCase())) return undefined;
-  return text;
+  if (text.length > LONGEST_DISALLOWED && text.charCodeAt(0) !== ZERO) return text;
+  return DISALLOWED.has(text.toLowerCase()) ? undefined : text;
 }
 
 /** As {@link idOf}, without the prefix that Mixpanel would take away. */
@@ -55,5 +58,5 @@ export function isTooLong(id: string): boolean {
 
 /** Whether Mixpanel takes the text as `$insert_id`. */
 export function isInsertId(text: string): boolean {
-  return INSERT_ID.test(text);
+  return text.length <= MAX_INSERT_ID && INSERT_ID.test(text);
 }

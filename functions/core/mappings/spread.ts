@@ -67,7 +67,7 @@ export function spreadParams(params: unknown, put: Put): void {
 }
 
 /** The one value of a parameter. Integers are text where JSON was exported by BigQuery. */
-function paramValue(value: unknown): unknown {
+export function paramValue(value: unknown): unknown {
   if (!isFields(value)) return value;
   for (const key of VALUE_KEYS) {
     const one = value[key];

@@ -104,6 +104,8 @@ function ofForm(text: string, toUtc: ((localMs: number) => number) | undefined):
   if (!(month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month))) return undefined;
   const date = Date.UTC(year, month - 1, day);
   if (text.length === 10) return toUtc === undefined ? date : toUtc(date);
+  const time = ofUtc(text);
+  if (time !== undefined) return date + time;
   const clock = CLOCK.exec(text.slice(10));
   if (clock === null) return undefined;
   const [, hours, minutes, seconds = '0', fraction = '', utc, sign, offsetHours, offsetMinutes = '0'] = clock;
@@ -116,6 +118,18 @@ function ofForm(text: string, toUtc: ((localMs: number) => number) | undefined):
   if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return undefined;
   const offset = Number(offsetHours) * 3_600_000 + Number(offsetMinutes) * 60_000;
   return sign === '+' ? local - offset : local + offset;
+}
+
+/** The time of day in `…T10:00:00.500Z`, the commonest form; undefined if it has another. */
+function ofUtc(text: string): number | undefined {
+  if (text.length !== 24 || text.charCodeAt(10) !== 0x54 || text.charCodeAt(23) !== 0x5a) return undefined;
+  if (text.charCodeAt(13) !== 0x3a || text.charCodeAt(16) !== 0x3a || text.charCodeAt(19) !== 0x2e) return undefined;
+  const hours = digitsAt(text, 11, 2);
+  const minutes = digitsAt(text, 14, 2);
+  const seconds = digitsAt(text, 17, 2);
+  if (!(hours < 24 && minutes < 60 && seconds < 60)) return undefined;
+  const ms = digitsAt(text, 20, 3);
+  return Number.isNaN(ms) ? undefined : hours * 3_600_000 + minutes * 60_000 + seconds * 1_000 + ms;
 }
 
 /** The number that stands there; NaN if there are other characters. */

@@ -301,7 +301,7 @@ describe('events', () => {
   it('the server emits events for publish, deliver and ack', async () => {
     await pubsub.createSubscription(topic, subscription);
     const seen: unknown[] = [];
-    server.on('publish', (event) => seen.push(['publish', event]));
+    server.on('publish', ({ topic, messageIds }) => seen.push(['publish', { topic, messageIds }]));
     server.on('deliver', (event) => seen.push(['deliver', event]));
     server.on('ack', (event) => seen.push(['ack', event]));
     const before = Date.now();
