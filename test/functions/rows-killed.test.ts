@@ -17,7 +17,10 @@ const MAPPING = [
   },
 ];
 const ROWS = 200;
-const MOMENTS = [6, 13];
+/** Before the first checkpoint with a position, and after it. */
+const MOMENTS = [6, 20];
+/** An object of 60 rows takes longer than the time between two checkpoints. */
+const DELAY_MS = 400;
 
 const csv = Buffer.from(
   `name,at,number\n${Array.from({ length: ROWS }, (_, row) => `ada,2026-01-02,${row}\n`).join('')}bad\n`,
@@ -39,7 +42,7 @@ describe('rows of an object, in a function that is killed', () => {
       env: {
         IMPORT_MAPPING: JSON.stringify(MAPPING),
         IMPORT_LEASE_SECONDS: '2',
-        IMPORT_MAX_BATCH_EVENTS: '10',
+        IMPORT_MAX_BATCH_EVENTS: '5',
         IMPORT_MAX_CONCURRENCY: '2',
       },
     });
@@ -80,7 +83,10 @@ describe('rows of an object, in a function that is killed', () => {
       if (++operations === moment) cloud.importObject.restart().then(restarted.resolve, restarted.reject);
       return undefined;
     };
-    cloud.mixpanel.fault = count;
+    cloud.mixpanel.fault = () => {
+      count();
+      return { delayMs: DELAY_MS };
+    };
     cloud.storage.fault = ({ bucket, kind }) =>
       bucket === NAMES.importBucket && kind === 'upload' ? undefined : count();
     return restarted.promise.finally(() => {

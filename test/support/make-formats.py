@@ -251,6 +251,11 @@ for name, options in {"snappy": {"compression": "snappy"}, "none": {"compression
     pyarrow.parquet.write_table(SMALL, FOLDER / f"small-{name}.parquet", row_group_size=3, write_statistics=False,
                                 store_schema=False, **options)
 
+# So many rows that their rejections are summed up, in two row groups.
+pyarrow.parquet.write_table(
+    pyarrow.table({"n": pyarrow.array(range(20_000), pyarrow.int64())}), FOLDER / "numbers.parquet",
+    row_group_size=15_000, use_dictionary=False, column_encoding="DELTA_BINARY_PACKED", compression="zstd")
+
 # The samples: Mixpanel's events as a warehouse may export them.
 SAMPLES = pathlib.Path(__file__).parent.parent.parent / "samples"
 SHOP = [

@@ -6,6 +6,7 @@ import { MAX_KEPT_BYTES } from '../../rejections.ts';
 import type { ParseContext, StreamParser } from '../format.ts';
 import { MAX_RECORD_BYTES, NOT_UTF8, TOO_LARGE } from '../json/reasons.ts';
 import { unreadableBlock } from '../rows.ts';
+import { SIGNATURE_BYTES, unreadable } from '../signatures.ts';
 import { CsvBlockBuilder } from './block-builder.ts';
 import { type Dialect, repeatedName, sniffDelimiter, type TextFormat } from './dialect.ts';
 import { fieldsOf } from './fields.ts';
@@ -93,18 +94,20 @@ export class CsvParser implements StreamParser {
     if (this.#dialect === undefined) {
       if (at === 0 && this.#builder.offset === 0 && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) return 3;
       if (!this.#prepare(bytes, at, isLast)) return this.#wait(bytes, at);
+      const problem = this.#builder.offset === 0 ? unreadable(bytes.subarray(0, SIGNATURE_BYTES)) : undefined;
+      if (problem !== undefined) return this.#rejectAll(reason(problem), at);
     }
     const scanner = this.#scanner!;
     const status = scanner.scan(bytes, at, at + MAX_RECORD_BYTES, isLast);
     if (status === 'incomplete') {
       if (bytes.length - at <= MAX_RECORD_BYTES) return this.#wait(bytes, at);
-      if (this.#dialect === undefined) return this.#rejectAll(TOO_LARGE.message, at);
+      if (this.#dialect === undefined) return this.#rejectAll(unusable(TOO_LARGE.message), at);
       this.#skipped = this.#newSkipped(TOO_LARGE, true);
       return at;
     }
     const line = this.#line;
     if (status === 'unclosed') {
-      if (this.#dialect === undefined) return this.#rejectAll(UNCLOSED.message, at);
+      if (this.#dialect === undefined) return this.#rejectAll(unusable(UNCLOSED.message), at);
       if (scanner.lineEnd === -1 && !isLast) {
         this.#skipped = this.#newSkipped(UNCLOSED, true);
         return at;
@@ -123,7 +126,7 @@ export class CsvParser implements StreamParser {
     const problem = status === 'broken' ? BROKEN : this.#problem(bytes, at, to);
     if (this.#dialect === undefined) {
       const message = this.#readHeader(bytes, at, problem);
-      if (message !== undefined) return this.#rejectAll(message, at);
+      if (message !== undefined) return this.#rejectAll(unusable(message), at);
     } else if (problem !== undefined) this.#builder.reject(at, to, line, problem);
     else this.#builder.add(at, to, line, scanner);
     this.#line += scanner.newlines;
@@ -143,6 +146,7 @@ export class CsvParser implements StreamParser {
   /** Decides how rows are told apart, before the first one; false if more bytes are needed. */
   #prepare(bytes: Buffer, at: number, isLast: boolean): boolean {
     if (this.#scanner !== undefined) return true;
+    if (bytes.length < SIGNATURE_BYTES && !isLast) return false;
     const newline = bytes.indexOf(NEWLINE, at);
     if (newline === -1 && !isLast && bytes.length - at <= MAX_RECORD_BYTES) return false;
     const { quote, header } = this.#format;
@@ -166,8 +170,8 @@ export class CsvParser implements StreamParser {
   }
 
   /** Without names there are no rows. */
-  #rejectAll(message: string, at: number): number {
-    this.#skipped = this.#newSkipped(reason(`the header is not usable: ${message}`), false);
+  #rejectAll(why: Reason, at: number): number {
+    this.#skipped = this.#newSkipped(why, false);
     return at;
   }
 
@@ -210,6 +214,10 @@ export class CsvParser implements StreamParser {
     this.#wanted = 2 * (bytes.length - at);
     return -1;
   }
+}
+
+function unusable(message: string): Reason {
+  return reason(`the header is not usable: ${message}`);
 }
 
 function reason(message: string): Reason {

@@ -326,6 +326,25 @@ describe('delimited text', { timeout: 60_000 }, () => {
     }
   });
 
+  for (const [name, content, message] of [
+    [
+      'a zip archive',
+      Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(20_000, 'x,y\n')]),
+      /^a zip archive, which is not read/,
+    ],
+    ['an HTML page', Buffer.from(`<!doctype html>\n${'<p>a, b</p>\n'.repeat(2_000)}`), /^an HTML page, often an error/],
+  ] as const) {
+    test(`What is no text is one rejection that names it: ${name}`, async () => {
+      for (const size of [65_536, 100]) {
+        const { values, rejections } = await read(content, {}, size);
+        assert.deepEqual(values, []);
+        assert.equal(rejections.length, 1);
+        assert.match(rejections[0]!.reason.message, message);
+        assert.equal(rejections[0]!.bytes, content.length);
+      }
+    });
+  }
+
   test('Reading resumes before any row, also in compressed text', async () => {
     const content = Buffer.from(
       `\ufeffa;b\n${Array.from({ length: 40 }, (_, index) => (index % 9 === 4 ? 'bad' : `${index};"x\n${index}"`)).join('\r\n')}\n`,
