@@ -11,10 +11,15 @@ import { findLetterFiles } from './operate/letter-files.ts';
 import { printProblems } from './operate/problems.ts';
 import { renderReasons } from './operate/render-reasons.ts';
 import { type Survey, surveyLetters } from './operate/survey.ts';
+import { COMMON_HELP } from './options.ts';
 
 const HELP = `Lists dead letters: how many, why, and where the newest of them stood.
 
 Usage: npm run dead-letters -- [--records] [--json] gs://LETTERS | gs://LETTERS/PREFIX | FOLDER | FILE …
+
+Examples
+  npm run dead-letters -- gs://my-letters
+  npm run dead-letters -- --records events.ndjson.dead-letters.ndjson
 
 gs://LETTERS is the bucket of dead letters: all of them. Below it are
   dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
@@ -25,8 +30,8 @@ In a FOLDER the files are read that are named as the functions and npm run impor
 
 Options
   --records   shows the beginnings of the records too, with whatever personal data are in them
-  --json      prints one JSON object: letters, records, repeated, truncated, unreadable, files, reasons
-  --help      prints this
+${COMMON_HELP}
+The document of --json has letters, records, repeated, truncated, unreadable, files and reasons.
 
 A dead letter that stands in two files, as it may after a crash, counts once. One letter can stand for many records:
 "records" and the count of a reason are numbers of records. Google's credentials are asked for when an argument is
@@ -41,7 +46,6 @@ wrong, or the bucket is missing or not one of these.
 await runCommand({
   name: 'dead-letters',
   help: HELP,
-  options: { records: { type: 'boolean' }, json: { type: 'boolean' } },
   async run({ options, args, env }) {
     if (args.length === 0) throw new UsageError('Where are they? Try: npm run dead-letters -- gs://LETTERS, or --help');
     const withRecords = options.records === true;
