@@ -37,7 +37,7 @@ export const SUBCOMMANDS = {
   },
   'dead-letters': {
     summary: 'lists what was rejected, and why; deletes some of it',
-    options: { records: { type: 'boolean' } },
+    options: { records: { type: 'boolean' }, where: { type: 'string' }, delete: { type: 'boolean' } },
   },
   replay: {
     summary: 'sends dead letters again',

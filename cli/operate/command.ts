@@ -73,8 +73,13 @@ function parse<Name extends Subcommand>(name: Name, args: string[], env: Environ
   const options = optionsOf(name);
   const taken = findTakenByNpm(name, env);
   const { tokens } = parseArgs({ args, options, allowPositionals: true, strict: false, tokens: true });
+  const seen = new Set<string>();
   for (const token of tokens) {
     if (token.kind === 'option' && !(token.name in options)) throw unknownOption(token.rawName, Object.keys(options));
+    if (token.kind !== 'option' || options[token.name]!.type === 'boolean') continue;
+    // The last one alone would count.
+    if (seen.has(token.name)) throw new UsageError(`${token.rawName} is given twice. Give it once`);
+    seen.add(token.name);
   }
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
