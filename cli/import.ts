@@ -11,6 +11,7 @@ import { startRun } from '../functions/core/run.ts';
 import transform from '../functions/transform.ts';
 import { givingUp, parseGiveUpAfter, UnreachableError } from './give-up.ts';
 import { HELP, UsageError } from './import/arguments.ts';
+import { conditionsOf } from './import/checkpoint-file.ts';
 import { showProgress } from './import/display.ts';
 import { checkFile } from './import/dry-run.ts';
 import { withoutCredentials } from './import/environment.ts';
@@ -22,6 +23,8 @@ import { createPreview } from './import/preview.ts';
 import { printable } from './import/printable.ts';
 import { type Outcome, renderReport } from './import/report.ts';
 import { renderReportJson } from './import/report-json.ts';
+import { findResumables, resumeCommand } from './import/resume.ts';
+import { asInvoked } from './invocation.ts';
 import { withMapping } from './mapping.ts';
 import { type CommandLine, EXIT, runCommand } from './operate/command.ts';
 
@@ -34,9 +37,11 @@ async function importFiles({ options, args, env }: CommandLine<'import'>): Promi
   }
   const print = parsePrint(options.print, dryRun);
   const limitMs = parseGiveUpAfter(options['give-up-after']);
-  const environment = await withMapping(env, mapping);
+  const { concurrency = env.IMPORT_MAX_CONCURRENCY } = options;
+  const environment = { ...(await withMapping(env, mapping)), IMPORT_MAX_CONCURRENCY: concurrency };
   const config = readCoreConfig(dryRun ? withoutCredentials(environment) : environment);
   const { inputs, skipped } = await findInputs(args, config.storageEndpoint);
+  const resumables = dryRun ? [] : await findResumables(inputs, conditionsOf(config, transform), options);
   const startedAt = performance.now();
   const meter = new Meter(
     inputs.map(({ size }) => size),
@@ -59,10 +64,10 @@ async function importFiles({ options, args, env }: CommandLine<'import'>): Promi
   const preview = print === 0 ? undefined : createPreview(json ? process.stderr : process.stdout, print, raw);
 
   const results: FileResult[] = [];
-  for (const input of inputs) {
+  for (const [index, input] of inputs.entries()) {
     const run = startRun();
     interrupts.watch(run);
-    const context = { config, mappingOf, meter, run };
+    const context = { config, mappingOf, meter, run, ...resumables[index] };
     const result = await (dryRun ? checkFile(input, context, preview) : importFile(input, context, sender));
     results.push(result);
     display.endFile();
@@ -71,14 +76,15 @@ async function importFiles({ options, args, env }: CommandLine<'import'>): Promi
   }
   display.close();
   const left = inputs.slice(results.length).map(({ name }) => name);
-  const outcome = { results, left, dryRun, durationMs: performance.now() - startedAt };
+  const resume = asInvoked(resumeCommand(results, left, options) ?? '') || undefined;
+  const outcome = { results, left, dryRun, durationMs: performance.now() - startedAt, resume };
   process.stdout.write(json ? renderReportJson(outcome) : renderReport(outcome));
   return exitCodeOf(outcome, interrupts.isInterrupted);
 }
 
 function parsePrint(text: string | undefined, dryRun: boolean): number {
   if (text === undefined) return 0;
-  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--print ${text}: must be a number of records`);
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--print takes a number of records, not ${text}`);
   if (!dryRun) throw new UsageError('--print needs --dry-run: it shows records before anything is sent');
   return Number(text);
 }

@@ -29,6 +29,9 @@ export const SUBCOMMANDS = {
       raw: { type: 'boolean' },
       mapping: { type: 'string' },
       'give-up-after': { type: 'string' },
+      resume: { type: 'boolean' },
+      state: { type: 'string' },
+      concurrency: { type: 'string' },
     },
   },
   status: {

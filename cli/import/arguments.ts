@@ -38,6 +38,9 @@ Options
   --raw       with --print: masks nothing
   --give-up-after TIME  ends when Mixpanel took nothing for so long: 90s, 2h; 10m if not given. Pauses that it asked
               for do not count
+  --resume    goes on where an interrupted import of these files stopped; one without a checkpoint is begun
+  --state DIR where checkpoints are kept; default: beside the file, for gs:// and s3:// in the current directory
+  --concurrency N  requests at a time, at most; default: IMPORT_MAX_CONCURRENCY, else 10
 ${COMMON_HELP}
 With --json, what --print shows goes to standard error.
 
@@ -50,7 +53,9 @@ Rejected records are written to FILE.dead-letters.ndjson beside the file, one a 
 standard input, gs:// and s3:// in the current directory. A new run of the same file replaces them.
 
 Running it again is safe: an event without $insert_id gets one that follows from its content, so Mixpanel recognises
-what it already has. After Ctrl-C, or when something failed, run the same command once more. Ctrl-C waits for the
+what it already has. After Ctrl-C, or when something failed, run the command once more with --resume: it sends nothing
+again. FILE.checkpoint.json, which says where, is removed when all is done; it refuses another project, mapping,
+transform or content. Ctrl-C waits for the
 requests under way; pressed again it does not.
 
 Exit code: 0 when every event was imported (or left out), 1 when records were rejected or a file
