@@ -94,7 +94,7 @@ describe('import --resume', () => {
     await interrupted('events.ndjson');
     const { received } = site.mixpanel;
     const mapping = join(site.folder, 'mapping.json');
-    await writeFile(mapping, '{"from":"segment"}');
+    await writeFile(mapping, '{"from":"snowplow"}');
     const checkpoint = await readFile(`${file}.checkpoint.json`, 'utf8');
     const refused = async (expected: RegExp, args: string[] = [], env: Record<string, string> = {}) => {
       const ended = await command(['--resume', ...args, 'events.ndjson'], { env: { ...site.env, ...env } });
