@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { VERSION } from '../../functions/version.ts';
+import { startMixpanel } from '../../local-cloud/mixpanel/server.ts';
 import { startStorage } from '../../local-cloud/storage/server.ts';
 import { eventText } from '../support/event.ts';
 
@@ -70,6 +71,28 @@ test('the packed command reads from Cloud Storage', async (context) => {
   storage.createBucket('letters');
   const { stdout } = await command(['dead-letters', '--json', 'gs://letters'], { STORAGE_API_ENDPOINT: storage.url });
   assert.equal(JSON.parse(stdout).letters, 0);
+});
+
+test('the packed library imports as docs/integrations.md shows, and has types', {
+  timeout: 60_000,
+}, async (context) => {
+  const mixpanel = await startMixpanel();
+  context.after(() => mixpanel.close());
+  const page = await readFile(join(root, 'docs/integrations.md'), 'utf8');
+  const [, example = ''] = /```js\n(.*?)```/s.exec(page) ?? [];
+  await writeFile(join(folder, 'example.mts'), example);
+  const env = { MIXPANEL_API_URL: mixpanel.url, MIXPANEL_PROJECT_TOKEN: 'token' };
+  const { stdout } = await run(process.execPath, ['example.mts'], folder, env);
+  assert.match(stdout, /^1 imported\nrecord 1: properties\.time: /);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const strict = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+  const types = ['--typeRoots', join(root, 'node_modules/@types'), '--skipLibCheck'];
+  await run(process.execPath, [tsc, ...strict, ...types, 'example.mts'], folder);
+  await writeFile(join(folder, 'wrong.mts'), example.replace('importRecords(orders())', 'importRecords(7)'));
+  await assert.rejects(run(process.execPath, [tsc, ...strict, ...types, 'wrong.mts'], folder), (error) => {
+    assert.match((error as { stdout: string }).stdout, /wrong\.mts.*TS2345/);
+    return true;
+  });
 });
 
 /** Installs as npm does, but with the packages of the clone in place of a download. */
