@@ -25,7 +25,7 @@ let files: { path: string }[];
 before(
   async () => {
     await mkdir(folder);
-    const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', scratch], root);
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], root);
     const [pack] = JSON.parse(stdout.slice(stdout.indexOf('[')));
     packed = join(scratch, pack.filename);
     files = pack.files;
