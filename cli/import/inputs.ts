@@ -16,6 +16,8 @@ export interface Input {
   readonly name: string;
   /** Bytes as stored; undefined where that is not known beforehand. */
   readonly size: number | undefined;
+  /** Changes when the content does: size and time, or generation; undefined of what cannot be read twice. */
+  readonly version: string | undefined;
   /** The file that its dead letters go to. */
   readonly deadLetterPath: string;
   /** What its records are read from; the mapping is decided by the command. */
@@ -29,7 +31,9 @@ export interface Input {
 }
 
 /** An input before it is decided where its dead letters go. */
-export type FoundInput = Omit<Input, 'deadLetterPath'> & {
+export type FoundInput = Omit<Input, 'deadLetterPath' | 'version'> & {
+  /** Of a file; an object has its generation. */
+  version?: string;
   /** What it is told apart by: what is named twice is imported once. */
   key: string;
   /** Path of that file, without what {@link DEAD_LETTERS} adds. */
@@ -126,6 +130,7 @@ function localFile(name: string, stats: Stats): FoundInput {
     name,
     key: resolve(name),
     size: isRegular ? stats.size : undefined,
+    ...(isRegular ? { version: `${stats.size} bytes, ${stats.mtimeMs}` } : {}),
     // Beside a pipe such as /dev/fd/63 nothing can be written.
     deadLetterStem: isRegular ? name : basename(name),
     source: fileSource(name),
@@ -169,7 +174,9 @@ function withDeadLetterPaths(found: readonly FoundInput[]): Input[] {
       deadLetterPath = `${deadLetterStem}.${number}${DEAD_LETTERS}`;
     }
     paths.add(resolve(deadLetterPath));
-    inputs.set(key, { ...input, deadLetterPath });
+    const location = input.source.locate(0, 1);
+    const version = 'generation' in location ? location.generation : input.version;
+    inputs.set(key, { ...input, version, deadLetterPath });
   }
   return [...inputs.values()];
 }

@@ -15,6 +15,8 @@ export interface Outcome {
   left: readonly string[];
   dryRun: boolean;
   durationMs: number;
+  /** The command that goes on where this one stopped; undefined if there is nothing to go on with. */
+  resume?: string | undefined;
 }
 
 /** Accounts and findings of every file, and what all of it comes to. */
@@ -25,6 +27,7 @@ export function renderReport(outcome: Outcome): string {
     renderReasons(outcome),
     outcome.left.length > 0 ? `Not begun: ${outcome.left.map(printable).join(', ')}\n` : '',
     `${verdict(outcome)}\n`,
+    outcome.resume === undefined ? '' : `To go on where it stopped:\n  ${printable(outcome.resume)}\n`,
   ];
   return `\n${paragraphs.filter(Boolean).join('\n')}`;
 }

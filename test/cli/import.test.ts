@@ -498,7 +498,7 @@ describe('what goes wrong', () => {
     {
       name: 'an unknown option',
       args: ['--dryrun', sample],
-      expected: /'--dryrun'.*Options are --dry-run, --print, --raw, --mapping and --help/,
+      expected: /'--dryrun'. Did you mean --dry-run\? Options are --dry-run, --print, /,
     },
     {
       name: 'names that do not exist',

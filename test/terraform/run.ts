@@ -101,8 +101,8 @@ test("the archive installs what it needs alone, and compiles with a transform of
   assert.ok(!names.some((name) => ['node', 'playwright-core', 'knip', '@biomejs/biome'].includes(name)), installed);
   await symlink(join(root, 'node_modules'), join(archive, 'node_modules'));
   await run('npm', ['run', 'gcp-build'], archive);
-  const { default: transform } = await import(join(archive, 'dist/own/transform.js'));
-  assert.equal((await import(join(archive, 'dist/transform.js'))).default, transform);
+  const { default: transform } = await import(join(archive, 'dist/functions/own/transform.js'));
+  assert.equal((await import(join(archive, 'dist/functions/transform.js'))).default, transform);
 });
 
 test('how a checkout ends its lines makes no other archive', { timeout }, async () => {
