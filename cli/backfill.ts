@@ -5,6 +5,7 @@ import { notificationOf } from '../functions/notification.ts';
 import { createObjectFilter } from '../functions/object-filter.ts';
 import { UsageError } from './import/arguments.ts';
 import { handleInterrupts } from './import/interrupts.ts';
+import { asInvoked } from './invocation.ts';
 import { type Address, parseAddress } from './operate/address.ts';
 import type { Candidate } from './operate/candidates.ts';
 import { type CommandLine, EXIT, runCommand } from './operate/command.ts';
@@ -17,13 +18,19 @@ import {
   renderNames,
   renderProgress,
 } from './operate/render-backfill.ts';
+import { type Backfilled, renderBackfilledJson } from './operate/render-json.ts';
 import { parseSince } from './operate/since.ts';
 import { createStatusLine } from './operate/status-line.ts';
 import { publishInWaves, type WaveProgress } from './operate/waves.ts';
+import { COMMON_HELP } from './options.ts';
 
 const HELP = `Has the deployed functions import the objects that they have not imported.
 
 Usage: npm run backfill -- [options] gs://BUCKET[/PREFIX]
+
+Examples
+  npm run backfill -- --dry-run --since 7d gs://my-bucket/2026/
+  npm run backfill -- --state gs://my-state --topic projects/my-project/topics/objects gs://my-bucket
 
 For each object under the prefix whose checkpoint is not done it publishes a notification, as its upload does: the newest
 first, and never more at once than a few that are not done yet. It waits until all are. Objects that were there before
@@ -38,7 +45,7 @@ Options
   --dead-letters gs://LETTERS
                        the bucket of dead letters; else DEAD_LETTER_BUCKET, else the state bucket
   --topic TOPIC        projects/P/topics/T, where the bucket's notifications go; else OBJECT_TOPIC
-  --help               prints this
+${COMMON_HELP}
 
 Objects that the function skips never become done. They are left out here too, if OBJECT_PREFIX, OBJECT_INCLUDE and
 OBJECT_EXCLUDE are set here as they are there. An object that was begun is finished whatever they say.
@@ -50,25 +57,16 @@ Google's credentials are needed; the account needs the roles Storage Object View
 on the topic; and Storage Object User on the state bucket for what is stalled or gone.
 
 Exit code: 0 when all are done (or gone meanwhile), 1 when something failed or stalled, 2 when the command or the configuration is
-wrong, 130 after Ctrl-C.
+wrong, 130 after Ctrl-C or SIGTERM.
 `;
 
-const OPTIONS = {
-  since: { type: 'string' },
-  again: { type: 'boolean' },
-  pending: { type: 'string' },
-  'dry-run': { type: 'boolean' },
-  state: { type: 'string' },
-  'dead-letters': { type: 'string' },
-  topic: { type: 'string' },
-} as const;
 const MAX_PENDING = 200;
 /** With nothing done for so long, something may be wrong. */
 const IDLE_MS = 120_000;
 
-await runCommand({ name: 'backfill', help: HELP, options: OPTIONS, run: backfill });
+await runCommand({ name: 'backfill', help: HELP, run: backfill });
 
-async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Promise<number> {
+async function backfill({ options, args, env }: CommandLine<'backfill'>): Promise<number> {
   const [arg, ...more] = args;
   if (arg === undefined || more.length > 0) {
     throw new UsageError('Name one prefix. Try: npm run backfill -- --dry-run gs://BUCKET/PREFIX, or --help');
@@ -96,9 +94,13 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
     since,
     again: options.again === true,
   });
-  process.stdout.write(renderCandidates(arg, found));
+  const report: Report = (text, backfilled) => {
+    if (!options.json) process.stdout.write(asInvoked(text));
+    else if (backfilled !== undefined) process.stdout.write(renderBackfilledJson(found, backfilled));
+  };
+  report(renderCandidates(arg, found));
   if (isDryRun || found.candidates.length === 0) {
-    process.stdout.write(isDryRun ? renderNames(found.candidates) : '');
+    report(isDryRun ? renderNames(found.candidates) : '', { dryRun: isDryRun });
     return EXIT.done;
   }
   const { createPublisher } = await import('../functions/pubsub/publisher.ts');
@@ -109,7 +111,8 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   });
   const state = storage.bucket(stateBucket);
   const deadLetters = { bucket: deadLetterBucket, name: `dead-letters/objects/${under.bucket}/${under.name}` };
-  return untilDone(found.candidates, deadLetters, {
+  const shown = { report, isQuiet: options.quiet === true };
+  return untilDone(found.candidates, deadLetters, shown, {
     maxPending,
     async publish(candidate) {
       if (candidate.isClosed) await reopen(state, candidate.checkpoint);
@@ -119,11 +122,15 @@ async function backfill({ options, args, env }: CommandLine<typeof OPTIONS>): Pr
   });
 }
 
+/** Writes what came of it to standard output: a text, or the document with which `--json` ends. */
+type Report = (text: string, backfilled?: Backfilled) => void;
+
 type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findStates'>;
 
 async function untilDone(
   candidates: readonly Candidate[],
   deadLetters: Address,
+  { report, isQuiet }: { report: Report; isQuiet: boolean },
   publishing: Publishing,
 ): Promise<number> {
   const line = createStatusLine(process.stderr);
@@ -140,19 +147,20 @@ async function untilDone(
       now: run.clock.now,
       onProgress(progress) {
         latest = progress;
-        line.show(renderProgress(progress));
-        if (progress.idleMs >= IDLE_MS && !hasWarned) line.print(renderIdle(progress));
+        if (!isQuiet) line.show(renderProgress(progress));
+        if (progress.idleMs >= IDLE_MS && !hasWarned) line.print(asInvoked(renderIdle(progress)));
         hasWarned = progress.idleMs >= IDLE_MS;
       },
     });
   } catch (error) {
     line.close();
     if (!interrupts.isInterrupted) throw error;
-    process.stdout.write(renderInterrupted(latest));
+    report(renderInterrupted(latest), { dryRun: false, progress: latest, interrupted: true });
     return EXIT.interrupted;
   }
   line.close();
-  process.stdout.write(renderEnd(latest!, run.clock.now() - run.startedAt, deadLetters));
+  const durationMs = Math.round(run.clock.now() - run.startedAt);
+  report(renderEnd(latest!, durationMs, deadLetters), { dryRun: false, progress: latest, durationMs });
   return latest!.stalled > 0 ? EXIT.incomplete : EXIT.done;
 }
 

@@ -7,6 +7,7 @@ import { createMixpanelClient } from '../functions/core/mixpanel/client.ts';
 import { createSender } from '../functions/core/mixpanel/sender.ts';
 import { startRun } from '../functions/core/run.ts';
 import transform from '../functions/transform.ts';
+import { givingUp, parseGiveUpAfter } from './give-up.ts';
 import { UsageError } from './import/arguments.ts';
 import { showProgress } from './import/display.ts';
 import { handleInterrupts } from './import/interrupts.ts';
@@ -17,12 +18,18 @@ import { EXIT, explain, runCommand } from './operate/command.ts';
 import { inBothBuckets } from './operate/letter-buckets.ts';
 import { findLetterFiles } from './operate/letter-files.ts';
 import { printProblems } from './operate/problems.ts';
+import { renderReplayedJson } from './operate/render-json.ts';
 import { renderReplayed } from './operate/render-replayed.ts';
 import { findUnprovided, type Replayed, replayLetters } from './operate/replay-letters.ts';
+import { COMMON_HELP } from './options.ts';
 
 const HELP = `Sends dead letters again: their records go through the mapping and functions/transform.ts as they are now, and to Mixpanel.
 
 Usage: npm run replay -- gs://LETTERS | gs://LETTERS/PREFIX | FOLDER | FILE …
+
+Examples
+  npm run replay -- gs://my-letters
+  npm run replay -- --mapping mapping.json events.ndjson.dead-letters.ndjson
 
 gs://LETTERS is the bucket of dead letters: all of them. Below it are
   dead-letters/objects/BUCKET/OBJECT/GENERATION/      those of one object
@@ -54,21 +61,24 @@ Credentials, as environment variables
 Options
   --mapping FILE  makes events of the records by this mapping; default: IMPORT_MAPPING. IMPORT_HASH_KEY as in the functions
   --raw       sends records as they are even if they passed a mapping or a transform before and there is none now
-  --help      prints this
+  --give-up-after TIME  ends when Mixpanel took nothing for so long: 90s, 2h; 10m if not given. Pauses that it asked
+              for do not count
+${COMMON_HELP}
 
 A letter says in "through" what its record passed. If no mapping, or functions/transform.ts, provides that now, nothing is
 sent: what was hashed or dropped must not leave in clear.
 
 Exit code: 0 when nothing is left, 1 when something stayed or failed, 2 when the command or the configuration is wrong,
-130 after Ctrl-C.
+130 after Ctrl-C or SIGTERM.
 `;
 
 await runCommand({
   name: 'replay',
   help: HELP,
-  options: { mapping: { type: 'string' }, raw: { type: 'boolean' } },
-  async run({ options: { mapping, raw }, args, env }) {
+  async run({ options, args, env }) {
     if (args.length === 0) throw new UsageError('Replay what? Try: npm run replay -- gs://LETTERS, or --help');
+    const { mapping, raw } = options;
+    const limitMs = parseGiveUpAfter(options['give-up-after']);
     const config = readCoreConfig(await withMapping(env, mapping));
     const files = await findLetterFiles(inBothBuckets(args, env), config.storageEndpoint);
     const mappingOf = createMappings({ ...config, transform });
@@ -78,12 +88,13 @@ await runCommand({
     const startedAt = performance.now();
     const now = () => performance.now();
     const meter = new Meter([files.reduce((sum, { size }) => sum + size, 0)], now);
-    const display = showProgress(process.stderr, meter);
+    const display = showProgress(process.stderr, meter, options.quiet);
     const interrupts = handleInterrupts(() =>
       display.print('Interrupted: what is under way is finished; press Ctrl-C again to break it off'),
     );
     const problems = printProblems((text) => display.print(text, true));
-    const sender = createSender(createMixpanelClient(config.mixpanel), { ...config, onNotice: display.notice });
+    const client = givingUp(createMixpanelClient(config.mixpanel), { url: config.mixpanel.url, limitMs });
+    const sender = createSender(client, { ...config, onNotice: display.notice });
     interrupts.watch(run);
 
     const fileMeter = meter.begin(countOf(files.length, 'file'), () => run.stats.accepted);
@@ -95,7 +106,10 @@ await runCommand({
     if (files.length > 0) display.endFile();
     if (replayed.error !== undefined) display.print(explain(replayed.error), true);
     display.close();
-    process.stdout.write(renderReplayed(replayed, performance.now() - startedAt));
+    const durationMs = performance.now() - startedAt;
+    process.stdout.write(
+      options.json ? renderReplayedJson(replayed, durationMs) : renderReplayed(replayed, durationMs),
+    );
     return exitCodeOf(replayed, interrupts.isInterrupted);
   },
 });

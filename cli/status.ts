@@ -3,14 +3,21 @@
 import { createObjectFilter } from '../functions/object-filter.ts';
 import { UsageError } from './import/arguments.ts';
 import { printable } from './import/printable.ts';
+import { asInvoked } from './invocation.ts';
 import { parseAddress } from './operate/address.ts';
 import { EXIT, runCommand } from './operate/command.ts';
 import { readDeployment } from './operate/config.ts';
+import { renderStateJson } from './operate/render-json.ts';
 import { renderState } from './operate/render-state.ts';
+import { COMMON_HELP } from './options.ts';
 
 const HELP = `Says whether an object is imported: how far, with which counts, and what was rejected.
 
 Usage: npm run status -- [options] gs://BUCKET/OBJECT[#GENERATION]
+
+Examples
+  npm run status -- --state gs://my-state gs://my-bucket/2026/events.ndjson
+  npm run status -- --json gs://my-bucket/2026/events.ndjson#1795461679973000
 
 Without #GENERATION it is the object as it is now. (A name that itself ends with # and digits needs one.)
 
@@ -25,7 +32,7 @@ Without #GENERATION it is the object as it is now. (A name that itself ends with
 Options
   --state gs://STATE           the state bucket; else the environment variable STATE_BUCKET
   --dead-letters gs://LETTERS  the bucket of dead letters; else DEAD_LETTER_BUCKET, else the state bucket alone
-  --help                       prints this
+${COMMON_HELP}
 
 Google's credentials are needed; the account needs the role Storage Object Viewer on all of these buckets.
 
@@ -35,7 +42,6 @@ Exit code: 0 when it is done, 1 when it is not, 2 when the command or the config
 await runCommand({
   name: 'status',
   help: HELP,
-  options: { state: { type: 'string' }, 'dead-letters': { type: 'string' } },
   async run({ options, args, env }) {
     const [arg, ...more] = args;
     if (arg === undefined || more.length > 0) {
@@ -49,11 +55,15 @@ await runCommand({
     const filter = createObjectFilter(deployment);
     const { findObjectState } = await import('./operate/object-state.ts');
     const found = await findObjectState({ ...deployment, bucket, object, generation, filter });
+    if (options.json) {
+      process.stdout.write(renderStateJson(found));
+      return found?.checkpoint?.state === 'done' ? EXIT.done : EXIT.incomplete;
+    }
     if (found === undefined) {
       process.stdout.write(`${printable(arg)}: no such object, and no checkpoint of one. Check the name\n`);
       return EXIT.incomplete;
     }
-    process.stdout.write(renderState(found, Date.now()));
+    process.stdout.write(asInvoked(renderState(found, Date.now())));
     return found.checkpoint?.state === 'done' ? EXIT.done : EXIT.incomplete;
   },
 });

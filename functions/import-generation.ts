@@ -18,13 +18,14 @@ import type { Settlement } from './core/settlement.ts';
 import type { ExclusionReason } from './object-filter.ts';
 import { type Logger, loggedError } from './runtime/log.ts';
 import { codeOf, failure, statsOf } from './runtime/summary.ts';
-import { noProgress, type Progress, settledUpTo } from './storage/checkpoint.ts';
+import { hasMoved, noProgress, type Progress } from './storage/checkpoint.ts';
 import { DeadLetterWriter } from './storage/dead-letters.ts';
 import { acquireLease, type Lease } from './storage/lease.ts';
 import { checkpointName, type ObjectGeneration, objectDeadLetterName } from './storage/names.ts';
 import { objectSource } from './storage/object-source.ts';
 import {
   createObjectReader,
+  createRangeReader,
   getMetadata,
   isStored,
   ObjectGoneError,
@@ -57,7 +58,9 @@ export interface GenerationContext {
 
 /** How an invocation ended. */
 type End =
-  | { kind: 'imported' | 'gone' | 'continued' | 'refused' | 'stalled' }
+  | { kind: 'imported' | 'gone' | 'continued' | 'refused' }
+  /** It was set aside; without a reason, because it never got on. */
+  | { kind: 'stalled'; reason?: ImportError }
   /** It is to be tried again, by the same notification. */
   | { kind: 'failed'; error: unknown };
 
@@ -116,7 +119,7 @@ export async function importGeneration(object: ObjectGeneration, context: Genera
       else logger.warn({ ...fields, state: 'gone' }, 'object gone');
       break;
     case 'stalled':
-      logStalled(logger, fields, task.progress());
+      logStalled(logger, fields, task.progress(), end.reason);
       break;
     case 'refused':
       throw loggedError(logger, 'warn', { ...fields, reason: run.stopReason }, 'object refused');
@@ -137,9 +140,13 @@ function warnOfNames(task: ImportTask, logger: Logger, object: ObjectGeneration)
   logger.warn(fields, 'No record has an event where the mapping looks for it. The first record has these names');
 }
 
-function logStalled(logger: Logger, summary: object, { position: { offset, line } }: Progress): void {
-  const error = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again';
-  logger.error({ ...summary, state: 'stalled', code: 'stalled', offset, line, error }, 'object stalled');
+function logStalled(logger: Logger, summary: object, { position }: Progress, reason?: ImportError): void {
+  const { offset, line } = position;
+  const {
+    code = 'stalled',
+    message = 'Several invocations in a row settled nothing. Inspect the record there, then run backfill --again',
+  } = reason ?? {};
+  logger.error({ ...summary, state: 'stalled', code, offset, line, error: message }, 'object stalled');
 }
 
 function logBlocked(logger: Logger, location: Location, blockedMs: number): void {
@@ -162,8 +169,7 @@ async function endOf(task: ImportTask, lease: Lease, { run, publishContinuation 
     return endOfFailure(task, lease, error);
   }
   try {
-    const hasMoved = settledUpTo(task.progress()) > settledUpTo(lease.begin);
-    if (!hasMoved) return await endWithoutProgress(task, lease, run);
+    if (!hasMoved(task.progress(), lease.begin)) return await endWithoutProgress(task, lease, run);
     await lease.release('running', task.progress());
     if (run.stopReason === 'shutdown') return { kind: 'refused' };
     await publishContinuation();
@@ -202,6 +208,15 @@ async function endOfFailure(task: ImportTask, lease: Lease, error: unknown): Pro
     try {
       await lease.release('gone', task.progress());
       return { kind: 'gone' };
+    } catch (releaseError) {
+      return { kind: 'failed', error: releaseError };
+    }
+  }
+  if (error instanceof ImportError && error.code === 'memory_exceeded') {
+    // Nothing is wrong with the data, and nothing changes until somebody acts.
+    try {
+      await lease.release('stalled', task.progress(), { code: error.code, message: error.message });
+      return { kind: 'stalled', reason: error };
     } catch (releaseError) {
       return { kind: 'failed', error: releaseError };
     }
@@ -265,10 +280,10 @@ class ImportTask {
       counts.imported += settledPart.records;
     }
     const settledTo = Math.max(settledPart?.offset ?? 0, this.#begin.position.settledTo ?? 0);
-    const { settledTo: _, ...watermark } = position;
+    const { settledTo: _, ...watermark } = settledPart?.position ?? position;
     return {
       ...this.#format,
-      position: settledTo > position.offset ? { ...watermark, settledTo } : watermark,
+      position: settledTo > watermark.offset ? { ...watermark, settledTo } : watermark,
       counts,
       metadata: this.#metadata,
     };
@@ -306,6 +321,7 @@ class ImportTask {
     const isResumed = format !== null && compression !== null && position.offset > 0;
     const content = readBlocks(read(), {
       context: { source, insertIdOf: config.insertIdOf, ordinal: 'line', checksumOf: crc32c },
+      ranges: createRangeReader(file, stored, run),
       resumption: isResumed ? { format, compression, position } : undefined,
       onFormat: (name, layers) => {
         this.#format = { format: name, compression: layers };

@@ -10,13 +10,16 @@ import type { CloudEvent } from './notification.ts';
 import { leaveDomain } from './runtime/domain.ts';
 import { createLogger, withTrace } from './runtime/log.ts';
 import { handleShutdown } from './runtime/shutdown.ts';
+import { VERSION } from './version.ts';
 
 const logger = createLogger();
 
 try {
   handleShutdown();
-  if (readTarget(process.env, process.argv) === 'importObject') await registerImportObject();
+  const target = readTarget(process.env, process.argv);
+  if (target === 'importObject') await registerImportObject();
   else await registerDrainSubscription();
+  logger.info({ function: target, version: VERSION }, 'function started');
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   logger.error({ code: 'configuration', problems: error.problems }, error.message);

@@ -1,6 +1,6 @@
 /** Tries a mapping on what came last, and hands it to the functions until the session ends. */
 
-import { PARSED, reasonAgainst } from '../cli/import/dry-run.ts';
+import { reasonAgainst } from '../cli/import/dry-run.ts';
 import { placeOf } from '../cli/operate/letters.ts';
 import { readCoreConfig } from '../functions/config.ts';
 import { type Block, lengthOf, type Reason, type Source } from '../functions/core/block.ts';
@@ -17,7 +17,7 @@ import { readBlocks } from '../functions/core/formats/read-blocks.ts';
 import { MessageReader } from '../functions/core/formats/read-message.ts';
 import type { InsertIdOf } from '../functions/core/insert-id.ts';
 import { advised } from '../functions/core/mappings/advice.ts';
-import { Misfit } from '../functions/core/mappings/mapping.ts';
+import { AS_THEY_ARE, Misfit } from '../functions/core/mappings/mapping.ts';
 import { createMappings, type MappingOf, mappingProblems } from '../functions/core/mappings/mappings.ts';
 import { sourceOf } from '../functions/pubsub/message-source.ts';
 import { objectSource } from '../functions/storage/object-source.ts';
@@ -114,7 +114,7 @@ async function* blocksOf(
 /** The block's records, at most so many, those that are none after the others. */
 async function tryBlock(block: Block, insertIdOf: InsertIdOf, most: number): Promise<TriedRecord[]> {
   const { mapping } = block.source;
-  const mapper = new RecordMapper(block, mapping.kind === 'mapped' ? mapping : PARSED, insertIdOf);
+  const mapper = new RecordMapper(block, mapping.kind === 'mapped' ? mapping : AS_THEY_ARE, insertIdOf);
   const tried: TriedRecord[] = [];
   for (let record = 0; record < lengthOf(block.records) && tried.length < most; record++) {
     // Before the mapping, which may change what it is handed.

@@ -99,7 +99,7 @@ export class Watch {
     const line = parse(text);
     // A function that cannot be started says why in words that are not its log's.
     if (line === undefined && /^\w*Error\b/.test(text)) this.#add(target, 'ERROR', text);
-    if (line?.message === undefined) return;
+    if (line?.message === undefined || line.message === 'function started') return;
     this.#add(target, line.severity ?? 'INFO', describe(line));
     if (line.message === 'subscription drained') {
       this.#drained.drains++;

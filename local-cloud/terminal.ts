@@ -47,13 +47,14 @@ export function createTerminal(stream: NodeJS.WriteStream) {
       print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${shown}`);
     },
 
-    /** A line that a function printed: its log lines in short; all else as it is, but for the framework's greeting. */
+    /** A line that a function printed: its log lines in short; all else as it is, but for greetings. */
     functionLine(target: string, line: string): void {
       const log = parse(line);
       if (log === undefined) {
         if (!GREETING.test(line)) this.line(target, line);
         return;
       }
+      if (log.message === 'function started') return;
       const { severity, message, error, reason, read, imported, rejected, batches, durationMs } = log;
       const details =
         read === undefined

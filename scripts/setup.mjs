@@ -15,8 +15,11 @@ if (major < 20) {
 if (modifiedAt('node_modules/.package-lock.json') < modifiedAt('package-lock.json')) {
   console.error('Installing packages, as they are missing or out of date …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  // `npm run import --dry-run FILE` tells npm itself to do nothing; the packages are needed all the same.
+  const { npm_config_dry_run: _, ...env } = process.env;
   const { status } = spawnSync(npm, ['ci', '--include=dev', '--loglevel=error'], {
     cwd: root,
+    env,
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: process.platform === 'win32',
   });

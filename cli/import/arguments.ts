@@ -1,20 +1,6 @@
-/** Reads the arguments of `npm run import`. */
+/** What `npm run import` says of itself, and what is wrong on a command line. */
 
-import { parseArgs } from 'node:util';
-
-/** What the command is asked to do. */
-export interface ImportArguments {
-  /** Files, globs, `-`, `gs://` and `s3://` objects, as they were given. */
-  files: string[];
-  dryRun: boolean;
-  /** Records that are shown with what becomes of them. */
-  print: number;
-  /** Whether they are shown with what a mapping hashes or drops. */
-  raw: boolean;
-  /** File of the mapping. */
-  mapping: string | undefined;
-  help: boolean;
-}
+import { COMMON_HELP } from '../options.ts';
 
 /** The command cannot be understood, or names what is not there; nothing was done. Carries all problems at once. */
 export class UsageError extends Error {
@@ -33,6 +19,12 @@ export const HELP = `Imports events from files into Mixpanel.
 
 Usage: npm run import -- [--mapping FILE] [--dry-run [--print N]] FILE…
 
+Examples
+  npm run import -- --dry-run events.ndjson
+  npm run import -- 'exports/*.ndjson.gz'
+  npm run import -- --mapping mapping.json gs://my-bucket/2026/*
+  zcat events.gz | npm run import -- --json -
+
 FILE is a path or a glob ('exports/*.gz'), - for standard input, gs://BUCKET/OBJECT, gs://BUCKET/PREFIX*,
 s3://BUCKET/KEY, s3://BUCKET/PREFIX*, or s3://BUCKET/PREFIX/ for all below it.
 A file holds JSON objects: one per line, in arrays, or in any other order; gzip is recognized by content, not by name.
@@ -44,7 +36,13 @@ Options
   --print N   with --dry-run: shows the first N records and what becomes of them; what a mapping hashes or drops is
               masked
   --raw       with --print: masks nothing
-  --help      prints this
+  --give-up-after TIME  ends when Mixpanel took nothing for so long: 90s, 2h; 10m if not given. Pauses that it asked
+              for do not count
+  --resume    goes on where an interrupted import of these files stopped; one without a checkpoint is begun
+  --state DIR where checkpoints are kept; default: beside the file, for gs:// and s3:// in the current directory
+  --concurrency N  requests at a time, at most; default: IMPORT_MAX_CONCURRENCY, else 10
+${COMMON_HELP}
+With --json, what --print shows goes to standard error.
 
 Credentials, as environment variables
   MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET
@@ -55,43 +53,11 @@ Rejected records are written to FILE.dead-letters.ndjson beside the file, one a 
 standard input, gs:// and s3:// in the current directory. A new run of the same file replaces them.
 
 Running it again is safe: an event without $insert_id gets one that follows from its content, so Mixpanel recognises
-what it already has. After Ctrl-C, or when something failed, run the same command once more. Ctrl-C waits for the
+what it already has. After Ctrl-C, or when something failed, run the command once more with --resume: it sends nothing
+again. FILE.checkpoint.json, which says where, is removed when all is done; it refuses another project, mapping,
+transform or content. Ctrl-C waits for the
 requests under way; pressed again it does not.
 
 Exit code: 0 when every event was imported (or left out), 1 when records were rejected or a file
-failed, 2 when the command or the configuration is wrong, 130 after Ctrl-C.
+failed, 2 when the command or the configuration is wrong, 130 after Ctrl-C or SIGTERM.
 `;
-
-/** @throws {@link UsageError} that says what is wrong */
-export function parseArguments(args: readonly string[]): ImportArguments {
-  const { files, dryRun, print, help, ...others } = parse(args);
-  if (!help && files.length === 0) {
-    throw new UsageError("No file is given. Try: npm run import -- 'exports/*.ndjson', or --help");
-  }
-  if (print > 0 && !dryRun) throw new UsageError('--print needs --dry-run: it shows records before anything is sent');
-  return { files, dryRun, print, help, ...others };
-}
-
-function parse(args: readonly string[]): ImportArguments {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      options: {
-        'dry-run': { type: 'boolean', default: false },
-        print: { type: 'string', default: '0' },
-        raw: { type: 'boolean', default: false },
-        mapping: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-      allowPositionals: true,
-    });
-    const { 'dry-run': dryRun, print, raw, mapping, help } = values;
-    if (!/^\d{1,6}$/.test(print)) throw new Error('--print takes a number of records. ');
-    return { files: positionals, dryRun, print: Number(print), raw, mapping, help };
-  } catch (error) {
-    const [problem] = (error as Error).message.split('. ');
-    throw new UsageError(
-      `${problem}. Options are --dry-run, --print, --raw, --mapping and --help; a file whose name begins with - comes after --`,
-    );
-  }
-}

@@ -1,5 +1,6 @@
 /** Writes the dead letters of one file beside it. */
 
+import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import type { Rejection } from '../../functions/core/block.ts';
 import { formatDeadLetter } from '../../functions/core/dead-letter.ts';
@@ -12,11 +13,16 @@ import { GrowingFile } from './growing-file.ts';
 export class DeadLetterFile {
   readonly #path: string;
   readonly #partial: GrowingFile;
+  readonly #isContinued: boolean;
 
-  /** @param path where they stand at the end */
-  constructor(path: string) {
+  /**
+   * @param path        where they stand at the end
+   * @param isContinued whether those of the run that this one continues stay
+   */
+  constructor(path: string, isContinued = false) {
     this.#path = path;
-    this.#partial = new GrowingFile(`${path}.partial`);
+    this.#partial = new GrowingFile(`${path}.partial`, isContinued);
+    this.#isContinued = isContinued;
   }
 
   /** Where they stand while the run goes on. */
@@ -26,7 +32,7 @@ export class DeadLetterFile {
 
   /** Whether there are any. */
   get hasLetters(): boolean {
-    return this.#partial.isThere;
+    return this.#partial.isThere || (this.#isContinued && existsSync(this.partialPath));
   }
 
   /**

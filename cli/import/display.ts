@@ -23,8 +23,13 @@ export interface Display {
   close(): void;
 }
 
-/** Shows what `meter` measures on `stream`, standard error. */
-export function showProgress(stream: NodeJS.WriteStream, meter: Meter): Display {
+/**
+ * Shows what `meter` measures on `stream`, standard error.
+ *
+ * @param isQuiet whether nothing is shown but what tells of a failure
+ */
+export function showProgress(stream: NodeJS.WriteStream, meter: Meter, isQuiet = false): Display {
+  if (isQuiet) return showFailures(stream);
   return stream.isTTY && process.env.TERM !== 'dumb' ? showBar(stream, meter) : showLines(stream, meter);
 }
 
@@ -70,6 +75,16 @@ function showLines(stream: NodeJS.WriteStream, meter: Meter): Display {
     },
     endFile: () => print(renderLine(meter.progress())),
     close: () => clearInterval(timer),
+  };
+}
+
+function showFailures(stream: NodeJS.WriteStream): Display {
+  const print = (text: string) => void stream.write(`${text}\n`);
+  return {
+    print: (text, isFailure = false) => (isFailure ? print(text) : undefined),
+    notice: (notice) => (notice.kind === 'miscounted' ? print(miscounted(notice)) : undefined),
+    endFile() {},
+    close() {},
   };
 }
 

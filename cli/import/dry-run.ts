@@ -1,13 +1,12 @@
 /** Checks one input without sending anything: its records, and by Mixpanel's documented rules the events made of them. */
 
 import { type Block, isBalanced, lengthOf, type Reason, type Rejection } from '../../functions/core/block.ts';
-import type { MixpanelEvent } from '../../functions/core/event.ts';
 import { locationOf, ManyEvents, type Mapped, RecordMapper, valueAt } from '../../functions/core/events.ts';
 import { explained } from '../../functions/core/formats/json/reasons.ts';
 import type { InsertIdOf } from '../../functions/core/insert-id.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import { advised } from '../../functions/core/mappings/advice.ts';
-import type { MappedRecords } from '../../functions/core/mappings/mapping.ts';
+import { AS_THEY_ARE } from '../../functions/core/mappings/mapping.ts';
 import { MAX_EVENT_BYTES, validateEvent } from '../../local-cloud/mixpanel/rules.ts';
 import { Findings } from './findings.ts';
 import type { FileContext, FileResult } from './import-file.ts';
@@ -16,8 +15,6 @@ import type { Preview } from './preview.ts';
 import { readInput } from './read-input.ts';
 
 const EMPTY = Buffer.alloc(0);
-/** To be checked, records are parsed even if they would be sent verbatim. */
-export const PARSED: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as MixpanelEvent };
 
 /** Checks an input; in its counts `imported` are the events that Mixpanel would take. Never throws. */
 export async function checkFile(
@@ -63,7 +60,8 @@ export async function checkFile(
 async function checkBlock(block: Block, insertIdOf: InsertIdOf, preview?: Preview): Promise<void> {
   const { counts, rejections } = block;
   const { mapping } = block.source;
-  const mapper = new RecordMapper(block, mapping.kind === 'mapped' ? mapping : PARSED, insertIdOf);
+  // To be checked, records are parsed even if they would be sent verbatim.
+  const mapper = new RecordMapper(block, mapping.kind === 'mapped' ? mapping : AS_THEY_ARE, insertIdOf);
   const length = lengthOf(block.records);
   const pending: Promise<void>[] = [];
   for (let record = 0; record < length; record++) {

@@ -14,7 +14,8 @@ const MAX_REASON_LENGTH = 200;
 
 /** Where something was rejected and why; nothing of the record itself. */
 export interface Finding {
-  line: number;
+  /** Its line; of a row of Avro or Parquet, `row N`. */
+  place: string;
   offset: number;
   /** `field: message` */
   reason: string;
@@ -37,10 +38,11 @@ export class Findings {
       const count = countOf(rejection);
       this.total += count;
       this.#count(text, count);
-      if (!('line' in location)) continue;
+      if (!('offset' in location)) continue;
       const last = this.first.at(-1);
       if (this.first.length === MAX_FIRST && last !== undefined && last.offset < location.offset) continue;
-      this.first.push({ line: location.line, offset: location.offset, reason: text });
+      const place = 'line' in location ? String(location.line) : `row ${location.row}`;
+      this.first.push({ place, offset: location.offset, reason: text });
       this.first.sort((a, b) => a.offset - b.offset);
       this.first.length = Math.min(this.first.length, MAX_FIRST);
     }

@@ -2,15 +2,18 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** A file that grows; what stood there before is gone with the first text. */
+/** A file that grows. */
 export class GrowingFile {
   readonly path: string;
+  readonly #isContinued: boolean;
   #handle: FileHandle | undefined;
   #waiting: Buffer[] = [];
   #written: Promise<void> = Promise.resolve();
 
-  constructor(path: string) {
+  /** @param isContinued whether what is there already stays; else it is gone with the first text */
+  constructor(path: string, isContinued = false) {
     this.path = path;
+    this.#isContinued = isContinued;
   }
 
   /** Whether anything was appended. */
@@ -41,7 +44,7 @@ export class GrowingFile {
     if (this.#waiting.length === 0) return;
     const text = Buffer.concat(this.#waiting);
     this.#waiting = [];
-    this.#handle ??= await open(this.path, 'w');
+    this.#handle ??= await open(this.path, this.#isContinued ? 'a' : 'w');
     await this.#handle.writeFile(text);
     await this.#handle.datasync();
   }

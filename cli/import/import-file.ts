@@ -1,7 +1,7 @@
 /** Imports one input, and writes down what of it was rejected. */
 
 import type { CoreConfig } from '../../functions/config.ts';
-import type { Block, Counts } from '../../functions/core/block.ts';
+import { addCounts, type Block, type Counts } from '../../functions/core/block.ts';
 import { importBlocks } from '../../functions/core/import-blocks.ts';
 import { Ledger } from '../../functions/core/ledger.ts';
 import type { MappingOf } from '../../functions/core/mappings/mappings.ts';
@@ -9,6 +9,7 @@ import type { Sender } from '../../functions/core/mixpanel/sender.ts';
 import { RejectionLimit } from '../../functions/core/rejections.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
+import type { CheckpointFile, FileProgress } from './checkpoint-file.ts';
 import { DeadLetterFile } from './dead-letter-file.ts';
 import { Findings } from './findings.ts';
 import type { Input } from './inputs.ts';
@@ -30,6 +31,8 @@ export interface FileResult {
   durationMs: number;
   /** What was thrown where it failed. */
   error?: unknown;
+  /** The checkpoint from which a later run goes on; undefined if there is none. */
+  resumesFrom?: string | undefined;
 }
 
 /** What all inputs have in common. */
@@ -39,18 +42,25 @@ export interface FileContext {
   mappingOf: MappingOf;
   meter: Meter;
   run: Run;
+  /** Where it is written how far the import has come; undefined if it cannot go on later. */
+  checkpoint?: CheckpointFile | undefined;
+  /** Where the import goes on. */
+  begin?: FileProgress | undefined;
 }
+
+/** How often the checkpoint is written. */
+const CHECKPOINT_MS = 10_000;
 
 /** Imports an input; never throws. */
 export async function importFile(
   input: Input,
-  { config, mappingOf, meter, run }: FileContext,
+  { config, mappingOf, meter, run, checkpoint, begin }: FileContext,
   sender: Sender,
 ): Promise<FileResult> {
-  const ledger = new Ledger();
+  const ledger = new Ledger(begin?.position);
   const limit = new RejectionLimit();
   const findings = new Findings();
-  const deadLetters = new DeadLetterFile(input.deadLetterPath);
+  const deadLetters = new DeadLetterFile(input.deadLetterPath, begin !== undefined);
   const fileMeter = meter.begin(input.name, () => run.stats.accepted);
   const settle = (block: Block) => {
     ledger.settle(block);
@@ -75,10 +85,27 @@ export async function importFile(
     },
     flush() {},
   };
+  let read: Pick<FileProgress, 'format' | 'compression'> | undefined = begin;
+  let isKept = false;
+  /** A checkpoint that cannot be written costs no more than the way to go on. */
+  const keep = async () => {
+    if (checkpoint === undefined || read === undefined) return;
+    const progress = progressOf(ledger, begin, read);
+    if (Math.max(progress.position.offset, progress.position.settledTo ?? 0) === 0) return;
+    isKept = await checkpoint.write(progress).then(
+      () => true,
+      () => false,
+    );
+  };
+  let keeping = Promise.resolve();
+  const timer = setInterval(() => {
+    keeping = keeping.then(keep);
+  }, CHECKPOINT_MS);
   const finish = (state: FileResult['state'], deadLetterPath: string, error?: unknown): FileResult => ({
     name: input.name,
     state,
-    counts: ledger.counts,
+    counts: begin === undefined ? ledger.counts : progressOf(ledger, begin).counts,
+    resumesFrom: isKept ? checkpoint?.path : undefined,
     settledUpTo: ledger.position,
     findings,
     deadLetterPath: deadLetters.hasLetters ? deadLetterPath : undefined,
@@ -86,18 +113,52 @@ export async function importFile(
     error,
   });
   try {
-    const blocks = readInput(input, { insertIdOf: config.insertIdOf, mappingOf, meter: fileMeter, run, limit });
+    const onFormat =
+      checkpoint && ((format: string, compression: readonly string[]) => (read = { format, compression }));
+    const blocks = readInput(input, {
+      insertIdOf: config.insertIdOf,
+      mappingOf,
+      meter: fileMeter,
+      run,
+      limit,
+      begin,
+      onFormat,
+    });
     const isComplete = await importBlocks(blocks, { ...config, sender, settlement }, run);
+    clearInterval(timer);
+    await keeping;
     if (isComplete) {
       await deadLetters.complete();
+      await checkpoint?.remove();
       return finish('done', input.deadLetterPath);
     }
+    await keep();
     return finish('interrupted', deadLetters.partialPath);
   } catch (error) {
+    clearInterval(timer);
+    await keeping.then(keep);
     return finish('failed', deadLetters.partialPath, error);
   } finally {
     await deadLetters.close();
     fileMeter.end();
     run.end();
   }
+}
+
+/** How far it has come, with what the run that it continues had settled. */
+function progressOf(
+  ledger: Ledger,
+  begin: FileProgress | undefined,
+  read: Pick<FileProgress, 'format' | 'compression'> = begin!,
+): FileProgress {
+  const counts = { ...ledger.counts };
+  if (begin !== undefined) addCounts(counts, begin.counts);
+  const { position, settledPart } = ledger;
+  if (settledPart !== undefined) {
+    counts.read += settledPart.records;
+    counts.imported += settledPart.records;
+  }
+  const settledTo = Math.max(settledPart?.offset ?? 0, begin?.position.settledTo ?? 0);
+  const { settledTo: _, ...watermark } = position;
+  return { ...read, position: settledTo > position.offset ? { ...watermark, settledTo } : watermark, counts };
 }

@@ -5,9 +5,10 @@ import { access, glob, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Source } from '../../functions/core/block.ts';
+import type { RangeReader } from '../../functions/core/formats/format.ts';
 import type { Run } from '../../functions/core/run.ts';
 import { UsageError } from './arguments.ts';
-import { readFile } from './read-file.ts';
+import { fileRanges, readFile } from './read-file.ts';
 
 /** Something to import. */
 export interface Input {
@@ -15,18 +16,24 @@ export interface Input {
   readonly name: string;
   /** Bytes as stored; undefined where that is not known beforehand. */
   readonly size: number | undefined;
+  /** Changes when the content does: size and time, or generation; undefined of what cannot be read twice. */
+  readonly version: string | undefined;
   /** The file that its dead letters go to. */
   readonly deadLetterPath: string;
   /** What its records are read from; the mapping is decided by the command. */
   readonly source: Omit<Source, 'mapping'>;
   /** The bytes as stored. */
   read(run: Run): AsyncIterable<Buffer>;
+  /** The bytes as stored, by their ranges; absent where they can only be read as a stream. */
+  ranges?(run: Run): RangeReader;
   /** Where it can be told: makes sure that the stored bytes are what was uploaded; throws where they are not. */
   verifyStored?(run: Run): Promise<void>;
 }
 
 /** An input before it is decided where its dead letters go. */
-export type FoundInput = Omit<Input, 'deadLetterPath'> & {
+export type FoundInput = Omit<Input, 'deadLetterPath' | 'version'> & {
+  /** Of a file; an object has its generation. */
+  version?: string;
   /** What it is told apart by: what is named twice is imported once. */
   key: string;
   /** Path of that file, without what {@link DEAD_LETTERS} adds. */
@@ -123,11 +130,13 @@ function localFile(name: string, stats: Stats): FoundInput {
     name,
     key: resolve(name),
     size: isRegular ? stats.size : undefined,
+    ...(isRegular ? { version: `${stats.size} bytes, ${stats.mtimeMs}` } : {}),
     // Beside a pipe such as /dev/fd/63 nothing can be written.
     deadLetterStem: isRegular ? name : basename(name),
     source: fileSource(name),
     // A pipe may have nothing to read for as long as it likes.
     read: (run) => (isRegular ? readFile(name, run) : readStream(createReadStream(name), run)),
+    ...(isRegular ? { ranges: (run: Run) => fileRanges(name, stats.size, run) } : {}),
   };
 }
 
@@ -165,7 +174,9 @@ function withDeadLetterPaths(found: readonly FoundInput[]): Input[] {
       deadLetterPath = `${deadLetterStem}.${number}${DEAD_LETTERS}`;
     }
     paths.add(resolve(deadLetterPath));
-    inputs.set(key, { ...input, deadLetterPath });
+    const location = input.source.locate(0, 1);
+    const version = 'generation' in location ? location.generation : input.version;
+    inputs.set(key, { ...input, version, deadLetterPath });
   }
   return [...inputs.values()];
 }

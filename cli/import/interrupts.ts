@@ -1,4 +1,4 @@
-/** Ctrl-C: the first one winds a run down, another one cuts it off. */
+/** Ctrl-C and SIGTERM: the first one winds a run down, another one cuts it off. */
 
 import type { Run } from '../../functions/core/run.ts';
 
@@ -13,7 +13,7 @@ export interface Interrupts {
 }
 
 /**
- * Handles SIGINT from now on.
+ * Handles SIGINT and SIGTERM from now on.
  *
  * @param onInterrupt called at the first one
  * @param now         milliseconds of a monotonic clock
@@ -21,7 +21,7 @@ export interface Interrupts {
 export function handleInterrupts(onInterrupt: () => void, now = () => performance.now()): Interrupts {
   let run: Run | undefined;
   let interruptedAt: number | undefined;
-  process.on('SIGINT', () => {
+  const interrupt = () => {
     if (interruptedAt === undefined) {
       interruptedAt = now();
       onInterrupt();
@@ -29,7 +29,8 @@ export function handleInterrupts(onInterrupt: () => void, now = () => performanc
     } else if (now() - interruptedAt > SAME_SIGNAL_MS) {
       run?.abort();
     }
-  });
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   return {
     get isInterrupted() {
       return interruptedAt !== undefined;

@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 import type { Bucket, File } from '@google-cloud/storage';
 import { createReadingStorage, createStorage } from '../../functions/storage/client.ts';
 import { customMetadata, objectSource } from '../../functions/storage/object-source.ts';
-import { createObjectReader, type ObjectReader } from '../../functions/storage/read-object.ts';
+import { createObjectReader, createRangeReader, type ObjectReader } from '../../functions/storage/read-object.ts';
 import { statusOf } from '../../functions/storage/requests.ts';
 import { UsageError } from './arguments.ts';
 import type { FoundInput } from './inputs.ts';
@@ -77,6 +77,7 @@ function toInput({ name: object, metadata }: File, bucket: Bucket): FoundInput {
       reader = createObjectReader(file, content, run);
       return reader.read();
     },
+    ranges: (run) => createRangeReader(file, content, run),
     // The very bytes that could not be decompressed are verified: a second read might bring others.
     async verifyStored(run) {
       for await (const _ of reader!.read()) run.stopping.throwIfAborted();

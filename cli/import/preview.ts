@@ -139,5 +139,5 @@ function masked(record: unknown, sent: readonly unknown[]): unknown {
 function placeOf(location: Location): string {
   if ('messageId' in location) return `message ${printable(location.messageId)}, record ${location.index}`;
   const name = 'file' in location ? location.file : `gs://${location.bucket}/${location.object}`;
-  return `${printable(name)}:${location.line}`;
+  return `${printable(name)}${'row' in location ? `, row ${location.row}` : `:${location.line}`}`;
 }

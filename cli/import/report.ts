@@ -15,6 +15,8 @@ export interface Outcome {
   left: readonly string[];
   dryRun: boolean;
   durationMs: number;
+  /** The command that goes on where this one stopped; undefined if there is nothing to go on with. */
+  resume?: string | undefined;
 }
 
 /** Accounts and findings of every file, and what all of it comes to. */
@@ -25,6 +27,7 @@ export function renderReport(outcome: Outcome): string {
     renderReasons(outcome),
     outcome.left.length > 0 ? `Not begun: ${outcome.left.map(printable).join(', ')}\n` : '',
     `${verdict(outcome)}\n`,
+    outcome.resume === undefined ? '' : `To go on where it stopped:\n  ${printable(outcome.resume)}\n`,
   ];
   return `\n${paragraphs.filter(Boolean).join('\n')}`;
 }
@@ -72,7 +75,7 @@ function renderFile(result: FileResult, dryRun: boolean): string {
   if (findings.total > 0) {
     const kept = deadLetterPath === undefined ? '' : `; written to ${printable(deadLetterPath)}`;
     lines.push(`${name}: ${formatCount(findings.total)} ${dryRun ? 'would be rejected' : 'rejected'}${kept}`);
-    for (const { line, reason } of findings.first) lines.push(`  ${name}:${line} ${reason}`);
+    for (const { place, reason } of findings.first) lines.push(`  ${name}:${place} ${reason}`);
     const more = findings.total - findings.first.length;
     if (more > 0) lines.push(`  and ${formatCount(more)} more`);
   }

@@ -6,7 +6,7 @@ import { UsageError } from './arguments.ts';
 import type { FoundInput } from './inputs.ts';
 import { checksumOf } from './s3-checksum.ts';
 import { type BucketClients, connectToBucket, explainS3 } from './s3-client.ts';
-import { createS3Reader } from './s3-reader.ts';
+import { createS3RangeReader, createS3Reader } from './s3-reader.ts';
 
 /** Objects that are looked up at a time. */
 const CONCURRENCY = 32;
@@ -74,6 +74,7 @@ async function lookUp(clients: BucketClients, bucket: string, key: string): Prom
       read = createS3Reader(clients, { bucket, key, etag, size }, checksumOf(head), run);
       return read();
     },
+    ranges: (run) => createS3RangeReader(clients, { bucket, key, etag, size }, run),
     // The very bytes that could not be decompressed are verified: a second read might bring others.
     async verifyStored(run) {
       for await (const _ of read!()) run.stopping.throwIfAborted();

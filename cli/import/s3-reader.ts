@@ -2,6 +2,7 @@
 
 import { addAbortSignal, type Readable } from 'node:stream';
 import { ImportError } from '../../functions/core/errors.ts';
+import type { RangeReader } from '../../functions/core/formats/format.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { RunningChecksum } from './s3-checksum.ts';
 import { type BucketClients, explainS3, isTransientForSdk, statusOfSdk } from './s3-client.ts';
@@ -43,7 +44,7 @@ export function createS3Reader(
     let failures = 0;
     while (offset < object.size) {
       try {
-        for await (const chunk of readFrom(offset)) {
+        for await (const chunk of readPart({ sdk, reading }, object, { start: offset }, run, idleTimeoutMs)) {
           failures = 0;
           offset += chunk.length;
           checksum?.add(chunk);
@@ -51,10 +52,7 @@ export function createS3Reader(
         }
         if (offset < object.size) throw new Error(`the read ended after ${offset} of ${object.size} bytes`);
       } catch (error) {
-        run.stopping.throwIfAborted();
-        if (!isTransientForSdk(error) || ++failures >= MAX_ATTEMPTS) throw new Error(explain(error), { cause: error });
-        run.stats.deferred++;
-        await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
+        await beforeNextAttempt(error, ++failures, run);
       }
     }
     if (offset !== object.size || checksum?.matches() === false) {
@@ -64,44 +62,90 @@ export function createS3Reader(
       );
     }
   };
+}
 
-  /** One read, as far as it comes. */
-  async function* readFrom(start: number): AsyncGenerator<Buffer> {
-    const idle = new AbortController();
-    const signal = AbortSignal.any([idle.signal, run.stopping]);
-    const stalled = () => idle.abort(new Error(`the read brought nothing for ${idleTimeoutMs} ms`));
-    // While whoever reads is busy with a chunk, the read is not idle.
-    const watched = async <Value>(step: Promise<Value>): Promise<Value> => {
-      const timer = setTimeout(stalled, idleTimeoutMs);
-      try {
-        return await step;
-      } catch (error) {
-        throw signal.aborted ? signal.reason : error;
-      } finally {
-        clearTimeout(timer);
+/**
+ * The bytes of the object, by their ranges.
+ *
+ * Its `slice` throws as {@link createS3Reader}'s function does; there is no checksum of a range.
+ */
+export function createS3RangeReader(
+  { sdk, reading }: BucketClients,
+  object: S3Object,
+  run: Run,
+  idleTimeoutMs = IDLE_TIMEOUT_MS,
+): RangeReader {
+  return {
+    byteLength: object.size,
+    async slice(start, end) {
+      const bytes = new Uint8Array(end - start);
+      let length = 0;
+      for (let failures = 0; length < bytes.length; ) {
+        try {
+          const part = { start: start + length, end };
+          for await (const chunk of readPart({ sdk, reading }, object, part, run, idleTimeoutMs)) {
+            failures = 0;
+            bytes.set(chunk.subarray(0, bytes.length - length), length);
+            length = Math.min(bytes.length, length + chunk.length);
+          }
+          if (length < bytes.length) throw new Error(`the read ended after ${length} of ${bytes.length} bytes`);
+        } catch (error) {
+          await beforeNextAttempt(error, ++failures, run);
+        }
       }
-    };
-    const { Body, ContentRange } = await watched(reading.send(request(start), { abortSignal: signal }));
-    const body = addAbortSignal(signal, Body as Readable);
-    if (start > 0 && !ContentRange?.startsWith(`bytes ${start}-`)) {
-      body.destroy();
-      throw new Error(`S3 answered a read from byte ${start} with ${ContentRange ?? 'all of the object'}`);
-    }
-    const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
+      return bytes.buffer;
+    },
+  };
+}
+
+/** @throws if there is to be no other attempt */
+async function beforeNextAttempt(error: unknown, failures: number, run: Run): Promise<void> {
+  run.stopping.throwIfAborted();
+  if (!isTransientForSdk(error) || failures >= MAX_ATTEMPTS) throw new Error(explain(error), { cause: error });
+  run.stats.deferred++;
+  await run.clock.sleep(MIN_DELAY_MS * 2 ** failures * (0.5 + run.clock.random()), run.stopping);
+}
+
+/** One read, as far as it comes; without an `end` to that of the object. */
+async function* readPart(
+  { sdk, reading }: Pick<BucketClients, 'sdk' | 'reading'>,
+  { bucket: Bucket, key: Key, etag: IfMatch }: S3Object,
+  { start, end }: { start: number; end?: number },
+  run: Run,
+  idleTimeoutMs: number,
+): AsyncGenerator<Buffer> {
+  const idle = new AbortController();
+  const signal = AbortSignal.any([idle.signal, run.stopping]);
+  const stalled = () => idle.abort(new Error(`the read brought nothing for ${idleTimeoutMs} ms`));
+  // While whoever reads is busy with a chunk, the read is not idle.
+  const watched = async <Value>(step: Promise<Value>): Promise<Value> => {
+    const timer = setTimeout(stalled, idleTimeoutMs);
     try {
-      for (;;) {
-        const next = await watched(chunks.next());
-        if (next.done) return;
-        yield next.value;
-      }
+      return await step;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
     } finally {
-      body.destroy();
+      clearTimeout(timer);
     }
+  };
+  const isPart = start > 0 || end !== undefined;
+  const range = isPart ? { Range: `bytes=${start}-${end === undefined ? '' : end - 1}` } : {};
+  const request = new sdk.GetObjectCommand({ Bucket, Key, IfMatch, ...range });
+  const { Body, ContentRange } = await watched(reading.send(request, { abortSignal: signal }));
+  const body = addAbortSignal(signal, Body as Readable);
+  if (isPart && !ContentRange?.startsWith(`bytes ${start}-`)) {
+    body.destroy();
+    throw new Error(`S3 answered a read from byte ${start} with ${ContentRange ?? 'all of the object'}`);
   }
-
-  function request(start: number) {
-    const { bucket: Bucket, key: Key, etag: IfMatch } = object;
-    return new sdk.GetObjectCommand({ Bucket, Key, IfMatch, ...(start > 0 ? { Range: `bytes=${start}-` } : {}) });
+  const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await watched(chunks.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    body.destroy();
   }
 }
 

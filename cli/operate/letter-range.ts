@@ -79,8 +79,9 @@ export class RangeReader {
     for (;;) {
       if (scan.block === undefined) return;
       yield scan.block;
-      // The next range may begin in the same block.
-      if (scan.block.end.offset >= range!.to) return;
+      // The next range may begin in the same block. Rows of the next block may have the same offset.
+      const { offset } = scan.block.end;
+      if (offset > range!.to || (offset === range!.to && scan.block.records.form === 'json')) return;
       await scan.next();
     }
   }
@@ -120,11 +121,14 @@ function blockWithin(
 ): { block: Block; first: number | undefined } {
   const placed = { source, records: block.records };
   const length = lengthOf(block.records);
+  const isRows = block.records.form === 'rows' && source.context.kind !== 'message';
   let begin = 0;
   while (begin < length && placeOf(placed, begin).from < from) begin++;
   let end = begin;
-  while (end < length && placeOf(placed, end).from < to) end++;
-  const found = block.rejections.filter(({ location }) => offsetOf(location) >= from && offsetOf(location) < to);
+  while (end < length && placeOf(placed, end).to <= to) end++;
+  // A range ends where the last of its rows begins, at an offset that others may share.
+  const isWithin = (offset: number) => offset >= from && (offset < to || (offset === to && isRows));
+  const found = block.rejections.filter(({ location }) => isWithin(offsetOf(location)));
   const records = end - begin;
   const { limit, stored } = source;
   if (limit !== undefined) limit.read += records + found.length;

@@ -106,11 +106,10 @@ export function letterKey({ source, range }: Pick<Letter, 'source' | 'range'>): 
 
 function sourceKey(source: Location): string {
   const { event } = source;
-  if ('bucket' in source) {
-    return JSON.stringify([source.bucket, source.object, source.generation, source.offset, event]);
-  }
   if ('messageId' in source) return JSON.stringify([source.subscription, source.messageId, source.index, event]);
-  return JSON.stringify([source.file, source.offset, event]);
+  const place = 'row' in source ? [source.offset, source.row] : [source.offset];
+  if ('bucket' in source) return JSON.stringify([source.bucket, source.object, source.generation, ...place, event]);
+  return JSON.stringify([source.file, ...place, event]);
 }
 
 /** Where the record stands, for people. */
@@ -120,7 +119,8 @@ export function placeOf(source: Location): string {
     return `message ${source.messageId} of ${source.subscription}, record ${source.index}${event}`;
   }
   const file = 'bucket' in source ? `${addressOf(source.bucket)}/${source.object}#${source.generation}` : source.file;
-  return `${file} line ${source.line}, byte ${source.offset}${event}`;
+  const place = 'row' in source ? `row ${source.row}, byte` : `line ${source.line}, byte`;
+  return `${file} ${place} ${source.offset}${event}`;
 }
 
 /** A bucket elsewhere than in Cloud Storage has its scheme in its name. */
@@ -133,7 +133,8 @@ function isLocation(value: unknown): value is Location {
   const has = (type: 'string' | 'number', ...names: string[]) => names.every((name) => typeof value[name] === type);
   if (value.event !== undefined && !Number.isSafeInteger(value.event)) return false;
   if (has('string', 'subscription', 'messageId', 'publishTime')) return has('number', 'index');
-  return has('number', 'line', 'offset') && (has('string', 'file') || has('string', 'bucket', 'object', 'generation'));
+  if (!has('number', 'offset', 'line') && !has('number', 'offset', 'row')) return false;
+  return has('string', 'file') || has('string', 'bucket', 'object', 'generation');
 }
 
 function isRange(value: unknown): value is { from: number; to: number } {

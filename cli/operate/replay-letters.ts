@@ -21,7 +21,7 @@ import { countOf, mergeRejections, RejectionLimit } from '../../functions/core/r
 import type { Run } from '../../functions/core/run.ts';
 import type { Settlement } from '../../functions/core/settlement.ts';
 import type { FileMeter } from '../import/meter.ts';
-import { contextOf, insertIdOfLetter, letterBlock, locationIn, locationInRange } from './letter-block.ts';
+import { contextOf, insertIdOfLetter, letterBlock, locationIn, locationInRange, mappingOfRow } from './letter-block.ts';
 import type { LetterFile } from './letter-files.ts';
 import { RangeLostError, RangeReader } from './letter-range.ts';
 import { type Letter, letterKey, readLines } from './letters.ts';
@@ -272,7 +272,7 @@ class Replay {
   #open(letter: Letter, from: OpenFile, bytes: number): Block | undefined {
     const source: Source = {
       context: contextOf(letter),
-      mapping: this.#mappingOf(letter),
+      mapping: mappingOfRow(letter, this.#mappingOf(letter)),
       locate: (offset, ordinal) => locationIn(letter, offset, ordinal),
     };
     this.#letters.set(source, { letter, from, bytes, open: 1, isRange: false });

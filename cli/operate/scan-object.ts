@@ -5,7 +5,7 @@ import type { Block } from '../../functions/core/block.ts';
 import { type ReadOptions, readBlocks } from '../../functions/core/formats/read-blocks.ts';
 import type { Run } from '../../functions/core/run.ts';
 import type { ObjectGeneration } from '../../functions/storage/names.ts';
-import { createObjectReader, getMetadata } from '../../functions/storage/read-object.ts';
+import { createObjectReader, createRangeReader, getMetadata } from '../../functions/storage/read-object.ts';
 
 /** An object that is being read. */
 export interface ObjectScan {
@@ -31,9 +31,11 @@ export async function scanObject(
   { storage, context, run }: { storage: Storage; context: ReadOptions['context']; run: Run },
 ): Promise<ObjectScan> {
   const file = storage.bucket(object.bucket).file(object.object, { generation: object.generation });
-  const { read } = createObjectReader(file, await getMetadata(file, run), run);
+  const stored = await getMetadata(file, run);
+  const { read } = createObjectReader(file, stored, run);
   const blocks = readBlocks(read(), {
     context,
+    ranges: createRangeReader(file, stored, run),
     // The very bytes that could not be decompressed are verified: a second read might bring others.
     async verifyStored() {
       for await (const _ of read()) run.stopping.throwIfAborted();

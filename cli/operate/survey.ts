@@ -2,7 +2,7 @@
 
 import { startRun } from '../../functions/core/run.ts';
 import type { LetterFile } from './letter-files.ts';
-import { readLines } from './letters.ts';
+import { type Letter, readLines } from './letters.ts';
 import { Tally } from './tally.ts';
 
 /** What was read. */
@@ -14,10 +14,14 @@ export interface Survey {
   failed: number;
 }
 
-/** @param onProblem told of lines that are no dead letters and of files that cannot be read */
+/**
+ * @param onProblem told of lines that are no dead letters and of files that cannot be read
+ * @param isMeant   which letters are counted
+ */
 export async function surveyLetters(
   files: readonly LetterFile[],
   onProblem: (place: string, problem: string) => void,
+  isMeant: (letter: Letter) => boolean = () => true,
 ): Promise<Survey> {
   const survey = { tally: new Tally(), unreadable: 0, failed: 0 };
   for (const file of files) {
@@ -25,7 +29,7 @@ export async function surveyLetters(
     try {
       for await (const { number, letter, problem } of readLines(file.read(run))) {
         if (letter !== undefined) {
-          survey.tally.add(letter);
+          if (isMeant(letter)) survey.tally.add(letter);
         } else {
           survey.unreadable++;
           onProblem(`${file.name}:${number}`, `not a dead letter: ${problem}`);

@@ -4,17 +4,18 @@ import type { RecordContext } from './event.ts';
 import type { Mapping } from './mappings/mapping.ts';
 import { countAll, type RejectedRange, type RejectionLimit } from './rejections.ts';
 
-/** Where a record is in its source: the `source` of a dead letter. `event` is its index if a transform made several. */
+/**
+ * Where a record is in its source: the `source` of a dead letter. Records of text have a `line`, rows of Avro and Parquet a
+ * `row`. `event` is its index if a transform made several.
+ */
 export type Location =
-  | {
+  | ({
       bucket: string;
       object: string;
       generation: string;
-      line: number;
-      offset: number;
       event?: number;
       metadata?: Readonly<Record<string, string>>;
-    }
+    } & Place)
   | {
       subscription: string;
       messageId: string;
@@ -23,7 +24,10 @@ export type Location =
       event?: number;
       attributes?: Readonly<Record<string, string>>;
     }
-  | { file: string; line: number; offset: number; event?: number };
+  | ({ file: string; event?: number } & Place);
+
+/** A place in content. */
+type Place = { line: number; offset: number } | { offset: number; row: number };
 
 /** What records are read from: one for each object, message or file. */
 export interface Source {
@@ -37,7 +41,7 @@ export interface Source {
   readonly stored?: Buffer | undefined;
   /**
    * @param offset  byte offset of the record in the decoded content
-   * @param ordinal line of the record (objects and files, from 1), or its index (messages, from 0)
+   * @param ordinal line of the record (objects and files, from 1), its row, or its index (messages, from 0)
    */
   locate(offset: number, ordinal: number): Location;
 }
@@ -136,7 +140,10 @@ export interface JsonRecords {
 /** Records that arrive as values, from formats other than JSON. */
 export interface RowRecords {
   form: 'rows';
-  /** All rows that were read together; the records of the block begin at index {@link first}. */
+  /**
+   * All rows that were read together; the records of the block begin at index {@link first}. They take much more memory than
+   * what they were read from, and are released once all are in batches.
+   */
   readonly rows: readonly unknown[];
   readonly first: number;
   /** Offset and ordinal of each record, as {@link Source.locate} takes them. */
@@ -147,6 +154,8 @@ export interface RowRecords {
    * for, which may be after a transform has changed the row.
    */
   original(index: number): Buffer;
+  /** Releases {@link rows}. */
+  release?(): void;
 }
 
 /** About 1 MiB of a source, or one message, with its records. */
@@ -171,7 +180,7 @@ export interface Block {
   readonly cutAway: number;
   /**
    * The position after the first `record` records of the block as it was read. Asked for in ascending order, while the bytes
-   * are there. Absent if the block can only settle as a whole.
+   * are there; of rows at any time. Absent if the block can only settle as a whole.
    */
   readonly positionAt?: (record: number) => Position;
 }
@@ -256,11 +265,19 @@ export interface SettledPart {
   records: number;
   /** Offset after the last of them. */
   offset: number;
+  /** Set if reading can resume right after them. */
+  position?: Position;
 }
 
 /** The settled part of a block, up to its first rejection; undefined if there is none. */
-export function settledPartOf({ records, settledRecords, rejections, positionAt }: Block): SettledPart | undefined {
-  if (positionAt === undefined || records.form !== 'json') return undefined;
+export function settledPartOf(block: Block): SettledPart | undefined {
+  const { records, settledRecords, rejections, positionAt, cutAway } = block;
+  if (positionAt === undefined) return undefined;
+  if (records.form === 'rows') {
+    if (settledRecords === 0 || rejections.length > 0) return undefined;
+    const position = positionAt(cutAway + settledRecords);
+    return { records: settledRecords, offset: position.offset, position };
+  }
   const endOf = (record: number) => records.offset + records.ends[record - 1]!;
   let limit = Number.POSITIVE_INFINITY;
   for (const { location } of rejections) limit = Math.min(limit, offsetOf(location));

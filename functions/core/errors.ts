@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'checksum_mismatch'
   | 'credentials_refused'
   | 'lease_lost'
+  | 'memory_exceeded'
   | 'request_refused'
   | 'stopped';
 

@@ -42,6 +42,32 @@ export type Transform<Input = MixpanelEvent> = (
 /** Leaves every record as it is: records then travel byte for byte, without being parsed. */
 export const passThrough: Transform = (record) => record;
 
+/** What to do about a record that is not an event. */
+export const ADVICE = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
+
+/** A record is not an event, and nothing makes one of it. */
+export class NotAnEventError extends Error {
+  override readonly name = 'NotAnEventError';
+  readonly field: 'event' | 'properties';
+
+  constructor(field: 'event' | 'properties', problem: string) {
+    super(`${problem}: ${ADVICE}`);
+    this.field = field;
+  }
+}
+
+/**
+ * The record as an event.
+ *
+ * @throws {@link NotAnEventError} if it is none
+ */
+export function asEvent(record: unknown): MixpanelEvent {
+  if (isEvent(record)) return record;
+  const { event, properties } = Object(record) as Partial<MixpanelEvent>;
+  if (event === undefined) throw new NotAnEventError('event', 'missing');
+  throw new NotAnEventError('properties', properties === undefined ? 'missing' : 'not an object');
+}
+
 /**
  * The event as it is sent, with the id that `makeId` returns if it has none.
  *

@@ -15,7 +15,7 @@ import {
   type RowRecords,
   throughOf,
 } from './block.ts';
-import { type MixpanelEvent, serialize, type TransformResult } from './event.ts';
+import { type MixpanelEvent, NotAnEventError, serialize, type TransformResult } from './event.ts';
 import { parseKeepingDigits } from './formats/json/numbers.ts';
 import type { InsertIdOf } from './insert-id.ts';
 import { type MappedRecords, type MapResult, Misfit } from './mappings/mapping.ts';
@@ -232,7 +232,8 @@ export function originalAt(records: JsonRecords | RowRecords, record: number): B
 export function placeOf({ source, records }: Readable, record: number): Omit<RejectedPlace, 'canExtend'> {
   const isMessage = source.context.kind === 'message';
   const from = isMessage ? records.ordinals[record]! : offsetAt(records, record);
-  const to = isMessage || records.form === 'rows' ? from + 1 : records.offset + records.ends[record]!;
+  // Several rows may have the same offset.
+  const to = isMessage ? from + 1 : records.form === 'rows' ? from : records.offset + records.ends[record]!;
   return { source, from, to, stored: source.stored };
 }
 
@@ -270,6 +271,7 @@ function isThenable(result: MapResult | Promise<MapResult>): result is Promise<M
 
 /** Anything can be thrown, even a value that has no text. */
 function failureOf(error: unknown): Reason {
+  if (error instanceof NotAnEventError) return { field: error.field, message: error.message };
   try {
     return { field: 'transform', message: String(error instanceof Error ? error.message : error) };
   } catch {

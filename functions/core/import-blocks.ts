@@ -5,7 +5,7 @@ import { type Block, cutBlock, isBalanced, type Location, lengthOf, type Rejecti
 import { ImportError } from './errors.ts';
 import { addRecords, locationOf, ManyEvents, type Mapped, type MappedRecord, placeOf, RecordMapper } from './events.ts';
 import type { InsertIdOf } from './insert-id.ts';
-import type { MappedRecords } from './mappings/mapping.ts';
+import { AS_THEY_ARE, type MappedRecords } from './mappings/mapping.ts';
 import { type Batch, BatchBuilder } from './mixpanel/batch.ts';
 import type { Sender } from './mixpanel/sender.ts';
 import { OutcomeRecorder } from './outcomes.ts';
@@ -19,9 +19,6 @@ const EMPTY = Buffer.alloc(0);
 const MAX_UNSETTLED_BYTES = 64_000_000;
 /** Events of one record after which other work of the process gets its turn, such as renewing a lease. */
 const EVENTS_A_TURN = 2_000;
-
-/** Rows are events already if no mapping makes them. */
-const AS_THEY_ARE: MappedRecords = { kind: 'mapped', through: [], map: (record) => record as never };
 
 /** How a source is imported. */
 export interface ImportOptions {
@@ -154,6 +151,7 @@ class Pipeline {
     else await this.#addMapped(mapping.kind === 'mapped' ? mapping : AS_THEY_ARE);
     const last = this.#block!;
     this.#block = undefined;
+    if (records.form === 'rows') records.release?.();
     if (!this.#run.stopping.aborted) this.#complete(last);
   }
 

@@ -33,6 +33,7 @@ export const insertIdByPosition: InsertIdOf = (_record, source, offset, ordinal,
   if ('bucket' in location) place = [location.bucket, location.object, location.generation, location.offset];
   else if ('messageId' in location) place = [location.messageId, location.index];
   else place = [location.file, location.offset];
+  if ('row' in location) place.push(location.row);
   if (event !== undefined) place.push(event);
   return hash('sha256', JSON.stringify(place)).slice(0, ID_LENGTH);
 };

@@ -63,8 +63,13 @@ export interface StoredCheckpoint {
 const STATES: readonly State[] = ['running', 'done', 'gone', 'stalled'];
 const ERROR_FIELDS = ['code', 'message', 'time', 'since'] as const;
 
+/** Whether more is settled than was `before`. Several rows may have the same offset, so records count too. */
+export function hasMoved(progress: Progress, before: Progress): boolean {
+  return settledUpTo(progress) > settledUpTo(before) || progress.counts.read > before.counts.read;
+}
+
 /** Offset in the decoded content up to which everything is settled, with the part of a block after the position. */
-export function settledUpTo({ position: { offset, settledTo = 0 } }: Progress): number {
+function settledUpTo({ position: { offset, settledTo = 0 } }: Progress): number {
   return Math.max(offset, settledTo);
 }
 

@@ -6,13 +6,13 @@ import type { Run } from '../core/run.ts';
 import {
   type Checkpoint,
   formatCheckpoint,
+  hasMoved,
   type LastError,
   noProgress,
   type Progress,
   readCheckpoint,
   type State,
   type StoredCheckpoint,
-  settledUpTo,
 } from './checkpoint.ts';
 import { isTransient, statusOf, withTimeout } from './requests.ts';
 
@@ -281,15 +281,15 @@ export class Lease {
 
   #content(state: State, leaseMs: number | null): string {
     const progress = this.#progress();
-    const hasMoved = settledUpTo(progress) > settledUpTo(this.begin);
+    const isFurther = hasMoved(progress, this.begin);
     return formatCheckpoint({
       ...progress,
       state,
       holder: this.#options.holder,
       leaseExpiresAt: leaseMs === null ? null : new Date(Date.now() + leaseMs).toISOString(),
-      takeovers: hasMoved ? 0 : this.#takeovers,
+      takeovers: isFurther ? 0 : this.#takeovers,
       // Should this invocation crash, nobody else will count it.
-      fruitless: hasMoved ? 0 : this.#fruitless + (leaseMs === null ? 0 : 1),
+      fruitless: isFurther ? 0 : this.#fruitless + (leaseMs === null ? 0 : 1),
       lastError: this.#lastError,
     });
   }

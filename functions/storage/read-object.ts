@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { File } from '@google-cloud/storage';
 import { crc32c } from '@node-rs/crc32';
 import { ImportError } from '../core/errors.ts';
+import type { RangeReader } from '../core/formats/format.ts';
 import type { Run } from '../core/run.ts';
 import { customMetadata } from './object-source.ts';
 import { encodeChecksum, isTransient, statusOf, withTimeout } from './requests.ts';
@@ -131,6 +132,35 @@ export function createObjectReader(
   };
 }
 
+/**
+ * Reads ranges of an object's stored bytes; a read that breaks, stalls or ends early continues where it stopped.
+ *
+ * @param file with its generation, of a client that does not try reads again by itself
+ */
+export function createRangeReader(file: File, { size }: StoredContent, run: Run): RangeReader {
+  return {
+    byteLength: size,
+    async slice(start, end) {
+      const bytes = new Uint8Array(end - start);
+      let length = 0;
+      for (let failures = 0; length < bytes.length; ) {
+        try {
+          for await (const chunk of readFrom(file, start + length, IDLE_TIMEOUT_MS, end - 1)) {
+            failures = 0;
+            run.stopping.throwIfAborted();
+            bytes.set(chunk.subarray(0, bytes.length - length), length);
+            length = Math.min(bytes.length, length + chunk.length);
+          }
+          if (length < bytes.length) throw new Error(`the read ended after ${length} of ${bytes.length} bytes`);
+        } catch (error) {
+          await beforeNextAttempt(error, ++failures, file, run);
+        }
+      }
+      return bytes.buffer;
+    },
+  };
+}
+
 /** Yields an object's bytes as they are stored; as {@link ObjectReader.read}. */
 export function readObject(file: File, content: StoredContent, run: Run): AsyncGenerator<Buffer> {
   return createObjectReader(file, content, run).read();
@@ -159,9 +189,10 @@ async function isGone(file: File, run: Run): Promise<boolean> {
   return true;
 }
 
-/** One read, as far as it comes. */
-async function* readFrom(file: File, start: number, idleTimeoutMs: number): AsyncGenerator<Buffer> {
-  const stream = file.createReadStream({ start, validation: false, decompress: false });
+/** One read, as far as it comes. `end` is the index of the last byte; default: all. */
+async function* readFrom(file: File, start: number, idleTimeoutMs: number, end?: number): AsyncGenerator<Buffer> {
+  const range = end === undefined ? { start } : { start, end };
+  const stream = file.createReadStream({ ...range, validation: false, decompress: false });
   let hasResponse = false;
   stream.once('response', () => {
     hasResponse = true;
@@ -186,11 +217,11 @@ async function* readFrom(file: File, start: number, idleTimeoutMs: number): Asyn
   }
 }
 
-/** Destroys a stream, but not before its response is there: on Node 24 that would end the process. */
+/** Destroys a stream, but not before the client has piped its response into it: on Node 24 that would end the process. */
 async function discard(stream: Readable, hasResponse: boolean): Promise<void> {
   stream.on('error', () => {});
   if (!hasResponse) {
-    stream.once('response', () => stream.destroy());
+    stream.once('response', () => setImmediate(() => stream.destroy()));
     return;
   }
   stream.destroy();

@@ -147,7 +147,7 @@ run "all_objects_notify_and_the_function_decides_by_its_defaults" {
   }
 
   assert {
-    condition     = length(setintersection(keys(google_cloudfunctions2_function.import_object.service_config[0].environment_variables), ["OBJECT_PREFIX", "OBJECT_INCLUDE", "OBJECT_EXCLUDE"])) == 0
+    condition     = length(setintersection(keys(google_cloudfunctions2_function.this["import"].service_config[0].environment_variables), ["OBJECT_PREFIX", "OBJECT_INCLUDE", "OBJECT_EXCLUDE"])) == 0
     error_message = "importObject must have its defaults."
   }
 }
@@ -167,7 +167,7 @@ run "globs_go_to_the_function_and_the_notification_keeps_nothing_from_it" {
   assert {
     condition = [
       for name in ["OBJECT_PREFIX", "OBJECT_INCLUDE", "OBJECT_EXCLUDE"] :
-      google_cloudfunctions2_function.import_object.service_config[0].environment_variables[name]
+      google_cloudfunctions2_function.this["import"].service_config[0].environment_variables[name]
     ] == ["in/", "in/**,*.ndjson", "**/tmp/**,*.crc"]
     error_message = "importObject must have the prefix and both lists."
   }

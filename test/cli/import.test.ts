@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Storage } from '@google-cloud/storage';
 import { describe as describeReason } from '../../cli/import/findings.ts';
 import { type InjectedFault, type MixpanelServer, startMixpanel } from '../../local-cloud/mixpanel/server.ts';
@@ -136,6 +136,10 @@ describe('what is imported', () => {
     { name: 'newline-delimited JSON', content: Buffer.from(ndjson(newEvents(5))) },
     { name: 'gzip, whatever the name', content: gzipSync(ndjson(newEvents(5))) },
     { name: 'an array', content: Buffer.from(JSON.stringify(newEvents(5), null, 2)) },
+    {
+      name: 'several frames of zstd',
+      content: Buffer.concat([zstdCompressSync(ndjson(newEvents(3))), zstdCompressSync(ndjson(newEvents(2, 3)))]),
+    },
     { name: 'a compressed array', content: gzipSync(JSON.stringify(newEvents(5))) },
   ];
   for (const { name, content } of contents) {
@@ -147,6 +151,49 @@ describe('what is imported', () => {
       assert.deepEqual([mixpanel.received, mixpanel.duplicates], [10, 5]);
     });
   }
+
+  for (const name of ['events-deflate.avro', 'events-zstd.parquet']) {
+    it(`import sends the rows of ${name} from a file and from standard input with the same ids, and checks them`, async () => {
+      const content = readFileSync(new URL(`../formats/${name}`, import.meta.url));
+      const { code, stdout } = await run([write('rows', content), '-'], { stdin: content });
+      assert.equal(code, 0, stdout);
+      assert.deepEqual([mixpanel.received, mixpanel.duplicates], [120, 60]);
+      const dry = await run([write('rows', content), '--dry-run']);
+      assert.equal(dry.code, 0, dry.stdout);
+      assert.deepEqual(rowOf(dry.stdout, 'rows')?.slice(1, 3), ['60', '60']);
+    });
+  }
+
+  it('import reads the samples of every format', async () => {
+    const samples = ['shop.avro', 'shop.parquet', 'orders.csv'].map((name) => join(sample, '..', name));
+    const mapping = ['--mapping', join(sample, '..', 'orders.json')];
+    const rows = await run(['--dry-run', ...samples.slice(0, 2)]);
+    assert.equal(rows.code, 0, rows.stdout);
+    assert.deepEqual(
+      samples.slice(0, 2).map((name) => rowOf(rows.stdout, name)?.slice(1, 4)),
+      [
+        ['4', '4', '0'],
+        ['4', '4', '0'],
+      ],
+    );
+    const text = await run(['--dry-run', ...mapping, samples[2]!]);
+    assert.equal(text.code, 1);
+    assert.deepEqual(rowOf(text.stdout, samples[2]!)?.slice(1, 4), ['5', '3', '2']);
+    assert.match(text.stdout, /orders\.csv:6 mapping\.number: not a number in total/);
+    assert.match(text.stdout, /orders\.csv:7 record: 5 fields, and the header has 6/);
+  });
+
+  it('import names rows that are no events by their number', async () => {
+    const content = readFileSync(new URL('../formats/types.parquet', import.meta.url));
+    const { code, stdout } = await run([write('types', content)]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^ {2}types:row 2 event: missing: not a Mixpanel event/m);
+    const letters = readDeadLetters('types.dead-letters.ndjson');
+    assert.deepEqual(
+      letters.map(({ source }) => source),
+      [0, 1, 2].map((row) => ({ file: 'types', offset: 4, row })),
+    );
+  });
 
   it('import sends several files and those that a glob matches, each once, and no dead letters of earlier runs', async () => {
     mkdirSync(join(folder, 'days'));
@@ -451,7 +498,7 @@ describe('what goes wrong', () => {
     {
       name: 'an unknown option',
       args: ['--dryrun', sample],
-      expected: /'--dryrun'.*Options are --dry-run, --print, --raw, --mapping and --help/,
+      expected: /'--dryrun'. Did you mean --dry-run\? Options are --dry-run, --print, /,
     },
     {
       name: 'names that do not exist',

@@ -96,6 +96,42 @@ describe('npm run replay, with the dead letters of a bucket', () => {
     );
   });
 
+  test('replay hands a row of delimited text to the mapping as an import does: texts that stand for nothing are nothing', async () => {
+    const mapping = { format: { null: ['', '\\N'] }, event: 'name', time: 'at', user: ['user', 'mail'] };
+    const row = (user: string) => JSON.stringify({ name: 'Order', at: '2026-01-02', user, mail: 'ada@example.com' });
+    await upload(
+      OBJECT,
+      letterLine({ source: sourceAt(1), insertId: 'id-1', record: row('\\N'), through: ['mapping'] }),
+      letterLine({ source: sourceAt(2), insertId: 'id-2', record: row('grace'), through: ['mapping'] }),
+      letterLine({ source: sourceAt(3), insertId: 'id-3', record: 'Order,2026-01-02' }),
+      letterLine({
+        source: sourceAt(4),
+        insertId: 'id-4',
+        record: JSON.stringify({ name: '\\N' }),
+        through: ['mapping'],
+      }),
+    );
+    const { code, stderr } = await replay(['gs://state'], {
+      env: { ...site.env, IMPORT_MAPPING: JSON.stringify(mapping) },
+    });
+    assert.equal(code, 1, stderr);
+    assert.deepEqual(
+      site.mixpanel.events().map(({ properties }) => [properties.$insert_id, properties.distinct_id]),
+      [
+        ['id-1', 'ada@example.com'],
+        ['id-2', 'grace'],
+      ],
+    );
+    const left = lettersIn((await contentsOf(site.state, OBJECT))[OBJECT]!);
+    assert.deepEqual(
+      left.map(({ insertId, record, reason }) => [insertId, record, reason.field]),
+      [
+        ['id-3', 'Order,2026-01-02', 'record'],
+        ['id-4', '{"name":"\\\\N"}', 'mapping.event'],
+      ],
+    );
+  });
+
   test('replay sends the letters of the bucket of dead letters and of the state bucket, each once, and deletes both', async () => {
     const again = letterLine({ source: sourceAt(1), insertId: 'id-1' });
     await upload(OBJECT, again);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { VERSION } from '../../functions/version.ts';
 import { serveFunction } from '../../local-cloud/served-function.ts';
 import { MARKER } from '../support/event.ts';
 import { assertNothingLeaked } from '../support/serving.ts';
@@ -52,7 +53,13 @@ describe('the environment of a function', () => {
 
   test('drainSubscription starts without the variables that only importObject needs', { timeout: 20_000 }, async () => {
     const { OBJECT_TOPIC: _, ...env } = VALID;
-    const served = await serveFunction({ target: 'drainSubscription', env, onLine: () => {} });
+    const lines: string[] = [];
+    const served = await serveFunction({ target: 'drainSubscription', env, onLine: (line) => lines.push(line) });
     await served.stop();
+    const { severity, version, function: target, message } = JSON.parse(lines[0]!);
+    assert.deepEqual(
+      { severity, version, target, message },
+      { severity: 'INFO', version: VERSION, target: 'drainSubscription', message: 'function started' },
+    );
   });
 });

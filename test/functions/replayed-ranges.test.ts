@@ -3,7 +3,9 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib';
 import { NAMES } from '../../local-cloud/cloud.ts';
 import { deliveredAll } from '../support/arrivals.ts';
+import { block, header, long } from '../support/avro.ts';
 import { eventText } from '../support/event.ts';
+import { fixture } from '../support/formats.ts';
 import { runCommand } from '../support/operating.ts';
 import { save, startTestCloud, type TestCloud } from '../support/serving.ts';
 
@@ -77,6 +79,29 @@ describe('letters that stand for many records of an object', () => {
       assert.deepEqual(numbersSent(), numbersIn(records));
       assert.equal(cloud.mixpanel.events().length, RECORDS, 'what was imported before counts once');
       assert.equal(reads(), 1, 'the object is read once');
+    });
+  }
+
+  const ROWS = 20_000;
+  const numbers = Array.from({ length: ROWS }, (_, n) => n);
+  const files: Record<string, Buffer> = {
+    'of Avro': Buffer.concat([
+      header({ type: 'record', name: 'R', fields: [{ name: 'n', type: 'long' }] }),
+      ...Array.from({ length: 4 }, (_, part) =>
+        block(ROWS / 4, Buffer.concat(numbers.slice((part * ROWS) / 4, ((part + 1) * ROWS) / 4).map(long))),
+      ),
+    ]),
+    'of Parquet': fixture('numbers.parquet'),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    test(`replay reads the range of a letter again from its object, where rows share an offset: ${name}`, async () => {
+      const written = await imported('rows', content);
+      assert.equal(rejectedIn(written), ROWS);
+      assert.ok(written.some(({ range }) => range !== undefined));
+      assert.ok(written.length < ROWS);
+      const { code, stderr, left } = await replay(EVENT);
+      assert.deepEqual([code, left], [0, []], stderr);
+      assert.deepEqual(numbersSent(), numbers);
     });
   }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { createReadStream, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { kill, publish, setSwitch } from '../../live-view/actions.ts';
+import { kill, publish, setSwitch, upload as uploadDropped } from '../../live-view/actions.ts';
 import { groupLetters, replayGroup } from '../../live-view/letters.ts';
 import { type Live, startLive } from '../../live-view/live.ts';
 import type { FileRow, LetterGroup, State } from '../../live-view/page/frames.ts';
@@ -69,9 +70,26 @@ test('a file is followed from its upload to its counts', async () => {
   assert.equal(mixpanel.received, 2);
 });
 
+test('a Parquet file that is dropped on the page is followed row by row', async () => {
+  const { files: before, mixpanel } = live.watch.state();
+  const path = new URL('../../samples/shop.parquet', import.meta.url);
+  const { size } = statSync(path);
+  assert.equal(
+    await uploadDropped(live.cloud, 'shop.parquet', createReadStream(path), String(size)),
+    'shop.parquet is uploaded',
+  );
+  const { files, ...after } = await until(
+    ({ files, accounts }) => files.done === before.done + 1 && accounts.verdict === 'balanced',
+  );
+  const { state, counts } = files.rows.find(({ name }) => name === 'shop.parquet')!;
+  assert.equal(state, 'done');
+  assert.deepEqual(counts, { read: 4, expanded: 0, imported: 4, rejected: 0, dropped: 0 });
+  assert.equal(after.mixpanel.received, mixpanel.received + 4);
+});
+
 test('replaying a group sends only its letters, and leaves those with other reasons where they are', async () => {
   await upload('b.ndjson', [untimely('4'), untimely('5'), 'not JSON either']);
-  await until(({ files, accounts }) => files.done === 2 && accounts.verdict === 'balanced');
+  await until(({ files, accounts }) => files.done === 3 && accounts.verdict === 'balanced');
   const groups = await groupLetters(live.cloud);
   assert.deepEqual(
     groups.map(({ count }) => count),
@@ -190,7 +208,12 @@ test('a file whose every record was rejected is told from one that was imported,
   await upload('worthless.ndjson', [untimely('6'), untimely('7')]);
   await until(() => listed().some(({ name, state }) => /^w/.test(name) && state === 'done'));
   const marks = listed().map(({ name, isAllRejected }) => [name, isAllRejected]);
-  assert.deepEqual(Object.fromEntries(marks), { 'a.ndjson': false, 'b.ndjson': true, 'worthless.ndjson': true });
+  assert.deepEqual(Object.fromEntries(marks), {
+    'a.ndjson': false,
+    'b.ndjson': true,
+    'shop.parquet': false,
+    'worthless.ndjson': true,
+  });
   const { name, generation } = listed().find(({ name }) => name === 'worthless.ndjson')!;
   assert.ok((await groupLetters(live.cloud)).length > 1);
   const query = new URLSearchParams({ object: name, generation });

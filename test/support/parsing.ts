@@ -12,7 +12,7 @@ import {
   type Rejection,
   type Source,
 } from '../../functions/core/block.ts';
-import type { Format, ParseContext } from '../../functions/core/formats/format.ts';
+import type { ParseContext, StreamFormat } from '../../functions/core/formats/format.ts';
 import { JsonParser } from '../../functions/core/formats/json/parser.ts';
 import type { MessageReader } from '../../functions/core/formats/read-message.ts';
 import { insertIdByContent } from '../../functions/core/insert-id.ts';
@@ -77,7 +77,7 @@ export interface ParseOptions {
   from?: Position;
   isMapped?: boolean;
   /** Makes the parser; default: that of JSON. */
-  parserOf?: Format['parser'];
+  parserOf?: StreamFormat['parser'];
   /** If given, the content breaks off with this message instead of ending. */
   breakOff?: string | undefined;
   /** If given, told of each block while its bytes are there. */
@@ -262,8 +262,12 @@ function padded(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.tuple(whiteSpace, text, whiteSpace).map((parts) => parts.join(''));
 }
 
+/**
+ * A key does not begin with a backslash: V8 takes a later key that is written with an escape for one of those, if both are
+ * at the same place in objects of one shape.
+ */
 function member(key: fc.Arbitrary<string>, of: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  return fc.tuple(padded(key), of).map((parts) => parts.join(':'));
+  return fc.tuple(padded(key.filter((text) => !/^"(\\\\|\\u005c)/i.test(text))), of).map((parts) => parts.join(':'));
 }
 
 function objectText(members: string[]): string {

@@ -1,13 +1,16 @@
-/** Decompresses gzip, found by its first bytes, from chunks as they are stored (https://www.rfc-editor.org/rfc/rfc1952). */
+/** Decompresses gzip (https://www.rfc-editor.org/rfc/rfc1952) and zstd, found by their first bytes, from chunks as they are stored. */
 
 import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
+import { CorruptContentError } from './corrupt.ts';
 import { inflateSmallMembers, MAX_DEFLATED_BYTES } from './small-members.ts';
 import { type Utf16, Utf16Decoder, utf16Of } from './utf16.ts';
+import { isZstd, unzstd } from './zstd.ts';
 
 /** The data are not valid gzip from some byte on, although they began as such. */
-export class CorruptGzipError extends Error {
+export class CorruptGzipError extends CorruptContentError {
   override readonly name = 'CorruptGzipError';
+  override readonly layer = 'gzip';
 }
 
 /** Content as records are read from it. */
@@ -16,7 +19,7 @@ export interface Decoded {
   compression: readonly string[];
   /** The first bytes of the content, enough to tell its format by a signature; all of it if it is shorter. */
   head: Buffer;
-  /** The decoded bytes, with the first ones; throws {@link CorruptGzipError} after the last that could be decoded. */
+  /** The decoded bytes, with the first ones; throws {@link CorruptContentError} after the last that could be decoded. */
   chunks: AsyncIterable<Buffer>;
 }
 
@@ -34,7 +37,7 @@ const KNOWN_FLAGS = 0x1f;
 const CUT_SHORT = 'unexpected end of file';
 
 /**
- * Looks at the first bytes of `stored` and decompresses gzip, twice if the result is gzip too, and decodes UTF-16.
+ * Looks at the first bytes of `stored` and decompresses gzip and zstd, twice if the result is one of them too, and decodes UTF-16.
  *
  * @param stored each chunk may be overwritten by the next; the same is true of what this yields
  * @throws whatever `stored` throws before its first bytes
@@ -42,9 +45,10 @@ const CUT_SHORT = 'unexpected end of file';
 export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
   const compression: string[] = [];
   let content = await peek(stored);
-  while (compression.length < MAX_LAYERS && content.head[0] === MAGIC[0] && content.head[1] === MAGIC[1]) {
-    compression.push('gzip');
-    content = await peek(gunzip(content.chunks));
+  for (let layer = layerOf(content.head); layer !== undefined; layer = layerOf(content.head)) {
+    if (compression.length === MAX_LAYERS) break;
+    compression.push(layer);
+    content = await peek((layer === 'gzip' ? gunzip : decodeZstd)(content.chunks));
   }
   const encoding = utf16Of(content.head);
   if (encoding !== undefined && compression.length < MAX_LAYERS) {
@@ -52,6 +56,11 @@ export async function decode(stored: AsyncIterable<Buffer>): Promise<Decoded> {
     content = await peek(decodeUtf16(content.chunks, encoding));
   }
   return { compression, ...content };
+}
+
+function layerOf(head: Buffer): 'gzip' | 'zstd' | undefined {
+  if (head[0] === MAGIC[0] && head[1] === MAGIC[1]) return 'gzip';
+  return isZstd(head) ? 'zstd' : undefined;
 }
 
 /** Reads the first bytes, and leaves them in front of the others. */
@@ -66,8 +75,8 @@ async function peek(chunks: AsyncIterable<Buffer>): Promise<Pick<Decoded, 'head'
       head = Buffer.concat([head, next.value]);
     }
   } catch (error) {
-    // A read error says nothing about the content; a decompression error proves that the outer layer was gzip.
-    if (!(error instanceof CorruptGzipError)) throw error;
+    // A read error says nothing about the content; a decompression error proves that there was an outer layer.
+    if (!(error instanceof CorruptContentError)) throw error;
     failure = { error };
   }
   return { head: head.subarray(0, HEAD_BYTES), chunks: continued(head, iterator, failure) };
@@ -117,6 +126,16 @@ async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       if (trailer.readUInt32LE(4) !== size) throw new CorruptGzipError('incorrect length check');
       await input.skipZeros();
     } while ((await input.peek()).length > 0);
+  } finally {
+    await input.close();
+  }
+}
+
+/** Decompresses zstd. What it yields is not overwritten. */
+export async function* decodeZstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const input = new Input(chunks);
+  try {
+    yield* unzstd(input);
   } finally {
     await input.close();
   }

@@ -3,6 +3,7 @@
 import type { Block, Position, Source } from '../block.ts';
 import type { InsertIdOf } from '../insert-id.ts';
 import type { Mapping } from '../mappings/mapping.ts';
+import type { TextFormat } from './csv/dialect.ts';
 import { jsonFormat } from './json/format.ts';
 import type { Scratch } from './json/parser.ts';
 import { isSnowplow, snowplowFormat } from './snowplow/format.ts';
@@ -25,6 +26,8 @@ export interface ParseContext {
   isStreamed?: boolean | undefined;
   /** Bytes that make a block. */
   blockBytes?: number;
+  /** Memory that the process may take, in bytes; default: what the machine and the heap allow. */
+  memoryBytes?: number;
 }
 
 /**
@@ -46,8 +49,10 @@ export interface StreamParser {
 }
 
 /** A format. */
-export interface Format {
-  /** How the format reads its source: as a stream, from beginning to end. */
+export type Format = StreamFormat | RangeFormat;
+
+/** A format that reads its source as a stream, from beginning to end. */
+export interface StreamFormat {
   access: 'stream';
   /** As it is stored in checkpoints. */
   name: string;
@@ -58,12 +63,56 @@ export interface Format {
   parser(context: ParseContext, from?: Position, scratch?: Scratch): StreamParser;
 }
 
-const FORMATS: readonly Format[] = [jsonFormat, snowplowFormat];
+/** A format that reads parts of its source, here and there. */
+export interface RangeFormat {
+  access: 'range';
+  /** As it is stored in checkpoints. */
+  name: string;
+  /**
+   * @param from where an earlier run stopped; default: the beginning
+   * @throws {@link ImportError} `memory_exceeded` if a part does not fit into memory; whatever `file` throws
+   */
+  blocks(file: RangeReader, context: ParseContext, from?: Position): AsyncGenerator<Block[], void>;
+}
 
-/** The format of content that begins with `head`: as the mapping says, or by its content. */
-export function recognizeFormat(head: Buffer, mapping: Mapping): Format {
-  if (mapping.kind === 'mapped' && mapping.format === 'snowplow') return snowplowFormat;
-  return isToldByLine(mapping) && isSnowplow(head) ? snowplowFormat : jsonFormat;
+/** Content of which any part can be read. */
+export interface RangeReader {
+  byteLength: number;
+  /** The bytes from `start` up to `end`. */
+  slice(start: number, end: number): Promise<ArrayBuffer>;
+}
+
+/** A format that is known by its signature. It is not loaded yet: what JSON needs is all that is loaded for JSON. */
+interface SignedFormat {
+  name: string;
+  /** First bytes of the content, in Latin-1. */
+  signatures: readonly string[];
+  load(): Promise<Format>;
+}
+
+const SIGNED: readonly SignedFormat[] = [
+  { name: 'avro', signatures: ['Obj\x01'], load: async () => (await import('./avro/format.ts')).avroFormat },
+  // The second signature is that of encrypted footers.
+  {
+    name: 'parquet',
+    signatures: ['PAR1', 'PARE'],
+    load: async () => (await import('./parquet/format.ts')).parquetFormat,
+  },
+];
+
+const SIGNATURE_BYTES = 4;
+
+/**
+ * The format of content that begins with `head`: by its signature, as the mapping says, or by its first line. A promise if it
+ * is not loaded yet.
+ */
+export function recognizeFormat(head: Buffer, mapping: Mapping): Format | Promise<Format> {
+  const first = head.toString('latin1', 0, SIGNATURE_BYTES);
+  const signed = SIGNED.find(({ signatures }) => signatures.includes(first));
+  if (signed !== undefined) return signed.load();
+  if (isToldByLine(mapping)) return isSnowplow(head) ? snowplowFormat : jsonFormat;
+  if (mapping.kind === 'verbatim' || mapping.format === undefined) return jsonFormat;
+  return mapping.format === 'snowplow' ? snowplowFormat : loadCsv(mapping.format);
 }
 
 /**
@@ -75,6 +124,12 @@ export function isToldByLine(mapping: Mapping): boolean {
 }
 
 /** The format with that name; undefined if there is none. */
-export function findFormat(name: string): Format | undefined {
-  return FORMATS.find((format) => format.name === name);
+export async function findFormat(name: string): Promise<Format | undefined> {
+  if (name === 'csv') return loadCsv();
+  const format = [jsonFormat, snowplowFormat].find((known) => known.name === name);
+  return format ?? SIGNED.find((known) => known.name === name)?.load();
+}
+
+async function loadCsv(text?: TextFormat): Promise<Format> {
+  return (await import('./csv/format.ts')).csvFormat(text);
 }

@@ -4,12 +4,25 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import type { Block, Reason, Source } from '../block.ts';
 import { noCounts, START, throughOf } from '../block.ts';
+import { ImportError } from '../errors.ts';
 import type { InsertIdOf } from '../insert-id.ts';
-import { type Format, recognizeFormat, type StreamParser } from './format.ts';
+import { CorruptContentError } from './corrupt.ts';
+import { decodeZstd } from './decode.ts';
+import {
+  type Format,
+  type ParseContext,
+  type RangeFormat,
+  type RangeReader,
+  recognizeFormat,
+  type StreamParser,
+} from './format.ts';
 import { jsonFormat } from './json/format.ts';
 import { readOneObject } from './json/one-object.ts';
 import { newScratch, type Scratch } from './json/parser.ts';
+import { lookAhead } from './look-ahead.ts';
+import { hold, rangesOf } from './read-blocks.ts';
 import { Utf16Decoder, utf16Of } from './utf16.ts';
+import { isZstd, unzstdSync } from './zstd.ts';
 
 /** The most that a message may decompress to, in each layer. */
 const MAX_MESSAGE_BYTES = 500_000_000;
@@ -21,6 +34,8 @@ const MAX_LAYERS = 2;
 const SLICE_BYTES = 1_048_576;
 /** Bytes that are decompressed at a time if not all at once. */
 const CHUNK_BYTES = 65_536;
+/** Bytes by which layers and formats are recognized. */
+const HEAD_BYTES = 8_192;
 
 /** Why a message without data is rejected that has attributes: they would be lost. */
 const NO_DATA: Reason = { field: 'record', message: 'empty: the message has attributes and no data' };
@@ -48,18 +63,38 @@ export class MessageReader {
   /**
    * Returns the blocks of a message, made as they are asked for; finish with one message before you begin the next.
    *
-   * @param stored the message's data; gzip is recognized by its first bytes
+   * @param stored the message's data; gzip and zstd are recognized by their first bytes
    * @param signal ends the reading of a message that is decompressed piece by piece, with its reason as an error
    */
   read(stored: Buffer, source: Source, signal?: AbortSignal): MessageBlocks {
     if (stored.length === 0) return hasAttributes(source) ? [this.#rejected(stored, source, NO_DATA)] : [];
-    const data = gunzipAtOnce(stored, this.#bytesAtOnce);
+    const data = decompressAtOnce(stored, this.#bytesAtOnce);
     if (data === undefined) return this.#readPieces(stored, source, signal);
     if (!Buffer.isBuffer(data)) return [this.#rejected(stored, source, data)];
     const text = decodeUtf16(data);
     const format = recognizeFormat(text, source.mapping);
+    if (format instanceof Promise) return this.#parseWhenLoaded(text, format, stored, source);
     const block = format === jsonFormat ? readOneObject(text, source, this.#scratch.scanner) : undefined;
-    return block === undefined ? this.#parse(text, this.#parser(format, stored, source, false)) : [block];
+    return block === undefined ? this.#parseText(text, format, stored, source) : [block];
+  }
+
+  #parseText(text: Buffer, format: Format, stored: Buffer, source: Source): MessageBlocks {
+    if (format.access === 'range') return this.#readRanges(rangesOf(text), format, stored, source);
+    return this.#parse(text, format.parser(this.#context(stored, source, false), START, this.#scratch));
+  }
+
+  async *#parseWhenLoaded(text: Buffer, format: Promise<Format>, stored: Buffer, source: Source) {
+    yield* this.#parseText(text, await format, stored, source);
+  }
+
+  async *#readRanges(file: RangeReader, format: RangeFormat, stored: Buffer, source: Source): AsyncGenerator<Block> {
+    try {
+      for await (const blocks of format.blocks(file, this.#context(stored, source, false))) yield* blocks;
+    } catch (error) {
+      if (!(error instanceof ImportError && error.code === 'memory_exceeded')) throw error;
+      // The memory is checked before the first block.
+      yield this.#rejected(stored, source, { field: 'record', message: error.message });
+    }
   }
 
   *#parse(data: Buffer, parser: StreamParser): Generator<Block> {
@@ -70,29 +105,27 @@ export class MessageReader {
 
   /** Reads a message in bounded memory: once to see whether all of it can be decompressed, and again to parse it. */
   async *#readPieces(stored: Buffer, source: Source, signal?: AbortSignal): AsyncGenerator<Block> {
-    const layers = await countLayers(stored, signal);
-    if (typeof layers !== 'number') {
+    const layers = await findLayers(stored, signal);
+    if ('message' in layers) {
       yield this.#rejected(stored, source, layers);
       return;
     }
-    let decoder: Utf16Decoder | undefined;
-    let parser: StreamParser | undefined;
-    for await (const chunk of gunzip(stored, layers)) {
-      signal?.throwIfAborted();
-      if (parser === undefined) decoder = utf16DecoderOf(chunk);
-      const text = decoder?.push(chunk) ?? chunk;
-      parser ??= this.#parser(recognizeFormat(text, source.mapping), stored, source, true);
-      yield* parser.push(text);
+    const { head, chunks } = await lookAhead(textOf(decompress(stored, layers), signal), HEAD_BYTES);
+    const format = await recognizeFormat(head, source.mapping);
+    if (format.access === 'range') {
+      const file = await hold(chunks);
+      if (typeof file === 'string') yield this.#rejected(stored, source, { field: 'record', message: file });
+      else yield* this.#readRanges(file, format, stored, source);
+      return;
     }
-    if (parser === undefined) return;
-    if (decoder !== undefined) yield* parser.push(decoder.end());
+    const parser = format.parser(this.#context(stored, source, true), START, this.#scratch);
+    for await (const chunk of chunks) yield* parser.push(chunk);
     yield* parser.end();
   }
 
-  #parser(format: Format, stored: Buffer, source: Source, isStreamed: boolean): StreamParser {
+  #context(stored: Buffer, source: Source, isStreamed: boolean): ParseContext {
     const insertIdOf = this.#insertIdOf;
-    const context = { source, insertIdOf, ordinal: 'index', stored, isStreamed, blockBytes: this.#sliceBytes } as const;
-    return format.parser(context, START, this.#scratch);
+    return { source, insertIdOf, ordinal: 'index', stored, isStreamed, blockBytes: this.#sliceBytes };
   }
 
   #rejected(stored: Buffer, source: Source, reason: Reason): Block {
@@ -134,12 +167,14 @@ function isGzip(bytes: Buffer): boolean {
 }
 
 /** The decompressed data, or why they cannot be decompressed; undefined if they are too large to be held. */
-function gunzipAtOnce(stored: Buffer, maxBytes: number): Buffer | Reason | undefined {
+function decompressAtOnce(stored: Buffer, maxBytes: number): Buffer | Reason | undefined {
   let data = stored;
   try {
     // Twice compressed data are read too, as in objects.
-    for (let layer = 0; layer < MAX_LAYERS && isGzip(data); layer++) {
-      data = gunzipSync(data, { maxOutputLength: maxBytes });
+    for (let layer = 0; layer < MAX_LAYERS; layer++) {
+      if (isGzip(data)) data = gunzipSync(data, { maxOutputLength: maxBytes });
+      else if (isZstd(data)) data = unzstdSync(data, maxBytes);
+      else break;
     }
     return data;
   } catch (error) {
@@ -147,16 +182,25 @@ function gunzipAtOnce(stored: Buffer, maxBytes: number): Buffer | Reason | undef
   }
 }
 
-/** Finds out how many layers of gzip there are, and decompresses all of them; or says why that cannot be done. */
-async function countLayers(stored: Buffer, signal?: AbortSignal): Promise<number | Reason> {
-  let layers = 1;
-  for (;;) {
+type Layer = 'gzip' | 'zstd';
+
+function layerOf(head: Buffer): Layer | undefined {
+  if (isGzip(head)) return 'gzip';
+  return isZstd(head) ? 'zstd' : undefined;
+}
+
+/** Finds out which layers of compression there are, and decompresses all of them; or says why that cannot be done. */
+async function findLayers(stored: Buffer, signal?: AbortSignal): Promise<readonly Layer[] | Reason> {
+  const layers: Layer[] = [];
+  let head = stored;
+  for (let layer = layerOf(head); layer !== undefined && layers.length < MAX_LAYERS; layer = layerOf(head)) {
+    layers.push(layer);
     let bytes = 0;
-    let head: Buffer = Buffer.alloc(0);
+    head = Buffer.alloc(0);
     try {
-      for await (const chunk of gunzip(stored, layers)) {
+      for await (const chunk of decompress(stored, layers)) {
         if (signal?.aborted) break;
-        if (head.length < 2) head = Buffer.concat([head, chunk.subarray(0, 2)]);
+        if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES)]);
         bytes += chunk.length;
         if (bytes > MAX_MESSAGE_BYTES) return tooLarge();
       }
@@ -164,21 +208,34 @@ async function countLayers(stored: Buffer, signal?: AbortSignal): Promise<number
       return corrupt(error);
     }
     signal?.throwIfAborted();
-    if (layers === MAX_LAYERS || !isGzip(head)) return layers;
-    layers++;
   }
+  return layers;
 }
 
 /**
- * Decompresses data piece by piece. zlib's own streams check all that has to be checked here: unlike those of an object, the
+ * Decompresses data piece by piece. zlib's own streams check all that has to be checked of gzip: unlike those of an object, the
  * bytes before an error are not used. They also pass over millions of empty members quickly.
  */
-function gunzip(stored: Buffer, layers: number): AsyncIterable<Buffer> {
-  let stream: Readable = Readable.from([stored]);
-  // Whoever reads the stream is told of its errors.
-  for (let layer = 0; layer < layers; layer++)
-    stream = pipeline(stream, createGunzip({ chunkSize: CHUNK_BYTES }), () => {});
-  return stream;
+function decompress(stored: Buffer, layers: readonly Layer[]): AsyncIterable<Buffer> {
+  let chunks: AsyncIterable<Buffer> = Readable.from([stored]);
+  for (const layer of layers) {
+    // Whoever reads the stream is told of its errors.
+    chunks =
+      layer === 'zstd' ? decodeZstd(chunks) : pipeline(chunks, createGunzip({ chunkSize: CHUNK_BYTES }), () => {});
+  }
+  return chunks;
+}
+
+async function* textOf(chunks: AsyncIterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  let decoder: Utf16Decoder | undefined;
+  let isFirst = true;
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    if (isFirst) decoder = utf16DecoderOf(chunk);
+    isFirst = false;
+    yield decoder?.push(chunk) ?? chunk;
+  }
+  if (decoder !== undefined) yield decoder.end();
 }
 
 function utf16DecoderOf(head: Buffer): Utf16Decoder | undefined {
@@ -197,5 +254,6 @@ function tooLarge(): Reason {
 }
 
 function corrupt(error: unknown): Reason {
-  return { field: 'record', message: `the gzip data are corrupt: ${(error as Error).message}` };
+  const layer = error instanceof CorruptContentError ? error.layer : 'gzip';
+  return { field: 'record', message: `the ${layer} data are corrupt: ${(error as Error).message}` };
 }

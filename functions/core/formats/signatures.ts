@@ -13,19 +13,11 @@ interface Signature {
 
 const UNPACK = 'which is not read: upload what is in it, with gzip or without';
 const COMPRESS = 'which are not read: compress with gzip instead';
-const EXPORT = 'which is not read here: export newline-delimited JSON instead';
 const NO_EVENTS = 'which holds no events';
 
-/** Formats that other readers take if they can: what comes here is what they do not. */
-const NOT_HERE: readonly Signature[] = [
-  { bytes: '\x28\xb5\x2f\xfd', message: 'zstd data, which are not read here: compress with gzip instead' },
-  { bytes: 'PAR1', message: `a Parquet file, ${EXPORT}` },
-  { bytes: 'Obj\x01', message: `an Avro file, ${EXPORT}` },
-];
-
 const SIGNATURES: readonly Signature[] = [
-  ...NOT_HERE,
   { bytes: '\x1f\x8b', message: 'gzip data inside two layers of compression: compress once' },
+  { bytes: '\x28\xb5\x2f\xfd', message: 'zstd data inside two layers of compression: compress once' },
   { bytes: 'BZh', message: `bzip2 data, ${COMPRESS}` },
   { bytes: '\xfd7zXZ\0', message: `xz data, ${COMPRESS}` },
   { bytes: '\x04\x22\x4d\x18', message: `lz4 data, ${COMPRESS}` },

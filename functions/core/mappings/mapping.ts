@@ -1,7 +1,7 @@
 /** Mappings: what becomes of a record before it is sent. Decided once for each source. */
 
-import { passThrough, type RecordContext, type Transform, type TransformResult } from '../event.ts';
-import type { TextFormat } from './rules.ts';
+import { asEvent, passThrough, type RecordContext, type Transform, type TransformResult } from '../event.ts';
+import type { TextFormat } from '../formats/csv/dialect.ts';
 
 /** Sends records as they are, or makes events of them. */
 export type Mapping = { readonly kind: 'verbatim' } | MappedRecords;
@@ -53,3 +53,6 @@ export function mappingOf(transform: Transform<never>): Mapping {
     map: (record, context) => transform(record as never, context),
   };
 }
+
+/** Rows are events already if no mapping makes them. */
+export const AS_THEY_ARE: MappedRecords = { kind: 'mapped', through: [], map: asEvent };

@@ -1,22 +1,11 @@
 /** Rules: a mapping's JSON, checked once, with all that is wrong with it at once. */
 
+import type { TextFormat } from '../formats/csv/dialect.ts';
 import { globProblem } from '../glob.ts';
 import { type Fields, isFields, type Path, parsePath } from './path.ts';
 import { PRESETS } from './presets.ts';
 import { UNITS, type Unit } from './time.ts';
 import { isZone } from './zone.ts';
-
-/** How text is told into rows. */
-export interface TextFormat {
-  /** One ASCII character; undefined: the first line shows it. */
-  delimiter: string | undefined;
-  /** Whether the first row holds the names, or the names. */
-  header: true | readonly string[];
-  /** What encloses a field that holds delimiters or line breaks; null if nothing does. */
-  quote: string | null;
-  /** Texts that stand for nothing. */
-  null: readonly string[];
-}
 
 /** What an event is called: by what is at a path, always the same, or by a text with paths in braces. */
 export type EventSource = { path: Path } | { value: string } | { template: readonly (string | Path)[] };

@@ -25,6 +25,13 @@ const MAX_ANSWER_BYTES = 4_000_000;
 /** A connection broke, time ran out, or the answer was too long, before the answer was complete. Says no more than that: what the HTTP client threw carries the body and the credentials. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
+  /** What Node calls it, such as `ECONNREFUSED`, where it has a name. */
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** Sends a body to /import. */
@@ -76,17 +83,18 @@ export function createMixpanelClient(options: MixpanelOptions): MixpanelClient {
         const retryAfter = response.headers.get('retry-after') ?? undefined;
         return { status: response.status, retryAfter, body: response.data };
       } catch (error) {
-        throw new ConnectionError(describe(error, options.requestTimeoutMs));
+        throw connectionError(error, options.requestTimeoutMs);
       }
     },
     close: () => agent.destroy(),
   };
 }
 
-function describe(error: unknown, timeoutMs: number): string {
+function connectionError(error: unknown, timeoutMs: number): ConnectionError {
   const { code, cause } = error as { code?: unknown; cause?: { code?: unknown; type?: unknown } };
-  if (cause?.type === 'max-size') return `the answer is larger than ${MAX_ANSWER_BYTES} bytes`;
-  if (code === 'TimeoutError') return `no answer within ${timeoutMs} ms`;
+  if (cause?.type === 'max-size') return new ConnectionError(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+  if (code === 'TimeoutError') return new ConnectionError(`no answer within ${timeoutMs} ms`);
   const word = cause?.code ?? code;
-  return typeof word === 'string' ? `the connection failed (${word})` : 'the connection failed';
+  if (typeof word !== 'string') return new ConnectionError('the connection failed');
+  return new ConnectionError(`the connection failed (${word})`, word);
 }

@@ -91,7 +91,7 @@ function retry({ status, retryAfter }: Answer, now: number, what: string): Verdi
 }
 
 /** At most 10 minutes; seconds, or a date, which begins with the name of a day (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). */
-function readRetryAfter(value: string | undefined, now: number): number | undefined {
+export function readRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(value)) return Math.min(Number(value) * 1_000, MAX_RETRY_AFTER_MS);
   // Date.parse would see a year in `-5` and a day in `1.5`, long past: no time to wait at all.

@@ -111,7 +111,7 @@ describe('the outcomes of a batch', () => {
     );
     for (const [index, { location, through }] of rejections.entries()) {
       assert.equal(through, undefined);
-      assert.ok('offset' in location);
+      assert.ok('line' in location);
       const offset = content.indexOf(records[index]!);
       assert.equal(Buffer.from(content).subarray(location.offset).toString().startsWith(records[index]!), true);
       assert.equal(location.line, content.slice(0, offset).split('\n').length);

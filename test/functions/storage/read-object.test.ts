@@ -69,12 +69,14 @@ describe('readObject', () => {
     'ends early without a sign of it': [{ endAfterBytes: 300_001 }, 300_001],
     'ends before its first byte': [{ endAfterBytes: 0 }, 0],
     stalls: [{ stallAfterBytes: 300_001 }, 300_001],
+    'is answered too late': [{ delayMs: 300 }, 0],
   };
+  const late = ['stalls', 'is answered too late'];
   for (const [name, [fault, resumesAt]] of Object.entries(faults)) {
     test(`a reader continues at the byte where it stopped if a read ${name}`, async (t) => {
       const { server, file, what, run, read, clock } = await store(t);
       server.fault = firstOf('read', fault);
-      const reader = createObjectReader(file, what, run, { idleTimeoutMs: 100 });
+      const reader = createObjectReader(file, what, run, late.includes(name) ? { idleTimeoutMs: 100 } : {});
       assert.deepEqual(await gather(reader.read()), content);
       assert.deepEqual(read(), [0, resumesAt]);
       assert.equal(reader.bytesRead, SIZE);

@@ -1,10 +1,13 @@
 /** Parses JSON so that no digit is lost: numbers are plain numbers wherever a double carries them. */
 
 /** With the source text of a primitive, which TypeScript's library does not declare yet (https://github.com/tc39/proposal-json-parse-with-source). */
-const { parse, rawJSON } = JSON as unknown as {
+const { parse, rawJSON: toRaw } = JSON as unknown as {
   parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
   rawJSON(text: string): object;
 };
+
+/** A number that `JSON.stringify` writes with all its digits. */
+export const rawJSON = toRaw;
 
 /**
  * Parses `text` with a plain number wherever the double prints back to the same value. Any other number becomes an object
@@ -38,7 +41,8 @@ export function numberFrom(text: string): unknown {
   return isCarried(value, source) ? value : rawJSON(source);
 }
 
-function isCarried(value: number, source: string): boolean {
+/** Whether a double prints back to the value of the number that it was read from. */
+export function isCarried(value: number, source: string): boolean {
   if (!Number.isFinite(value)) return false;
   const printed = String(value);
   return printed === source || normalized(printed) === normalized(source);

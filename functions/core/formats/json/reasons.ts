@@ -1,15 +1,13 @@
 /** Why a record is rejected while it is read; docs/formats.md lists every reason. */
 
 import type { Reason } from '../../block.ts';
+import { ADVICE } from '../../event.ts';
 import type { Mapping } from '../../mappings/mapping.ts';
 import { lookOf, lookOfLine } from './known-records.ts';
 import { MAX_DEPTH, type Scanner, type ScanStatus } from './scanner.ts';
 
 /** The most bytes that a record may have: Mixpanel takes events under 1 MB (https://developer.mixpanel.com/reference/import-events). */
 export const MAX_RECORD_BYTES = 1_000_000;
-
-/** What to do about a record that is JSON, but not an event. */
-const ADVICE = 'not a Mixpanel event. Use a mapping or a transform to make events of such records';
 
 const NOT_JSON = 'not JSON';
 

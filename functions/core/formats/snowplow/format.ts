@@ -1,6 +1,6 @@
 /** Snowplow's enriched events as a format: lines of TSV, or of the JSON that the analytics SDKs make of them. */
 
-import type { Format } from '../format.ts';
+import type { StreamFormat } from '../format.ts';
 import { MAX_FIELDS, MIN_FIELDS } from './columns.ts';
 import { SnowplowParser } from './parser.ts';
 
@@ -13,7 +13,7 @@ const NEWLINE = 0x0a;
 const MAX_HEAD = 65_536;
 
 /** The format. */
-export const snowplowFormat: Format = {
+export const snowplowFormat: StreamFormat = {
   access: 'stream',
   name: 'snowplow',
   parser: (context, from, scratch) => new SnowplowParser(context, from, scratch),

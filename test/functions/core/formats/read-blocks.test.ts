@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { crc32, gzipSync } from 'node:zlib';
+import { crc32, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { Block, Position } from '../../../../functions/core/block.ts';
 import { type ReadOptions, type Resumption, readBlocks } from '../../../../functions/core/formats/read-blocks.ts';
 import { eventLines, ndjson } from '../../../support/event.ts';
@@ -35,6 +35,7 @@ describe('readBlocks', { timeout: 10_000 }, () => {
     ['plain', text, []],
     ['compressed', gzipSync(text), ['gzip']],
     ['twice compressed', gzipSync(gzipSync(text)), ['gzip', 'gzip']],
+    ['zstd-compressed', zstdCompressSync(text), ['zstd']],
   ] as [string, Buffer, string[]][]) {
     test(`A reader yields the records of ${name} content, and reports the format before the first block`, async () => {
       const formats: [string, readonly string[]][] = [];

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type Block, lengthOf, type Source } from '../../../../functions/core/block.ts';
 import { formatDeadLetter } from '../../../../functions/core/dead-letter.ts';
@@ -265,6 +265,7 @@ describe('a message that is one rejection', () => {
     for (const [how, stored] of [
       ['plain', data],
       ['compressed', gzipSync(data)],
+      ['zstd-compressed', zstdCompressSync(data)],
     ] as const) {
       test(`The rejection of a message keeps all bytes as they were stored: ${name}, ${how}`, () => {
         for (const sliceBytes of [undefined, 7_001, 100_000]) {
@@ -311,6 +312,11 @@ describe('a message that is one rejection', () => {
   const undecodable: [name: string, stored: Buffer, message: RegExp][] = [
     ['are cut short', gzipSync(good).subarray(0, 20), /^the gzip data are corrupt: unexpected end of file/],
     ['are followed by garbage', Buffer.concat([gzipSync(good), Buffer.from('x')]), /^the gzip data are corrupt: /],
+    [
+      'are zstd and cut short',
+      zstdCompressSync(good).subarray(0, -1),
+      /^the zstd data are corrupt: unexpected end of file/,
+    ],
     ['are only the first two bytes', Buffer.from([0x1f, 0x8b]), /^the gzip data are corrupt: unexpected end of file/],
     [
       'decompress to more than 500 MB',
@@ -319,7 +325,7 @@ describe('a message that is one rejection', () => {
     ],
   ];
   for (const [name, stored, message] of undecodable) {
-    test(`A message is rejected as a whole if its gzip data ${name}`, async () => {
+    test(`A message is rejected as a whole if its compressed data ${name}`, async () => {
       const [block, ...others] = await Array.fromAsync(
         new MessageReader(insertIdByContent).read(stored, messageSource),
       );

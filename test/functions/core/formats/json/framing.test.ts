@@ -89,7 +89,7 @@ function assertOutcome({ file, content, events, rejected }: Input, { records, re
   }
   assert.deepEqual(
     rejections.map(({ location, reason, record, bytes }) => ({
-      place: 'line' in location ? [location.line, location.offset] : location.index,
+      place: 'index' in location ? location.index : 'line' in location && [location.line, location.offset],
       reason,
       text: record.toString(),
       bytes,

@@ -47,7 +47,7 @@ function summaryOf(content: string | Buffer, options?: ParseOptions) {
   return {
     records: records.map(({ ordinal, offset, text }) => `${ordinal}:${offset} ${text}`),
     rejections: rejections.map(({ location, reason }) => {
-      assert.ok('bucket' in location);
+      assert.ok('line' in location);
       return `${location.line}:${location.offset} ${reason.field}: ${reason.message}`;
     }),
   };

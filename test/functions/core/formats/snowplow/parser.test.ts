@@ -195,14 +195,14 @@ describe("Snowplow's lines among other content", () => {
     ['nothing', '', false],
   ];
   for (const [what, head, isSnowplow] of cases) {
-    test(`${what} is ${isSnowplow ? '' : 'not '}recognized where records are mapped`, () => {
-      assert.equal(recognizeFormat(Buffer.from(head), mapped).name, isSnowplow ? 'snowplow' : 'json');
+    test(`${what} is ${isSnowplow ? '' : 'not '}recognized where records are mapped`, async () => {
+      assert.equal((await recognizeFormat(Buffer.from(head), mapped)).name, isSnowplow ? 'snowplow' : 'json');
     });
   }
 
-  test('a mapping that names the format decides, and what is sent as it arrives is JSON', () => {
-    assert.equal(recognizeFormat(Buffer.from('{'), named).name, 'snowplow');
-    assert.equal(recognizeFormat(Buffer.from(line!), VERBATIM).name, 'json');
+  test('a mapping that names the format decides, and what is sent as it arrives is JSON', async () => {
+    assert.equal((await recognizeFormat(Buffer.from('{'), named)).name, 'snowplow');
+    assert.equal((await recognizeFormat(Buffer.from(line!), VERBATIM)).name, 'json');
   });
 
   /** What a block's records look like to a mapping. */
