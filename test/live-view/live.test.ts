@@ -78,10 +78,8 @@ test('a Parquet file that is dropped on the page is followed row by row', async 
     await uploadDropped(live.cloud, 'shop.parquet', createReadStream(path), String(size)),
     'shop.parquet is uploaded',
   );
-  const { files, ...after } = await until(
-    ({ files, accounts }) => files.done === before.done + 1 && accounts.verdict === 'balanced',
-  );
-  const { state, counts } = files.rows.find(({ name }) => name === 'shop.parquet')!;
+  const after = await until(({ files, accounts }) => files.done === before.done + 1 && accounts.verdict === 'balanced');
+  const { state, counts } = listed().find(({ name }) => name === 'shop.parquet')!;
   assert.equal(state, 'done');
   assert.deepEqual(counts, { read: 4, expanded: 0, imported: 4, rejected: 0, dropped: 0 });
   assert.equal(after.mixpanel.received, mixpanel.received + 4);
