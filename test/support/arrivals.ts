@@ -79,7 +79,8 @@ export async function assertDone(cloud: TestCloud, object: string, { lines, ids,
 
 /** The structured lines that were printed. */
 export function structured(cloud: TestCloud): LogLine[] {
-  return cloud.printed.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  const logged = cloud.printed.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  return logged.filter(({ message }) => message !== 'function started');
 }
 
 /** The codes of the ERRORs that were logged. */
