@@ -112,12 +112,13 @@ export class PrintedLines extends EventEmitter<{ line: [] }> {
     assert.deepEqual(this.#leaked, []);
   }
 
-  /** The structured lines, from the line of this number on. */
+  /** The structured lines, from the line of this number on, without that of a start. */
   structured(from = 0): LogLine[] {
     return this.all
       .slice(from)
       .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line));
+      .map((line) => JSON.parse(line))
+      .filter(({ message }) => message !== 'function started');
   }
 
   /** The first answer that is not undefined; asked at each line. */
