@@ -30,7 +30,7 @@ const GATES = {
   'import-object': 1.7,
   'drain-subscription': 4.5,
   /** CPU per event of mapped records without what a start takes, to that of a floor which makes events of them, too. */
-  segment: 1.55,
+  segment: 1.4,
   snowplow: 1.5,
   /** The same of a mapping that drops and hashes, to that of a transform. */
   'core, mapping': 1.5,

@@ -14,8 +14,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const copy = await mkdtemp(join(tmpdir(), 'mixpanel-terraform-'));
 const module = join(copy, 'terraform');
-/** A download of providers takes its time, and so do many runs on a slow machine. */
-const timeout = 1_800_000;
+/** A download of providers takes its time. */
+const timeout = 900_000;
 
 /** Plans an example with the values of its terraform.tfvars; mocks reach only providers that the example itself names. */
 const PLAN = {

@@ -25,7 +25,7 @@ async function collect({ compression, head, chunks }: Decoded) {
   return { compression, head, content: Buffer.concat(decoded), error };
 }
 
-describe('decode', { timeout: 60_000 }, () => {
+describe('decode', { timeout: 20_000 }, () => {
   const gzip = gzipSync(text);
   const wholeCases: { name: string; stored: Buffer; layers: number; expected: Buffer }[] = [
     { name: 'plain text', stored: text, layers: 0, expected: text },
