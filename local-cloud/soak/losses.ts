@@ -5,6 +5,9 @@ import { type LocalCloud, NAMES } from '../cloud.ts';
 import { MARK } from './hostile.ts';
 import { badRecord, type Sent } from './producer.ts';
 
+/** Bad records in the text of a letter. */
+const BAD_RECORD = /^this is no event: \d+$/gm;
+
 /** What excuses a difference. */
 interface Excuses {
   /** Objects of which a read brought a wrong byte: what it makes of a record is sent or rejected before it is known to be wrong; the right record comes after it. */
@@ -59,13 +62,16 @@ async function readLetters({ storageClient }: LocalCloud, { corrupted }: Excuses
 }
 
 function readLetter(line: string, letters: Letters, corrupted: ReadonlySet<string>): void {
-  const { record = '', recordBase64 = '', reason, source } = JSON.parse(line);
+  const { record = '', recordBase64 = '', reason, source, truncated = false } = JSON.parse(line);
   const text = `${record}${Buffer.from(recordBase64, 'base64').toString('latin1')}`;
   const names = [source.object ?? '', source.attributes?.hostile ?? ''];
   // A rejection may hold what follows the record that it is of: only its beginning says what it is.
   const [mark] = [...names, text.slice(0, 200)].join(' ').match(MARK) ?? [];
-  if (/^this is no event: \d+$/.test(text)) letters.known.add(text);
-  else if (mark !== undefined) letters.known.add(mark);
+  // That may be bad records, each whole on a line of its own.
+  const bad = (truncated ? text.slice(0, text.lastIndexOf('\n') + 1) : text).match(BAD_RECORD) ?? [];
+  for (const found of bad) letters.known.add(found);
+  if (mark !== undefined) letters.known.add(mark);
+  else if (bad[0] === text) return;
   else if (reason.message.startsWith('the process ended')) {
     letters.accusations++;
     for (const id of text.match(/soak-\d+/g) ?? []) letters.accused.add(id);
