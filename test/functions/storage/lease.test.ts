@@ -470,13 +470,25 @@ describe('a lease', { concurrency: true }, () => {
   }
 
   test('a lease recognizes by its holder, after a 412, a write of its own that arrived late', async (t) => {
-    const { holder, server, checkpoint, writes } = await start(t);
-    const a = holder('a', 3_000);
+    const { holder, server, checkpoint, generation, writes } = await start(t);
+    const a = holder('a', 9_000);
     const lease = await a.lease();
-    // Given up after 1 s, the first write is carried out while the second is on its way.
-    server.fault = firstOf('upload', { delayMs: 1_300 }, { delayMs: 700 });
+    const before = await generation();
+    const isSecondThere = Promise.withResolvers<void>();
+    const isFirstDone = Promise.withResolvers<void>();
+    const faults = [{ after: isSecondThere.promise }, { after: isFirstDone.promise }];
+    // Given up after 3 s, the first write is carried out while the second is on its way.
+    server.fault = ({ kind }) => {
+      if (kind !== 'upload') return undefined;
+      const fault = faults.shift();
+      if (faults.length === 0) isSecondThere.resolve();
+      return fault;
+    };
     const releasing = lease.release('running', moved);
     await a.wait(1_000);
+    await isSecondThere.promise;
+    while ((await generation()) === before);
+    isFirstDone.resolve();
     await a.wait(100);
     await releasing;
     const { holder: by, position, leaseExpiresAt } = await checkpoint();
@@ -501,7 +513,7 @@ describe('a lease', { concurrency: true }, () => {
 
   test('a lease survives if a write gets no answer for a while', async (t) => {
     const { holder, server, checkpoint } = await start(t);
-    const a = holder('a', 3_000);
+    const a = holder('a', 9_000);
     const lease = await a.lease();
     server.fault = firstOf('upload', { delayMs: 60_000 });
     const releasing = lease.release('done', moved);
