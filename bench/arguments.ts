@@ -13,13 +13,13 @@ What is imported
   --events KIND     small (200 bytes), typical (500 bytes; the default) or wide (200 properties)
   --no-ids          events without $insert_id
   --gzip            a compressed file
-  --size SIZE       of the events, such as 50MB or 2GB; 200MB unless given
+  --size SIZE       of the events, such as 50MB or 2GB; default: 200MB
 
 What is run
   --only NAME,…     floor, core, core-transform, import-object, drain-subscription, mixpanel-import, guide;
-                    all of these but core-transform unless given. With a mapping: core-mapping drops and hashes properties
+                    default: all of these except core-transform. With a mapping: core-mapping drops and hashes properties
                     of events; segment, snowplow and their floors import records of their own
-  --runs N          runs of each, of which the medians are shown; 5 unless given
+  --runs N          runs of each, of which the medians are shown; default: 5
   --one-core        gives each contender one core, which nothing else runs on; Linux
   --profile FOLDER  has Node write CPU profiles of the contenders there
 
@@ -41,11 +41,11 @@ type Mode = 'compare' | 'matrix' | 'memory' | 'cold-start' | 'guard';
 /** The options, read. */
 export interface Arguments {
   mode: Mode;
-  /** Undefined unless given. */
+  /** Undefined if not given. */
   kind: EventKind | undefined;
   hasIds: boolean;
   isGzip: boolean;
-  /** Undefined unless given. */
+  /** Undefined if not given. */
   bytes: number | undefined;
   runs: number;
   only: readonly string[];

@@ -41,7 +41,7 @@ export function functionEnv({ mixpanelUrl, google }: Stage): Record<string, stri
 /**
  * Serves a function, and waits until it listens.
  *
- * @param source the module that registers it; ours unless given
+ * @param source the module that registers it; default: ours
  */
 export async function serve(
   target: string,

@@ -38,7 +38,7 @@ the deployment get in like this, and those whose notifications were lost, or whi
 
 Options
   --since TIME         only objects written since: 24h, 7d, 2w, or a date such as 2026-01-31 (UTC)
-  --pending N          published and not done yet, at most; 200 unless given
+  --pending N          published and not done yet, at most; default: 200
   --again              also objects that were set aside because they never got on (stalled), from where they stand
   --dry-run            says how many and which, and publishes nothing
   --state gs://STATE   the state bucket; else the environment variable STATE_BUCKET
@@ -122,7 +122,7 @@ async function backfill({ options, args, env }: CommandLine<'backfill'>): Promis
   });
 }
 
-/** Writes what came of it to standard output: a text, or the document with which `--json` ends. */
+/** Writes the result to standard output: a text, or the last document of `--json`. */
 type Report = (text: string, backfilled?: Backfilled) => void;
 
 type Publishing = Pick<Parameters<typeof publishInWaves>[1], 'maxPending' | 'publish' | 'findStates'>;

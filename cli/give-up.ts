@@ -5,7 +5,7 @@ import { type Answer, readRetryAfter } from '../functions/core/mixpanel/response
 import { UsageError } from './import/arguments.ts';
 import { formatDuration } from './import/quantities.ts';
 
-/** How long without any success a command goes on, unless told otherwise. */
+/** How long a command continues without any success, by default. */
 const GIVE_UP_MS = 600_000;
 /** Tries at an address that was never reached. */
 const MAX_TRIES = 3;
@@ -20,7 +20,7 @@ export class UnreachableError extends Error {
 
 /**
  * @param text such as `90s`, `10m` or `2h`
- * @returns milliseconds; ten minutes unless given
+ * @returns milliseconds; default: ten minutes
  * @throws {@link UsageError}
  */
 export function parseGiveUpAfter(text: string | undefined): number {

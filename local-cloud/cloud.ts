@@ -33,19 +33,19 @@ export interface LocalCloudOptions {
   /** Receives every line that a function prints. */
   onLine?: (target: string, line: string) => void;
   mixpanel?: MixpanelOptions | undefined;
-  /** The module that registers the functions; their sources unless given. */
+  /** The module that registers the functions; default: their sources. */
   source?: string;
-  /** How long a delivery that was refused is put off, at least; 10 s, as it is deployed, unless given. */
+  /** How long a delivery that was refused is put off, at least; default: 10 s, as deployed. */
   minBackoffMs?: number;
-  /** The same, at most; 30 s for objects and 600 s for messages, as it is deployed, unless given. */
+  /** The same, at most; default: 30 s for objects and 600 s for messages, as deployed. */
   maxBackoffMs?: number;
-  /** Objects that are imported at once, at most; 3 unless given. */
+  /** Objects that are imported at once, at most; default: 3. */
   maxOutstandingPushes?: number;
-  /** How long a message that is neither acknowledged nor refused is put off; 600 s, as deployed, unless given. */
+  /** How long a message that is neither acknowledged nor refused is put off; default: 600 s, as deployed. */
   ackDeadlineSeconds?: number;
-  /** Whether a function whose process ends by itself is served again; false unless given. */
+  /** Whether a function whose process ends by itself is served again; default: false. */
   keepsFunctions?: boolean;
-  /** Ports; free ones unless given. */
+  /** Ports; default: free ones. */
   ports?: { mixpanel?: number; storage?: number; pubsub?: number; importObject?: number; drainSubscription?: number };
 }
 

@@ -24,11 +24,11 @@ export interface ServedFunctionOptions {
   env: Record<string, string>;
   /** Receives every line that the process prints. */
   onLine: (line: string) => void;
-  /** A free one unless given. */
+  /** Default: a free one. */
   port?: number | undefined;
-  /** The module that registers the functions; the sources as they are unless given. */
+  /** The module that registers the functions; default: the sources as they are. */
   source?: string | undefined;
-  /** Whether it is served again when its process ends by itself; false unless given. */
+  /** Whether it is served again when its process ends by itself; default: false. */
   isKept?: boolean | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface ServedFunction {
   readonly isUp: boolean;
   /** Sends a signal to the process; resolves when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Ends the process, at once unless told otherwise, and serves the function again at the same address. */
+  /** Ends the process, by default at once, and serves the function again at the same address. */
   restart(signal?: NodeJS.Signals): Promise<void>;
 }
 

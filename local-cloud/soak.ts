@@ -69,7 +69,7 @@ try {
   const background = [drainRepeatedly(), killRepeatedly(random), reportRepeatedly(sent)];
   const endsAt = Date.now() + minutes * 60_000;
   while (Date.now() < endsAt) {
-    // What waits stays little: it is to be under way, under faults, for as long as the soak goes on.
+    // What waits stays little: it is to be under way, under faults, throughout the soak.
     if (waiting(NAMES.objectSubscription) < MAX_WAITING_OBJECTS) await uploadFile();
     if (waiting(NAMES.eventSubscription) < MAX_WAITING_MESSAGES) publishMessages();
     // Slowly enough for an hour: the server's map of ids holds 16 million.

@@ -150,7 +150,7 @@ resource "google_project_iam_member" "build" {
   for_each = {
     "roles/logging.logWriter" = []
     # Cloud Build reads sources from a bucket that Google makes at the first deployment, hence the role on the project. Of
-    # the bucket with a key of one's own the name goes on after the region.
+    # a bucket with a customer-managed key has a suffix after the region.
     "roles/storage.objectViewer" = ["gcf-v2-sources-${data.google_project.this.number}-${var.region}"]
   }
 

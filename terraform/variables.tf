@@ -101,7 +101,7 @@ variable "service_accounts" {
 }
 
 variable "kms_key" {
-  description = "Key that encrypts buckets, topics, the secret, images and functions, as `projects/P/locations/REGION/keyRings/R/cryptoKeys/K`; Google's own unless given. The service agents must be let in on it: see [A key of your own](#a-key-of-your-own)."
+  description = "Key that encrypts buckets, topics, the secret, images and functions, as `projects/P/locations/REGION/keyRings/R/cryptoKeys/K`. Default: Google's own. The service agents must be let in on it: see [A key of your own](#a-key-of-your-own)."
   type        = string
   default     = null
 
@@ -140,7 +140,7 @@ variable "enforce_in_transit" {
 }
 
 variable "import_bucket" {
-  description = "An existing bucket to import from, and the project that it is in; a new one unless given."
+  description = "An existing bucket to import from, and the project that it is in. Default: a new one."
   type        = object({ name = string, project_id = string })
   default     = null
 
@@ -161,7 +161,7 @@ variable "import_bucket" {
 }
 
 variable "object_prefix" {
-  description = "Only objects whose names begin so are imported; all unless given."
+  description = "Only objects whose names begin with this are imported. Default: all."
   type        = string
   default     = ""
   nullable    = false
@@ -216,7 +216,7 @@ variable "object_exclude" {
 }
 
 variable "event_topic" {
-  description = "An existing topic to import from, as `projects/P/topics/T`; a new one unless given. Another topic means another subscription: drain the old one first."
+  description = "An existing topic to import from, as `projects/P/topics/T`. Default: a new one. Another topic means another subscription: drain the old one first."
   type        = string
   default     = null
 
@@ -227,7 +227,7 @@ variable "event_topic" {
 }
 
 variable "event_filter" {
-  description = "Only messages whose attributes fit this [filter](https://cloud.google.com/pubsub/docs/subscription-message-filter) are imported; all unless given. Pub/Sub drops the others."
+  description = "Only messages whose attributes fit this [filter](https://cloud.google.com/pubsub/docs/subscription-message-filter) are imported. Default: all. Pub/Sub drops the others."
   type        = string
   default     = null
 
@@ -238,7 +238,7 @@ variable "event_filter" {
 }
 
 variable "topic_retention_days" {
-  description = "Days for which topics of ours keep messages that were acknowledged too, so that a subscription can seek back to them; none unless given."
+  description = "Days for which topics of ours keep messages that were acknowledged too, so that a subscription can seek back to them. Default: none."
   type        = number
   default     = null
 
@@ -266,7 +266,7 @@ variable "hash_key_secret" {
 }
 
 variable "transform" {
-  description = "Path of the TypeScript file whose default export is your [transform](../docs/transform.md), such as `\"$${path.root}/transform.ts\"`; `functions/transform.ts` unless given."
+  description = "Path of the TypeScript file whose default export is your [transform](../docs/transform.md), such as `\"$${path.root}/transform.ts\"`; default: `functions/transform.ts`."
   type        = string
   default     = null
 
@@ -552,7 +552,7 @@ variable "drain_parallelism" {
 }
 
 variable "dead_letter_retention_days" {
-  description = "Days after which dead letters are deleted for good; they are kept unless given."
+  description = "Days after which dead letters are deleted for good. Default: they are kept."
   type        = number
   default     = null
 
@@ -607,7 +607,7 @@ variable "s3_sources" {
 }
 
 variable "s3_copy_retention_days" {
-  description = "Days after which copies of objects in Amazon S3 are deleted from our import bucket, from 35; they are kept unless given."
+  description = "Days after which copies of objects in Amazon S3 are deleted from our import bucket, from 35. Default: they are kept."
   type        = number
   default     = null
 
@@ -624,7 +624,7 @@ variable "s3_copy_retention_days" {
   }
 }
 variable "docs_url" {
-  description = "Address of the `docs` folder of this project where your team reads it, for links in alerts, such as `https://github.com/OWNER/NAME/blob/v1.0.0/docs`; no link unless given."
+  description = "Address of the `docs` folder of this project where your team reads it, for links in alerts, such as `https://github.com/OWNER/NAME/blob/v1.0.0/docs`; default: no link."
   type        = string
   default     = null
 
@@ -635,7 +635,7 @@ variable "docs_url" {
 }
 
 variable "monitoring_project_id" {
-  description = "Project whose metrics scope the dashboard, and alerts on metrics, are made in; the project itself unless given. Alerts on log lines stay in the project of the logs."
+  description = "Project whose metrics scope the dashboard, and alerts on metrics, are made in. Default: the project itself. Alerts on log lines stay in the project of the logs."
   type        = string
   default     = null
 

@@ -38,7 +38,7 @@ Options
   --raw       with --print: masks nothing
   --give-up-after TIME  ends when Mixpanel took nothing for so long: 90s, 2h; 10m if not given. Pauses that it asked
               for do not count
-  --resume    goes on where an interrupted import of these files stopped; one without a checkpoint is begun
+  --resume    continues an interrupted import of these files; a file without a checkpoint starts at its beginning
   --state DIR where checkpoints are kept; default: beside the file, for gs:// and s3:// in the current directory
   --concurrency N  requests at a time, at most; default: IMPORT_MAX_CONCURRENCY, else 10
 ${COMMON_HELP}

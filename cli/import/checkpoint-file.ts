@@ -1,4 +1,4 @@
-/** The checkpoint of one input: how far its import has come, so that a later run goes on there. */
+/** The checkpoint of one input: how much of it is settled, so that a later run continues from there. */
 
 import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ export interface FileProgress {
   counts: Counts;
 }
 
-/** What must be the same in the run that goes on: names of the differences are what the user is told. */
+/** What must be the same in the run that continues. The user is told the names of the differences. */
 export type Conditions = Readonly<Record<string, string>>;
 
 /** What all inputs of a command have in common: where events go, and what is made of records. */

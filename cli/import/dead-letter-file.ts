@@ -25,7 +25,7 @@ export class DeadLetterFile {
     this.#isContinued = isContinued;
   }
 
-  /** Where they stand while the run goes on. */
+  /** Where they are written while the run continues. */
   get partialPath(): string {
     return this.#partial.path;
   }

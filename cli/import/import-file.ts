@@ -31,7 +31,7 @@ export interface FileResult {
   durationMs: number;
   /** What was thrown where it failed. */
   error?: unknown;
-  /** The checkpoint from which a later run goes on; undefined if there is none. */
+  /** The checkpoint from which a later run continues; undefined if there is none. */
   resumesFrom?: string | undefined;
 }
 
@@ -42,9 +42,9 @@ export interface FileContext {
   mappingOf: MappingOf;
   meter: Meter;
   run: Run;
-  /** Where it is written how far the import has come; undefined if it cannot go on later. */
+  /** Where progress is written; undefined if the import cannot be resumed. */
   checkpoint?: CheckpointFile | undefined;
-  /** Where the import goes on. */
+  /** Where the import continues. */
   begin?: FileProgress | undefined;
 }
 

@@ -54,7 +54,7 @@ const DEAD_LETTER_FILE = /\.dead-letters\.ndjson(\.partial)?$/;
 
 /**
  * @param args            what the command names, in its order
- * @param storageEndpoint base URL of another Cloud Storage; Google's unless given
+ * @param storageEndpoint base URL of another Cloud Storage; default: Google's
  * @throws {@link UsageError} that names everything that is not there
  */
 export async function findInputs(args: readonly string[], storageEndpoint: string | undefined): Promise<Inputs> {

@@ -14,7 +14,7 @@ const WILDCARD = /[*?[{]/;
 /**
  * @param url      `gs://BUCKET/OBJECT`; where there is no object of this very name, a glob in place of OBJECT, in which `*`
  *   stops at a slash and `**` does not
- * @param endpoint base URL of another Cloud Storage; Google's unless given
+ * @param endpoint base URL of another Cloud Storage; default: Google's
  * @throws {@link UsageError} when there is no such object, or Cloud Storage lets nobody see it
  */
 export async function findObjects(url: string, endpoint: string | undefined): Promise<FoundInput[]> {

@@ -20,7 +20,7 @@ export interface InputReader {
   run: Run;
   /** Sums up rejections; default: each is held. */
   limit?: RejectionLimit;
-  /** Where it goes on; default: it begins at the beginning. */
+  /** Where it continues; default: at the beginning. */
   begin?: FileProgress | undefined;
   /** Told before the first block how the content is read; then positions have checksums, for a checkpoint. */
   onFormat?: ((format: string, compression: readonly string[]) => void) | undefined;

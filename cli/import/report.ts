@@ -15,7 +15,7 @@ export interface Outcome {
   left: readonly string[];
   dryRun: boolean;
   durationMs: number;
-  /** The command that goes on where this one stopped; undefined if there is nothing to go on with. */
+  /** The command that resumes this one; undefined if nothing is left to resume. */
   resume?: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export function renderReport(outcome: Outcome): string {
     renderReasons(outcome),
     outcome.left.length > 0 ? `Not begun: ${outcome.left.map(printable).join(', ')}\n` : '',
     `${verdict(outcome)}\n`,
-    outcome.resume === undefined ? '' : `To go on where it stopped:\n  ${printable(outcome.resume)}\n`,
+    outcome.resume === undefined ? '' : `To resume:\n  ${printable(outcome.resume)}\n`,
   ];
   return `\n${paragraphs.filter(Boolean).join('\n')}`;
 }
@@ -85,7 +85,7 @@ function renderFile(result: FileResult, dryRun: boolean): string {
 function settledPart({ settledUpTo: { line, offset } }: FileResult, dryRun: boolean): string {
   const verb = dryRun ? 'checked' : 'settled';
   if (offset === 0) return `nothing of it is ${verb}`;
-  // On the line where it goes on something may be settled; those before it are settled whole.
+  // On the line at which it resumes some records can be settled; the lines before it are settled whole.
   return line === 1
     ? `${verb} up to byte ${formatCount(offset)}`
     : `${verb} up to line ${formatCount(line - 1)}, byte ${formatCount(offset)}`;

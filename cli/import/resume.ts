@@ -1,4 +1,4 @@
-/** `--resume`: where each input goes on, and the command that goes on with what was interrupted. */
+/** `--resume`: where each input continues, and the command that resumes an interrupted import. */
 
 import { UsageError } from './arguments.ts';
 import { CheckpointFile, type Conditions, type FileProgress } from './checkpoint-file.ts';
@@ -47,7 +47,7 @@ export async function findResumables(
   return resumables;
 }
 
-/** @returns undefined if no input can go on where it stopped */
+/** @returns undefined if no input can be resumed */
 export function resumeCommand(
   results: readonly FileResult[],
   left: readonly string[],

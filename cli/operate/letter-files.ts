@@ -38,7 +38,7 @@ export function isLetterFile(name: string): boolean {
 
 /**
  * @param args            `gs://STATE`, `gs://STATE/prefix`, folders and files
- * @param storageEndpoint base URL of another Cloud Storage; Google's unless given
+ * @param storageEndpoint base URL of another Cloud Storage; default: Google's
  * @returns each file once
  * @throws {@link UsageError} that names everything that is not there
  */

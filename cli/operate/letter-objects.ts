@@ -15,7 +15,7 @@ const OWN_PREFIXES = ['dead-letters/', 'checkpoints/', 'suspects/'];
 
 /**
  * @param url      a bucket, of which all dead letters are meant, a prefix, or an object whatever its name
- * @param endpoint base URL of another Cloud Storage; Google's unless given
+ * @param endpoint base URL of another Cloud Storage; default: Google's
  * @throws {@link UsageError} if there is no such bucket, or it holds nothing but objects of others
  */
 export async function findLetterObjects(url: string, endpoint: string | undefined): Promise<LetterFile[]> {

@@ -31,7 +31,7 @@ export interface ObjectState {
 export interface ObjectQuery {
   bucket: string;
   object: string;
-  /** The live one unless given. */
+  /** Default: the live one. */
   generation: string | undefined;
   stateBucket: string;
   deadLetterBucket: string;

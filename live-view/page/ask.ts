@@ -1,4 +1,4 @@
-/** Asks the server for something, and says what came of it. */
+/** Asks the server for something and reports the result. */
 
 import { notify } from './notices.ts';
 

@@ -1,4 +1,4 @@
-/** The stream of what happens: comes back after a loss, and goes on behind what the page has. */
+/** The stream of what happens: reconnects after a loss and continues after what the page has. */
 
 import { byId, setText } from './dom.ts';
 import type { EventsFrame, ResetFrame, State } from './frames.ts';
@@ -40,7 +40,7 @@ export function connect({ onEvents, onReset, onState }: Listeners): void {
     };
   }
 
-  /** The first frame after a loss tells whether the stream goes on where it broke off. */
+  /** The first frame after a loss says whether the stream continues where it broke off. */
   function arrive(frame: string): void {
     const isNew = frame === 'reset' && hasBegun;
     if (isNew) notify('Events were missed, or the local cloud was restarted: the list begins again');

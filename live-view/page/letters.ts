@@ -89,7 +89,7 @@ function show(groups: readonly LetterGroup[], only: LetterFile | undefined): voi
   const isButton = document.activeElement instanceof HTMLButtonElement;
   container.replaceChildren(...groups.map((group) => showGroup(group, open.has(group.reason), only !== undefined)));
   if (focused === undefined) return;
-  // The elements are new: whoever was in one of them goes on there.
+  // The elements are new: the focus returns to the same place.
   const same = [...container.querySelectorAll<HTMLElement>('.group')].find(({ dataset }) => dataset.reason === focused);
   same?.querySelector<HTMLElement>(isButton ? 'button' : 'summary')?.focus();
 }

@@ -264,7 +264,7 @@ run "paused_nothing_runs_and_all_is_kept" {
 run "unless_paused_it_runs" {
   assert {
     condition     = !google_cloud_scheduler_job.drain["1"].paused && !output.paused && startswith(output.next_steps, "Upload a file: ")
-    error_message = "Nothing must be paused unless told so."
+    error_message = "Nothing is paused by default."
   }
 }
 

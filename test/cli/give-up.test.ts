@@ -54,7 +54,7 @@ describe('giving up', () => {
     }
   });
 
-  it('goes on after three refused connections if there was a success before', async () => {
+  it('continues after three refused connections if there was a success before', async () => {
     const refused = new ConnectionError('the connection failed (ECONNREFUSED)', 'ECONNREFUSED');
     const client = start([answer(200), refused, refused, refused, refused]);
     await client.post(body, signal);

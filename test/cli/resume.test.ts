@@ -49,7 +49,7 @@ describe('import --resume', () => {
     ['events.ndjson.gz', gzipSync(content)],
     ['array.json', Buffer.from(`[${lines.filter((line) => line !== 'x').join(',\n')}]`)],
   ] as const) {
-    it(`goes on where ${name} was interrupted, sends no event twice, and adds to its dead letters`, async () => {
+    it(`continues where ${name} was interrupted, sends no event twice, and adds to its dead letters`, async () => {
       await writeFile(join(site.folder, name), bytes);
       const { resume, files } = await interrupted(name);
       assert.equal(resume, `mixpanel-cloud-ingestion import --resume ${name}`);
@@ -73,7 +73,7 @@ describe('import --resume', () => {
     });
   }
 
-  it('goes on with an object of Cloud Storage, with its checkpoint in the folder of --state', async () => {
+  it('continues an object of Cloud Storage, with its checkpoint in the folder of --state', async () => {
     await site.imports.file('events.ndjson').save(content, { resumable: false });
     await mkdir(join(site.folder, 'state'));
     const { resume } = await interrupted('--state', 'state', 'gs://imports/events.ndjson');

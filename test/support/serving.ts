@@ -47,7 +47,7 @@ export interface CloudUnderTest {
   publish(...messages: TestMessage[]): Promise<void>;
   /** Calls drainSubscription as Cloud Scheduler does; resolves with its answer. */
   drain(): Promise<{ status: number; body: unknown }>;
-  /** How many messages in a subscription, that of the events unless given, are not acknowledged. */
+  /** How many messages in a subscription, default that of the events, are not acknowledged. */
   backlog(subscription?: string): Promise<number>;
   /** All dead letters in the state bucket. */
   deadLetters(): Promise<Record<string, unknown>[]>;

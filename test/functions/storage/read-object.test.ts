@@ -80,7 +80,7 @@ describe('readObject', () => {
       assert.deepEqual(await gather(reader.read()), content);
       assert.deepEqual(read(), [0, resumesAt]);
       assert.equal(reader.bytesRead, SIZE);
-      assert.deepEqual(clock.slept, [1_000], 'waits before it goes on');
+      assert.deepEqual(clock.slept, [1_000], 'waits before it continues');
     });
   }
 

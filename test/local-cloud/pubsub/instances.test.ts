@@ -13,7 +13,7 @@ import { seededRandom } from '../../../local-cloud/soak/random.ts';
 const TOPIC = 'projects/p/topics/objects';
 const SUBSCRIPTION = 'projects/p/subscriptions/objects';
 
-/** A clock that stands still until it is told to go on to what is scheduled next. */
+/** A clock that stands still until it is told to advance to the next scheduled time. */
 class SteppedClock implements Clock {
   #now = 1_767_225_600_000;
   readonly #timers = new Set<{ at: number; callback: () => void }>();
@@ -80,7 +80,7 @@ async function drain({ objects, seconds, instances, minimumBackoff, maximumBacko
     for (;;) {
       const { acked, outstanding } = server.backlog(SUBSCRIPTION);
       if (acked === objects) return { seconds: (clock.now() - began) / 1_000, refused };
-      // Time goes on when no request and no answer is on its way.
+      // Time advances when no request and no answer is on its way.
       if (serving === Math.min(instances, outstanding)) clock.step();
       else await turn();
     }

@@ -1051,7 +1051,7 @@ describe('the abort of a run', () => {
     assert.equal(sending.server.received, 0);
   });
 
-  test('the abort of a run ends the wait for a turn, and another run goes on', async (t) => {
+  test('the abort of a run ends the wait for a turn, and another run continues', async (t) => {
     const sending = await startSending(t, { maxConcurrency: 1 });
     const run = sending.startRun();
     const other = sending.startRun();
