@@ -63,10 +63,8 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
   const problems: string[] = [];
   for (const arg of args) {
     try {
-      if (arg === '-') found.push(standardInput());
-      else if (arg.startsWith('gs://')) found.push(...(await findObjects(arg, storageEndpoint)));
-      else if (arg.startsWith('s3://')) found.push(...(await findS3(arg)));
-      else found.push(...(await findFiles(arg, skipped)));
+      // One by one: a prefix can have more objects than a call can have arguments.
+      for (const input of await findAll(arg, storageEndpoint, skipped)) found.push(input);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       problems.push(...error.problems);
@@ -79,6 +77,13 @@ export async function findInputs(args: readonly string[], storageEndpoint: strin
   }
   if (problems.length > 0) throw new UsageError(...problems);
   return { inputs: withDeadLetterPaths(found), skipped };
+}
+
+async function findAll(arg: string, storageEndpoint: string | undefined, skipped: string[]): Promise<FoundInput[]> {
+  if (arg === '-') return [standardInput()];
+  if (arg.startsWith('gs://')) return findObjects(arg, storageEndpoint);
+  if (arg.startsWith('s3://')) return findS3(arg);
+  return findFiles(arg, skipped);
 }
 
 /** Google's client is loaded here and nowhere else, so that a file on disk needs neither it nor credentials. */

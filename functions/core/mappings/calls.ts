@@ -75,16 +75,16 @@ function isDenied(value: unknown): boolean {
   const context = objectOf(value);
   if (context?.consent === undefined && context?.consentManagement === undefined) return false;
   const { consent, consentManagement } = context;
-  const denied: string[] = [];
-  const allowed: string[] = [];
+  let denied: string[] = [];
+  let allowed: string[] = [];
   if (isFields(consent) && isFields(consent.categoryPreferences)) {
     for (const [name, choice] of Object.entries(consent.categoryPreferences)) {
       (choice === true ? allowed : denied).push(name);
     }
   }
   if (isFields(consentManagement)) {
-    denied.push(...textsOf(consentManagement.deniedConsentIds));
-    allowed.push(...textsOf(consentManagement.allowedConsentIds));
+    denied = denied.concat(textsOf(consentManagement.deniedConsentIds));
+    allowed = allowed.concat(textsOf(consentManagement.allowedConsentIds));
   }
   if (denied.some((name) => ANALYTICS.test(name))) return true;
   // Which category is meant for analytics is not known if none says so: then every one has to be allowed.

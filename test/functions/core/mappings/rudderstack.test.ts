@@ -129,6 +129,11 @@ describe('the preset of RudderStack', () => {
     test(`${what} is left out: ${JSON.stringify(call)}`, () => assert.equal(map({ ...CALL, ...call }), null));
   }
 
+  test('a call that denies very many categories is left out', () => {
+    const consentManagement = { deniedConsentIds: Array.from({ length: 200_000 }, () => 'c') };
+    assert.equal(map({ ...CALL, context: { consentManagement } }), null);
+  });
+
   test('a call with consent to analytics but not to advertising is an event', () => {
     const consentManagement = { allowedConsentIds: ['Performance'], deniedConsentIds: ['Advertising'] };
     assert.deepEqual(map({ ...CALL, context: { consentManagement } }), { event: 'Order Completed', properties: EVENT });
