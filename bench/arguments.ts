@@ -19,7 +19,7 @@ What is run
   --only NAME,…     floor, core, core-transform, import-object, drain-subscription, mixpanel-import, guide;
                     default: all of these except core-transform. With a mapping: core-mapping drops and hashes properties
                     of events; segment, snowplow and their floors import records of their own
-  --runs N          runs of each, of which the medians are shown; default: 5
+  --runs N          runs of each; the medians are shown; default: 5
   --one-core        gives each contender one core, which nothing else runs on; Linux
   --profile FOLDER  has Node write CPU profiles of the contenders there
 

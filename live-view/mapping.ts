@@ -32,7 +32,7 @@ import type { Watch } from './watch.ts';
 const MAX_RECORDS = 3;
 /** Characters that are shown of a record, and of what becomes of it. */
 const MAX_LENGTH = 8_000;
-/** Events that are shown of a record of which very many are made. */
+/** Events that are shown if a record becomes very many. */
 const MAX_EVENTS = 10;
 
 /** The mapping that the functions have; empty if there is none. */

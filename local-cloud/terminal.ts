@@ -47,7 +47,7 @@ export function createTerminal(stream: NodeJS.WriteStream) {
       print(`  ${style(STYLES[station] ?? 'white', station.padEnd(WIDTH))}  ${shown}`);
     },
 
-    /** A line that a function printed: its log lines in short; all else as it is, but for greetings. */
+    /** A line that a function printed: log lines in short, all others as they are, except greetings. */
     functionLine(target: string, line: string): void {
       const log = parse(line);
       if (log === undefined) {

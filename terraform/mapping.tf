@@ -44,12 +44,12 @@ locals {
         can(keys(rule)) ? [] : ["mapping[${index}] must be an object"],
         [
           for key in try(keys(rule), []) :
-          contains(keys(local.mapping_keys), key) ? "mapping[${index}].${key} must be ${local.mapping_keys[key][1]}" : "mapping[${index}].${key} is no key of a rule: allowed are ${join(", ", keys(local.mapping_keys))}"
+          contains(keys(local.mapping_keys), key) ? "mapping[${index}].${key} must be ${local.mapping_keys[key][1]}" : "mapping[${index}].${key} is not a key of a rule: allowed are ${join(", ", keys(local.mapping_keys))}"
           if !can(regex("^${local.mapping_keys[key][0]}$", jsonencode(rule[key])))
         ],
         [
           for key in try(keys(rule.when), []) :
-          "mapping[${index}].when.${key} is no condition: allowed are object, attributes"
+          "mapping[${index}].when.${key} is not a condition: allowed are object, attributes"
           if !contains(["object", "attributes"], key)
         ],
         length(try(keys(rule.when), [])) > 1 ? ["mapping[${index}].when may have object or attributes, as no record has both"] : [],

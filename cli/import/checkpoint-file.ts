@@ -49,7 +49,7 @@ export class CheckpointFile {
   }
 
   /**
-   * How far an earlier run came; undefined if there is no checkpoint.
+   * What an earlier run settled; undefined if there is no checkpoint.
    *
    * @throws {@link UsageError} if it cannot be used, or is of something else than what is imported now
    */

@@ -12,7 +12,7 @@ import type { FoundInput } from './inputs.ts';
 const WILDCARD = /[*?[{]/;
 
 /**
- * @param url      `gs://BUCKET/OBJECT`; where there is no object of this very name, a glob in place of OBJECT, in which `*`
+ * @param url      `gs://BUCKET/OBJECT`; if no object has exactly this name, OBJECT is a glob, in which `*`
  *   stops at a slash and `**` does not
  * @param endpoint base URL of another Cloud Storage; default: Google's
  * @throws {@link UsageError} when there is no such object, or Cloud Storage lets nobody see it

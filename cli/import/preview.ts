@@ -61,7 +61,7 @@ function describe(mapped: Mapped): Result {
   if (typeof mapped === 'string') return describeEvents([mapped]);
   if (mapped instanceof ManyEvents) {
     const { lines, ...result } = describe(mapped.first(MAX_EVENTS));
-    return { lines: [`${mapped.length} events, of which these are the first:`, ...lines], ...result };
+    return { lines: [`${mapped.length} events. The first of them:`, ...lines], ...result };
   }
   if (mapped.expanded === -1) return { lines: ['left out'], style: 'yellow', sent: [] };
   if (mapped.rejections.length === 0) return describeEvents(mapped.texts);

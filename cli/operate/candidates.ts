@@ -24,7 +24,7 @@ export interface CandidateQuery {
   /** The bucket, and the beginning of the names. */
   under: Address;
   stateBucket: string;
-  /** The function's: what it leaves out and was not begun is no candidate. */
+  /** The function's filter: an excluded object that was not begun is not a candidate. */
   filter: ObjectFilter;
   /** Only what was written since, in milliseconds since the epoch. */
   since: number;

@@ -14,7 +14,7 @@ export interface Deleted {
   deleted: number;
   /** Files that were written anew, or removed as nothing was left of them. */
   filesChanged: number;
-  /** Letters and lines of which it is not known whether they are meant; they stay. */
+  /** Letters and lines that could be meant, but need not be; they stay. */
   unclear: number;
   /** Files that could not be read or written; they are as they were. */
   failed: number;

@@ -47,7 +47,7 @@ export interface Replayed {
   counts: Counts;
   /** Those that were rejected again, by their new reasons. */
   rejected: Tally;
-  /** Those that cannot be sent: only the beginning is there, or they are no dead letters, or their records are lost. */
+  /** Those that cannot be sent: only the beginning is there, or they are not dead letters, or their records are lost. */
   truncated: number;
   unreadable: number;
   /** Those that stand in two places, sent once. */

@@ -15,7 +15,7 @@ export interface Survey {
 }
 
 /**
- * @param onProblem told of lines that are no dead letters and of files that cannot be read
+ * @param onProblem told of lines that are not dead letters and of files that cannot be read
  * @param isMeant   which letters are counted
  */
 export async function surveyLetters(

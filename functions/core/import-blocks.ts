@@ -253,16 +253,9 @@ class Pipeline {
     const mapper = new RecordMapper(this.#block!, mapping, this.#options.insertIdOf);
     const length = lengthOf(this.#block!.records);
     const pending: (Mapped | Promise<Mapped>)[] = [];
-    const { slowRecordMs = Number.POSITIVE_INFINITY } = this.#options;
-    const { clock } = this.#run;
     let record = 0;
     for (; record < length; record++) {
-      const startedAt = clock.now();
-      const mapped = mapper.map(record);
-      const blockedMs = clock.now() - startedAt;
-      if (blockedMs >= slowRecordMs) {
-        this.#options.onSlowRecord?.(locationOf(this.#block!, this.#indexOf(record)), blockedMs);
-      }
+      const mapped = this.#options.slowRecordMs === undefined ? mapper.map(record) : this.#mapTimed(mapper, record);
       if (mapped instanceof Promise || pending.length > 0) {
         pending.push(mapped);
         continue;
@@ -279,6 +272,16 @@ class Pipeline {
       if (this.#run.stopping.aborted) return;
       record++;
     }
+  }
+
+  #mapTimed(mapper: RecordMapper, record: number): Mapped | Promise<Mapped> {
+    const { slowRecordMs, onSlowRecord } = this.#options;
+    const { clock } = this.#run;
+    const startedAt = clock.now();
+    const mapped = mapper.map(record);
+    const blockedMs = clock.now() - startedAt;
+    if (blockedMs >= slowRecordMs!) onSlowRecord?.(locationOf(this.#block!, this.#indexOf(record)), blockedMs);
+    return mapped;
   }
 
   /** Adds the events of a record if all of them fit in the batch, so that a batch can end after any record. */

@@ -65,7 +65,7 @@ export interface FileRow {
   isAllRejected: boolean;
 }
 
-/** Which files are listed: all, those that are not finished, or those of which records were rejected. */
+/** Which files are listed: all, those that are not finished, or those with rejected records. */
 export type FilesShown = 'all' | 'open' | 'rejected';
 
 /** A part of the files that are kept and pass a filter. */

@@ -27,7 +27,7 @@ type Kinds<Made> = readonly ((mark: string, event: () => string) => Made)[];
 const EMPTY_MEMBER = gzipSync('');
 const NEWLINES = gzipSync(Buffer.alloc(10_000_000, '\n'));
 const ZEROS = gzipSync(Buffer.alloc(30_000_000));
-/** 30 kB, of which every record is rejected. */
+/** 30 kB. Every record in it is rejected. */
 const FLOOD = gzipSync('{}\n'.repeat(30_000));
 
 /** An event, with further properties in JSON. */

@@ -59,7 +59,7 @@ describe('dead-letters --delete', () => {
       letter(2, '{"distinct_id":"u-1"', {}),
       letter(3, '{"distinct_id":"u-2"', {}),
       letter(4, '{}', { range: { from: 0, to: 9 }, rejected: 5, truncated: true }),
-      'u-1 is no letter\n',
+      'u-1 is not a letter\n',
     ];
     await writeFile(path, lines.join(''));
     const { code, stdout, stderr } = await deadLetters(['--delete', '--where', 'distinct_id=u-1', path]);

@@ -16,7 +16,7 @@ export function utf16Of(head: Buffer): Utf16 | undefined {
   return head.length >= 4 && head.readUInt16LE(2) === 0 ? undefined : 'utf-16le';
 }
 
-/** Decodes content to UTF-8, piece by piece, without the byte order mark. Code units that are no character stay invalid. */
+/** Decodes content to UTF-8, piece by piece, without the byte order mark. Lone surrogates stay invalid. */
 export class Utf16Decoder {
   readonly #encoding: Utf16;
   /** Bytes of a character that is not complete. */

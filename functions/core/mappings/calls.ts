@@ -21,7 +21,7 @@ export const VERBS: readonly string[] = ['$identify', '$create_alias', '$merge']
 /** Names of properties that mean something in these events alone. */
 export const VERB_PROPERTIES: readonly string[] = ['$anon_id', '$identified_id', '$distinct_ids'];
 
-/** Leaves out calls that are no event, that are not meant for Mixpanel, and that the user has not consented to. */
+/** Leaves out calls that are not events, are not meant for Mixpanel, or lack the user's consent. */
 export function beginCall(record: Fields): Fields | null | Misfit {
   switch (record.type) {
     case 'track':
@@ -149,7 +149,7 @@ export function addOfCall(record: Fields, put: Put): undefined {
     put('search', page.search);
   }
   const country = objectOf(context.location)?.country;
-  // A name is no code, and kept as what it is.
+  // A name is not a code, and stays a name.
   if (typeof country === 'string' && !isCountryCode(country)) put('country', country);
   put('timezone', context.timezone);
   put('user_agent', context.userAgent);

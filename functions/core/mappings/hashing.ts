@@ -36,7 +36,7 @@ export function hmacWith(key: string): Hash {
   };
 }
 
-/** SHA-256, where the text is no secret. */
+/** SHA-256, for text that is not secret. */
 export const sha256: Hash = (text) => hash('sha256', text, 'hex').slice(0, LENGTH);
 
 /** The exact text of a value: of a number its digits, of an object its JSON; undefined if there is nothing. */

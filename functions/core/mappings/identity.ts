@@ -23,7 +23,7 @@ const DISALLOWED = new Set([
   '[]',
   '{}',
 ]);
-/** The longest but for the one of zeros. */
+/** The longest except the one of zeros. */
 const LONGEST_DISALLOWED = 9;
 const ZERO = 0x30;
 /** Mixpanel cuts text after so many bytes: two ids that begin alike would become one. */

@@ -28,7 +28,7 @@ export interface MappedRecords {
 /** Events, or why there are none. */
 export type MapResult = TransformResult | Misfit;
 
-/** A record of which no event can be made. Messages never hold values: they may have to be hashed. */
+/** A record that cannot become an event. Messages never hold values, because a value can be one that must be hashed. */
 export class Misfit {
   readonly field: string;
   readonly message: string;

@@ -15,7 +15,7 @@
  * - `properties` and `params` are as in the mapping language. `addFirst` comes before them, `add` last; they put further
  *   properties one by one.
  * - Null, undefined and `""` never become properties, so the table needs no conditions.
- * - `time` is read as the language says: numbers by their size, text by its form. What is no time is rejected, never replaced.
+ * - `time` is read as the language says: numbers by their size, text by its form. A value that is not a time is rejected, never replaced.
  * - `user` and `device`: Mixpanel's disallowed values count as empty, numbers become text, one leading `$device:` of a device is
  *   taken away, long ids are hashed. distinct_id is made of the two; never set it, nor any other reserved name, in `fields`.
  * - `insertId`: a path or a list of paths of which the first counts; it is hashed if Mixpanel would not take it. `{ hashOf }`

@@ -15,7 +15,7 @@ const VALUE_KEYS = ['string_value', 'int_value', 'float_value', 'double_value'] 
 const INTEGER = /^-?\d{1,19}$/;
 
 /**
- * Spreads all of a record or the object at a path; what is there but is no object becomes a property of the path's last name.
+ * Spreads all of a record or the object at a path; any other value becomes a property with the path's last name.
  *
  * @param used paths that are left out
  */

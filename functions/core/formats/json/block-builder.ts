@@ -219,7 +219,7 @@ export class BlockBuilder {
   }
 }
 
-/** Flags of the record that was just scanned, but for those of the array that it is in. */
+/** Flags of the record that was just scanned, except those of the array that it is in. */
 export function flagsOf(scanner: Scanned): number {
   return (
     (scanner.insertId === 'absent' ? NEEDS_ID : scanner.insertId === 'empty' ? EMPTY_ID : 0) |

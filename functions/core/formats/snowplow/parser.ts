@@ -15,7 +15,7 @@ const BLOCK_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
-/** A line is no JSON that the scanner has looked at: its record is sent as a mapping makes it. */
+/** A line is not scanned as JSON: a mapping makes the event that is sent. */
 const LINE = {
   insertId: 'present',
   propertiesEmpty: false,
